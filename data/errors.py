@@ -1,0 +1,8 @@
+"""The one error of this package that a user can cause."""
+
+
+class DataError(ValueError):
+    """The source cannot be used; the message names the thing, the place and the fix.
+
+    Messages never quote a cell of the data: a raw count in an error message is a raw count in a log.
+    """

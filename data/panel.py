@@ -1,0 +1,80 @@
+"""The panel: a regular series of counts, one column a region, gaps in plain sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A regular multivariate count series.
+
+    Attributes:
+        counts: float64 frame, regular `DatetimeIndex` named `time` × regions; a missing interval is a
+            row of NaN, never an absent row, and no row is NaN in part.
+        source: what the user called it (`paris-cdr`, a path without credentials, ...).
+        public: whether the counts are published or made up, so that showing them exposes nobody.
+        persons: how many people can be in it at all, where that is known without looking.
+        regions_per_interval: M, the regions one person can be counted in within one interval, where
+            the source declares it; None where nobody has said.
+    """
+
+    counts: pd.DataFrame
+    source: str
+    public: bool = False
+    persons: int | None = None
+    regions_per_interval: int | None = None
+
+    def __post_init__(self) -> None:
+        index = self.counts.index
+        if not isinstance(index, pd.DatetimeIndex) or len(index) < 2:
+            raise ValueError("a panel needs a DatetimeIndex of at least two intervals")
+        if len(set(np.diff(index.asi8))) != 1 or index[1] <= index[0]:
+            raise ValueError("a panel needs a regular, increasing index; gaps are rows of NaN")
+        missing = self.counts.isna().to_numpy()
+        if (missing.any(axis=1) != missing.all(axis=1)).any():
+            raise ValueError("an interval is observed in all regions or in none")
+
+    @property
+    def interval(self) -> pd.Timedelta:
+        """Length of one interval."""
+        return pd.Timedelta(self.times[1] - self.times[0])
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """Start of each interval, [T]."""
+        return pd.DatetimeIndex(self.counts.index)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions, [R]."""
+        return tuple(str(name) for name in self.counts.columns)
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Counts as an array, [T, R]; NaN where the interval is missing."""
+        return self.counts.to_numpy(dtype=np.float64)
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """Which intervals were observed, [T]."""
+        return ~np.isnan(self.values[:, 0])
+
+    def steps(self, span: str | pd.Timedelta) -> int:
+        """Number of intervals in `span` (say `7d`); raises ValueError if it is not a whole number."""
+        length = pd.Timedelta(span)
+        count, rest = divmod(length, self.interval)
+        if rest or count < 1:
+            raise ValueError(f"{span} is not a whole number of intervals of {self.interval}")
+        return int(count)
+
+    def with_values(self, values: NDArray[np.float64] | NDArray[np.int64]) -> Panel:
+        """The same panel with other values, [T, R]."""
+        frame = pd.DataFrame(
+            values.astype(np.float64), index=self.counts.index, columns=self.counts.columns
+        )
+        return replace(self, counts=frame)
