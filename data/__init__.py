@@ -1,0 +1,1 @@
+"""Ingest, validate, aggregate, window."""

@@ -1,0 +1,1 @@
+"""Privatise and account: units, budgets, mechanisms, the ledger, the statement."""

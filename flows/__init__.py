@@ -1,0 +1,1 @@
+"""Orchestrate, record, talk to people."""

@@ -1,0 +1,40 @@
+"""Budgets, and the refusal to go past one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An (epsilon, delta) pair; never shown without its unit and neighbouring relation."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon < math.inf:
+            raise ValueError(f"expected epsilon={self.epsilon:g} to be above 0 and finite")
+        if not 0 < self.delta < 1:
+            raise ValueError(f"expected delta={self.delta:g} to be above 0 and below 1")
+
+
+class BudgetRefused(Exception):  # noqa: N818  (the vocabulary of the design)
+    """The release would spend more than the cap; nothing was drawn.
+
+    Attributes:
+        asked: epsilon of the release that was asked for.
+        spent: epsilon spent so far, composed.
+        left: the largest epsilon that a release may have.
+        short: what is missing for the release that was asked for.
+    """
+
+    def __init__(self, *, asked: float, spent: float, left: float, account: str, terms: str):
+        self.asked, self.spent, self.left = asked, spent, left
+        self.short = asked - left
+        super().__init__(
+            f"privacy budget of {account} refused, nothing was drawn: asked epsilon {asked:.4g}, "
+            f"spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). "
+            "Ask for less, or raise the cap (privacy.cap_epsilon) and answer for it."
+        )

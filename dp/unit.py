@@ -1,0 +1,124 @@
+"""The privacy unit: whom the promise is about, and how much one of them can change a panel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class PrivacyUnit(StrEnum):
+    """What one neighbouring data set may change: records of one person are added or removed."""
+
+    USER = "user"
+    USER_WEEK = "user-week"
+    USER_DAY = "user-day"
+    USER_INTERVAL = "user-interval"
+
+    @property
+    def protects(self) -> str:
+        """The unit in words, to be read after "the records of"."""
+        return {
+            PrivacyUnit.USER: "one person over the whole panel",
+            PrivacyUnit.USER_WEEK: "one person in one calendar week",
+            PrivacyUnit.USER_DAY: "one person on one calendar day",
+            PrivacyUnit.USER_INTERVAL: "one person in one interval",
+        }[self]
+
+    @property
+    def span(self) -> timedelta | None:
+        """How long the unit lasts; None for the whole panel or a single interval."""
+        return {
+            PrivacyUnit.USER_WEEK: timedelta(weeks=1),
+            PrivacyUnit.USER_DAY: timedelta(days=1),
+        }.get(self)
+
+
+NEIGHBOURS = "add or remove the records of one unit"
+
+
+@dataclass(frozen=True)
+class ContributionBound:
+    """How much the records of one privacy unit can change a panel of counts.
+
+    A unit is counted in at most `intervals` intervals, in at most `regions` regions within one
+    interval, and adds at most `weight` to a count, so that two neighbouring panels differ in at most
+    `intervals` × `regions` counts by at most `weight` each.
+
+    Attributes:
+        intervals: K.
+        regions: M.
+        weight: w_max, in persons; whole, because the noise is.
+    """
+
+    intervals: int
+    regions: int
+    weight: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("intervals", "regions", "weight"):
+            value = getattr(self, name)
+            if value < 1 or value != int(value):
+                raise ValueError(f"expected {name}={value} to be a whole number of at least 1")
+
+    @property
+    def cells(self) -> int:
+        """M·K, the counts that one unit can change."""
+        return self.intervals * self.regions
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 sensitivity Δ₂ = w_max·√(M·K), in persons."""
+        return self.weight * math.sqrt(self.cells)
+
+
+def derive_bound(
+    unit: PrivacyUnit,
+    *,
+    observed: int,
+    interval: timedelta,
+    regions: int,
+    regions_per_interval: int | None = None,
+    intervals_per_unit: int | None = None,
+    weight: int = 1,
+) -> tuple[ContributionBound, tuple[str, ...]]:
+    """The contribution bound of a panel, and the reason for each of its numbers.
+
+    Nothing here is read from the counts: K and M come from the calendar and from what the operator
+    declares (and enforces when counting). What nobody declares is taken to be the worst case. An
+    interval belongs to the day and the week in which it starts.
+
+    Args:
+        unit: the privacy unit.
+        observed: number of observed intervals in the panel.
+        interval: length of one interval.
+        regions: number of regions in the panel.
+        regions_per_interval: M, if declared.
+        intervals_per_unit: K, if declared.
+        weight: w_max, the most that one person adds to one count.
+    """
+    if unit is PrivacyUnit.USER:
+        intervals, why = observed, f"every one of the {observed} observed intervals"
+    elif unit.span is None:
+        intervals, why = 1, "a single interval"
+    else:
+        intervals = min(observed, math.ceil(unit.span / interval))
+        why = f"all intervals of {_minutes(interval)} that start within the {unit.value[5:]}"
+    if intervals_per_unit is not None and intervals_per_unit < intervals:
+        intervals, why = intervals_per_unit, "declared by the operator"
+    reasons = [f"K = {intervals} intervals: {why}"]
+    if regions_per_interval is None:
+        reasons.append(f"M = {regions} regions: nobody declared a bound, so all of them")
+    elif regions_per_interval > regions:
+        raise ValueError(
+            f"expected regions_per_interval={regions_per_interval} ≤ {regions} regions"
+        )
+    else:
+        reasons.append(f"M = {regions_per_interval} regions in one interval: declared")
+    reasons.append(f"w_max = {weight}: the most that one person adds to one count")
+    return ContributionBound(intervals, regions_per_interval or regions, weight), tuple(reasons)
+
+
+def _minutes(interval: timedelta) -> str:
+    return f"{interval.total_seconds() / 60:g} minutes"

@@ -1,0 +1,185 @@
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dp.release
+from dp.budget import Budget, BudgetRefused
+from dp.ledger import Ledger, fingerprint, local_secret
+from dp.mechanisms import CountNoise, calibrate
+from dp.release import Release, release_counts
+from dp.unit import ContributionBound, PrivacyUnit
+
+BOUND = ContributionBound(intervals=48, regions=1)
+
+
+def counts() -> pd.DataFrame:
+    times = pd.date_range("2024-01-01", periods=48, freq="30min", name="time")
+    frame = pd.DataFrame(np.arange(96.0).reshape(48, 2), index=times, columns=["a", "b"])
+    frame.iloc[5] = np.nan
+    return frame
+
+
+def release(
+    home: Path,
+    frame: pd.DataFrame | None = None,
+    epsilon: float = 1.0,
+    draw: int = 0,
+    cap: float | None = None,
+) -> Release:
+    return release_counts(
+        counts() if frame is None else frame,
+        calibrate(Budget(epsilon, 1e-7), BOUND),
+        account="city",
+        unit=PrivacyUnit.USER_DAY,
+        ledger=Ledger(f"sqlite:///{home / 'ledger.db'}"),
+        folder=home / "releases",
+        secret=local_secret(home / "secret"),
+        draw=draw,
+        cap=cap,
+    )
+
+
+def entries(home: Path) -> list[str]:
+    ledger = Ledger(f"sqlite:///{home / 'ledger.db'}")
+    return [entry.state for entry in ledger.entries("city", PrivacyUnit.USER_DAY)]
+
+
+def test_the_same_request_returns_the_same_release(tmp_path: Path) -> None:
+    first, second = release(tmp_path), release(tmp_path)
+    pd.testing.assert_frame_equal(first.counts, second.counts)
+    assert first.fresh
+    assert not second.fresh
+    assert first.entry.id == second.entry.id
+    assert entries(tmp_path) == ["released"]
+
+
+def test_every_other_request_is_charged(tmp_path: Path) -> None:
+    changed = counts()
+    changed.iloc[0, 0] += 1
+    drawn = [
+        release(tmp_path),
+        release(tmp_path, draw=1),
+        release(tmp_path, epsilon=0.5),
+        release(tmp_path, changed),
+    ]
+    assert len({one.entry.key for one in drawn}) == 4
+    assert len(entries(tmp_path)) == 4
+    assert not drawn[0].counts.equals(drawn[1].counts)
+
+
+def test_the_charge_is_committed_before_the_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def crash(self: CountNoise, values: object) -> None:
+        seen.append(entries(tmp_path))  # a second connection: sees only what is committed
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CountNoise, "draw", crash)
+        with pytest.raises(KeyboardInterrupt):
+            release(tmp_path)
+    assert seen == [["charged"]]
+    release(tmp_path)
+    # Noise may have been drawn by the attempt that crashed: both are paid for.
+    assert entries(tmp_path) == ["charged", "released"]
+
+
+def test_a_release_is_kept_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: pd.DataFrame, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_parquet", full)
+        with pytest.raises(OSError, match="no space"):
+            release(tmp_path)
+    assert list((tmp_path / "releases").iterdir()) == []
+
+
+def test_past_the_cap_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release(tmp_path, cap=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(CountNoise, "draw", lambda *_: pytest.fail("noise was drawn"))
+        with pytest.raises(BudgetRefused) as refused:
+            release(tmp_path, draw=1, cap=1.5)
+    refusal = refused.value
+    assert refusal.asked == pytest.approx(1.0, rel=1e-6)
+    assert refusal.spent == pytest.approx(1.0, rel=1e-6)
+    assert refusal.short == pytest.approx(refusal.asked - refusal.left)
+    for word in ("asked", "spent", "left", "short", "user-day", "1e-07", "add or remove"):
+        assert word in str(refusal)
+    assert entries(tmp_path) == ["released"]
+    # What the refusal says is left does fit, and hardly more does.
+    release(tmp_path, epsilon=refusal.left * 0.93, draw=2, cap=1.5)
+    with pytest.raises(BudgetRefused):
+        release(tmp_path, epsilon=0.2, draw=3, cap=1.5)
+
+
+def test_total_grows_like_composition_and_not_like_a_sum(tmp_path: Path) -> None:
+    for draw in range(4):
+        release(tmp_path, draw=draw)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    spent = ledger.spent("city", PrivacyUnit.USER_DAY, 1e-7)
+    assert 2.0 < spent < 2.4  # four times the same noise: √4 and the growth of epsilon with μ
+    assert ledger.spent("city", PrivacyUnit.USER, 1e-7) == 0
+    assert ledger.spent("village", PrivacyUnit.USER_DAY, 1e-7) == 0
+
+
+def _in_a_process(home: Path) -> None:
+    release(home, cap=1.0)
+
+
+def test_processes_at_once_never_pass_the_cap(tmp_path: Path) -> None:
+    release(tmp_path, epsilon=0.01, draw=9)  # tables exist
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_in_a_process, args=(tmp_path,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert ledger.spent("city", PrivacyUnit.USER_DAY, 1e-7) <= 1.0 + 1e-6
+
+
+def test_the_loser_of_a_race_returns_the_winners_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    winner: list[Release] = []
+    keep = dp.release._keep
+
+    def slow(noised: pd.DataFrame, path: Path) -> bool:
+        if not winner:
+            winner.append(None)  # type: ignore[arg-type]
+            winner[0] = release(tmp_path)  # another process gets there first
+        return keep(noised, path)
+
+    monkeypatch.setattr(dp.release, "_keep", slow)
+    loser = release(tmp_path)
+    assert not loser.fresh
+    pd.testing.assert_frame_equal(loser.counts, winner[0].counts)
+
+
+def test_fingerprints_need_the_secret(tmp_path: Path) -> None:
+    first = local_secret(tmp_path / "a" / "secret")
+    assert first == local_secret(tmp_path / "a" / "secret")
+    assert fingerprint(first, counts()) != fingerprint(local_secret(tmp_path / "b"), counts())
+    assert (tmp_path / "a" / "secret").stat().st_mode & 0o077 == 0
+
+
+def test_no_raw_count_is_in_the_ledger(tmp_path: Path) -> None:
+    frame = counts()
+    frame.iloc[0, 0] = 987654321
+    release(tmp_path, frame)
+    assert b"987654321" not in (tmp_path / "ledger.db").read_bytes()
+
+
+def test_another_database_is_refused_for_now() -> None:
+    with pytest.raises(ValueError, match="VEILCAST_DATABASE_URL"):
+        Ledger("postgresql://me:secret@localhost/veilcast")
