@@ -1,0 +1,63 @@
+"""Progress for people, on stderr: which stage a run is in, and how training goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from models.training import Epoch
+
+
+class Reporter:
+    """One line that changes: the stage, and a bar while a model trains."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID = progress.add_task("starting", total=None)
+
+    def stage(self, text: str, steps: int | None = None) -> None:
+        """A new stage begins; `steps` if it can be counted."""
+        self._progress.reset(self._task, total=steps, description=text)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """An epoch of training has ended."""
+        validation = "" if epoch.validation is None else f", validation {epoch.validation:.1f}"
+        text = f"train: epoch {epoch.number}, loss {epoch.loss:.4f}{validation}"
+        self._progress.update(self._task, completed=epoch.number, description=text)
+
+
+_current: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
+
+
+@contextmanager
+def shown(*, quiet: bool) -> Iterator[None]:
+    """Show progress while the block runs; nothing if quiet."""
+    if quiet:
+        yield
+        return
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        token = _current.set(Reporter(progress))
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+
+def stage(text: str, steps: int | None = None) -> None:
+    """Say that a stage begins, if anybody watches."""
+    if reporter := _current.get():
+        reporter.stage(text, steps)
+
+
+def epoch(done: Epoch) -> None:
+    """Say that an epoch of training has ended, if anybody watches."""
+    if reporter := _current.get():
+        reporter.epoch(done)

@@ -1,0 +1,253 @@
+"""Recipes: one run's whole configuration, a TOML file in and the same TOML logged."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import tomlkit
+from pydantic import TypeAdapter, ValidationError
+
+from data.panel import Panel
+from data.windows import WindowSpec
+from dp.budget import Budget
+from dp.unit import PrivacyUnit
+from flows.errors import UsageError
+from models.forecaster import ForecasterConfig
+from models.settings import TrainingConfig
+
+MECHANISMS = ("none", "input", "gradient")
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """`[source]`: where the counts come from and what is declared about them.
+
+    Attributes:
+        name: `synthetic`, `paris-cdr`, a path, or a database URL with `#table`.
+        regions_per_interval: M, how many regions may count one person within one interval.
+        persons: how many people can be in the data.
+        max_gap: the longest gap that may be repaired (after the noise).
+    """
+
+    name: str = "synthetic"
+    regions_per_interval: int | None = None
+    persons: int | None = None
+    max_gap: str = "1d"
+
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """`[privacy]`: the promise.
+
+    Attributes:
+        mechanism: `none`, `input` or `gradient`.
+        unit: whom the promise is about.
+        epsilon: what may be spent, at `delta`.
+        delta: to stay well below one over the number of people.
+        intervals_per_unit: K, if the source bounds it below the unit's length.
+        weight: w_max, the most that one person adds to one count.
+        draw: number of an independent draw of the noise; every number is charged.
+        cap_epsilon: the most that may ever be spent on this data set for this unit, at `delta`.
+    """
+
+    mechanism: str = "input"
+    unit: str = PrivacyUnit.USER.value
+    epsilon: float = 1.0
+    delta: float = 1e-7
+    intervals_per_unit: int | None = None
+    weight: int = 1
+    draw: int = 0
+    cap_epsilon: float | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("mechanism", self.mechanism, MECHANISMS)
+        _one_of("unit", self.unit, tuple(unit.value for unit in PrivacyUnit))
+        if self.mechanism == "gradient":
+            raise ValueError("mechanism=gradient is not available yet; use input or none")
+        if self.cap_epsilon is not None and not self.cap_epsilon > 0:
+            raise ValueError(f"expected cap_epsilon={self.cap_epsilon} to be above 0")
+        for name in ("intervals_per_unit", "weight"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"expected {name}={value} to be at least 1")
+        _ = self.budget
+
+    @property
+    def budget(self) -> Budget:
+        """Epsilon and delta, checked."""
+        return Budget(self.epsilon, self.delta)
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """`[windows]`: what a forecast may look at, and which periods it is tried on.
+
+    Attributes:
+        lags: latest intervals read one by one.
+        seasonal: how far before each target interval to look as well.
+        horizon: intervals forecast at once.
+        test: length of the last period, forecast and scored once.
+        validation: length of the period before it, which decides when training stops; "0d" for none.
+    """
+
+    lags: int = 48
+    seasonal: tuple[str, ...] = ("1d", "7d")
+    horizon: int = 1
+    test: str = "7d"
+    validation: str = "7d"
+
+    def spec(self, panel: Panel) -> WindowSpec:
+        """The same in the panel's intervals."""
+        offsets = tuple(panel.steps(span) for span in self.seasonal)
+        return WindowSpec(lags=self.lags, seasonal=offsets, horizon=self.horizon)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """`[model]`: the forecaster.
+
+    Attributes:
+        name: `lstm`, `gru`, `bilstm` or `bigru`.
+        hidden: width of the hidden state, one direction.
+        layers: recurrent layers.
+        dropout: probability of dropping a value.
+        linear_skip: whether a linear map of all inputs is added to the network's forecast.
+    """
+
+    name: str = "bigru"
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.0
+    linear_skip: bool = True
+
+    def forecaster(self, regions: tuple[str, ...], spec: WindowSpec) -> ForecasterConfig:
+        """The whole shape of the forecaster, once regions and windows are known."""
+        return ForecasterConfig(
+            model=self.name,
+            hidden=self.hidden,
+            layers=self.layers,
+            dropout=self.dropout,
+            linear_skip=self.linear_skip,
+            regions=regions,
+            lags=spec.lags,
+            seasonal=len(spec.seasonal),
+            horizon=spec.horizon,
+        )
+
+    def __post_init__(self) -> None:
+        self.forecaster(("any", "other"), WindowSpec(lags=1))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One run. `seed` fixes initial weights and batch order, never the noise."""
+
+    source: SourceConfig = field(default_factory=SourceConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested values, without those that are not set."""
+        return {
+            section: {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in values.items()
+                if value is not None
+            }
+            for section, values in asdict(self).items()
+        }
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, every value written out."""
+        return tomlkit.dumps(self.to_dict())
+
+
+def from_dict(values: dict[str, Any]) -> Recipe:
+    """A recipe from plain nested values.
+
+    Raises:
+        UsageError: an unknown or impossible value; the message names the field, the value and the
+            range.
+    """
+    _known(values, Recipe, "")
+    try:
+        return TypeAdapter(Recipe).validate_python(values)
+    except ValidationError as errors:
+        raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
+
+
+def load(name: str) -> dict[str, Any]:
+    """The values of a recipe file: a path, or the name of a recipe that comes with the package.
+
+    Raises:
+        UsageError: there is no such recipe, or it is not TOML.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = recipe_folder() / f"{name}.toml"
+    try:
+        return tomlkit.parse(path.read_text()).unwrap()
+    except FileNotFoundError:
+        known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
+        raise UsageError(
+            f"no recipe {name!r}; give the path of a .toml file or one of {', '.join(known)}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
+        raise UsageError(f"recipe {path}: {error}") from None
+
+
+def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Values with `section.field=value` settings laid over them; values are read as TOML or text."""
+    result = {section: dict(fields) for section, fields in values.items()}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        section, dot, name = path.strip().partition(".")
+        if not (equals and dot and name):
+            raise UsageError(f"expected --set {setting!r} to read section.field=value")
+        try:
+            value = tomlkit.value(text.strip()).unwrap()
+        except tomlkit.exceptions.TOMLKitError:
+            value = text.strip()
+        result.setdefault(section, {})[name] = value
+    return result
+
+
+def recipe_folder() -> Path:
+    """Where the recipes are: beside the packages in a clone, inside `flows` in a wheel."""
+    here = Path(os.path.abspath(__file__)).parent
+    inside = here / "recipes"
+    return inside if inside.is_dir() else here.parent / "recipes"
+
+
+def _known(values: dict[str, Any], kind: Any, where: str) -> None:
+    """Refuse unknown sections and fields: a misspelt epsilon must not fall back to a default."""
+    known = [one.name for one in fields(kind)]
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {where}{close[0]}?" if close else f"known: {', '.join(known)}"
+            raise UsageError(f"unknown recipe field {where}{name}; {hint}")
+        if is_dataclass(hints[name]):
+            if not isinstance(value, dict):
+                raise UsageError(f"recipe section [{name}] must be a table, got {value!r}")
+            _known(value, hints[name], f"{where}{name}.")
+
+
+def _explain(error: Any) -> str:
+    """One line for one of pydantic's errors."""
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}"
+    return f"{where}={error['input']!r}: {error['msg']}"
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is unknown; choose one of {', '.join(known)}")

@@ -1,0 +1,31 @@
+"""Recurrent networks by name: a sequence in, one hidden state out."""
+
+from __future__ import annotations
+
+from models.errors import ModelError
+from models.nets.gru import Gru
+from models.nets.lstm import Lstm
+
+NAMES = ("lstm", "gru", "bilstm", "bigru")
+
+
+def build(name: str, inputs: int, hidden: int, layers: int, dropout: float) -> Gru | Lstm:
+    """The network called `name`, with torch's default initialisation.
+
+    Args:
+        name: one of `NAMES`.
+        inputs: F, values an interval.
+        hidden: width of the hidden state, one direction.
+        layers: recurrent layers on top of each other.
+        dropout: probability of dropping a value between layers.
+
+    Returns:
+        Module that maps [B, L, F] to [B, hidden × directions].
+
+    Raises:
+        ModelError: no network has this name.
+    """
+    if name not in NAMES:
+        raise ModelError(f"model={name!r} is unknown; choose one of {', '.join(NAMES)}")
+    family = Gru if name.endswith("gru") else Lstm
+    return family(inputs, hidden, layers, dropout, bidirectional=name.startswith("bi"))

@@ -1,0 +1,52 @@
+"""Forecasts of a trained network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data.windows import Windows
+from models.device import pick_device
+from models.forecaster import Forecaster
+from models.tensors import Batch, check_inputs, to_device
+
+
+def predict(
+    model: Forecaster, windows: Windows, *, batch: int = 1024, device: str | None = None
+) -> NDArray[np.float64]:
+    """Forecast, [N, H, R], in persons, clipped at 0.
+
+    Args:
+        model: a trained forecaster; comes back on its device and in its mode.
+        windows: without gaps in what the model reads; the target may be missing.
+        batch: windows at a time.
+        device: `auto`, `cpu`, `cuda` or `mps`; by default where the model is.
+
+    Raises:
+        ModelError: the windows do not fit the model, or the device is not available.
+    """
+    check_inputs(windows, model.config)
+    home = model.mean.device
+    place = home if device is None else pick_device(device)
+    model.to(place)
+    try:
+        return forecast(model, to_device(windows, place), batch=batch)
+    finally:
+        model.to(home)
+
+
+def forecast(model: Forecaster, data: Batch, *, batch: int = 1024) -> NDArray[np.float64]:
+    """The same for windows that are on the model's device already."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            parts = [
+                model(part.past, part.past_calendar, part.seasonal, part.calendar)
+                for part in data.batches(torch.arange(len(data)), batch)
+            ]
+    finally:
+        model.train(training)
+    steps = torch.cat(parts) if parts else torch.empty_like(data.target)
+    return np.maximum(steps.cpu().numpy().astype(np.float64), 0.0)

@@ -1,0 +1,115 @@
+"""A model on disk: `weights.safetensors` and `config.json`, nothing that is executed on reading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
+
+from models.errors import ModelError
+from models.forecaster import Forecaster, ForecasterConfig
+
+VERSION = 1
+WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+
+
+def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
+    """Write weights, scaler and configuration to `folder`, all at once or not at all.
+
+    Args:
+        model: on any device.
+        folder: must not exist yet, or be empty; its parents are made.
+        extra: whatever belongs with the model (window offsets, interval, ...), JSON values only;
+            read back with `load_extra`. Never counts.
+
+    Raises:
+        ModelError: the folder holds something already, or `extra` is not JSON.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} exists already; save to a new folder")
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    weights = write_tensors(tensors)
+    document = {
+        "version": VERSION,
+        "config": asdict(model.config),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "extra": extra,
+    }
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"extra holds something that is not JSON: {error}") from error
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # beside its destination: a rename is atomic only within one file system
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        (partial / WEIGHTS).write_bytes(weights)
+        (partial / CONFIG).write_text(text + "\n", encoding="utf-8")
+        partial.chmod(0o755)  # mkdtemp makes it private; a saved model is read by other workers
+        if folder.exists():
+            folder.rmdir()
+        os.rename(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def load(folder: Path) -> Forecaster:
+    """The saved model, on the CPU and in evaluation mode.
+
+    Raises:
+        ModelError: missing, corrupt, or written by an unknown version.
+    """
+    document = _document(folder)
+    config = document["config"]
+    try:
+        model = Forecaster(ForecasterConfig(**{**config, "regions": tuple(config["regions"])}))
+    except (ModelError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder / CONFIG}: not a model's configuration ({error})") from error
+    try:
+        weights = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
+    if hashlib.sha256(weights).hexdigest() != document["weights_sha256"]:
+        raise ModelError(f"{folder / WEIGHTS} is corrupt or not the file that was saved")
+    try:
+        model.load_state_dict(read_tensors(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{folder / WEIGHTS} does not fit {CONFIG}") from error
+    return model.eval()
+
+
+def load_extra(folder: Path) -> dict[str, Any]:
+    """What was saved beside the model; raises ModelError like `load`."""
+    extra: dict[str, Any] = _document(folder)["extra"]
+    return extra
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    """The configuration file, with its version and its keys checked."""
+    path = folder / CONFIG
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # not JSON, not UTF-8
+        raise ModelError(f"{path} is corrupt: not JSON") from error
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION:
+        raise ModelError(f"{path} has version {version!r}; this release reads version {VERSION}")
+    for key, kind in (("config", dict), ("weights_sha256", str), ("extra", dict)):
+        if not isinstance(document.get(key), kind):
+            raise ModelError(f"{path} is corrupt: {key!r} is missing or of the wrong kind")
+    result: dict[str, Any] = document
+    return result

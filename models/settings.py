@@ -1,0 +1,70 @@
+"""How to train, as one value that is checked when it is made."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from models import losses, optimizers
+from models.device import DEVICES
+from models.errors import ModelError
+
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of the training loop.
+
+    Attributes:
+        optimizer: a name in `models.optimizers.NAMES`.
+        learning_rate: of the first update, above 0.
+        batch_size: windows an update.
+        epochs: passes over the training windows, at most.
+        grad_norm: L2 norm the gradient is clipped to, above 0; `inf` clips nothing.
+        patience: stop after so many epochs without a better validation RMSE; None never stops.
+        weight_decay: as the optimizer understands it, 0 or more.
+        seed: of the batch order and of dropout.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        loss: `mse`, `mae` or `huber`.
+        schedule: `constant`, or `cosine` to fall to 0 by the last epoch (Loshchilov and Hutter 2017).
+
+    Raises:
+        ModelError: a value is out of its range; the message names field, value and range.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    batch_size: int = 64
+    epochs: int = 20
+    grad_norm: float = 1.0
+    patience: int | None = None
+    weight_decay: float = 0.0
+    seed: int = 0
+    device: str = "auto"
+    loss: str = "mse"
+    schedule: str = "cosine"
+
+    def __post_init__(self) -> None:
+        optimizers.check(self.optimizer)
+        for field, names in (
+            ("device", DEVICES),
+            ("loss", tuple(losses.NAMES)),
+            ("schedule", SCHEDULES),
+        ):
+            if getattr(self, field) not in names:
+                raise ModelError(
+                    f"{field}={getattr(self, field)!r} is unknown; choose one of {', '.join(names)}"
+                )
+        for field in ("batch_size", "epochs", "patience"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ModelError(f"{field}={value} must be at least 1")
+        if not 0 < self.learning_rate < math.inf:
+            raise ModelError(f"learning_rate={self.learning_rate} must be above 0 and finite")
+        if not self.grad_norm > 0:
+            raise ModelError(f"grad_norm={self.grad_norm} must be above 0")
+        for field in ("weight_decay", "seed"):
+            value = getattr(self, field)
+            if not 0 <= value < math.inf:
+                raise ModelError(f"{field}={value} must be 0 or more")

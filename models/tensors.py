@@ -1,0 +1,85 @@
+"""Windows as tensors on a device, indexed batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.windows import Windows
+from models.errors import ModelError
+from models.forecaster import ForecasterConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows as float32 tensors, named and shaped like `data.windows.Windows`."""
+
+    past: Tensor
+    past_calendar: Tensor
+    seasonal: Tensor
+    calendar: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def take(self, rows: Tensor) -> Batch:
+        """The chosen windows only; `rows` are positions, [B]."""
+        rows = rows.to(self.past.device)
+        return Batch(
+            past=self.past[rows],
+            past_calendar=self.past_calendar[rows],
+            seasonal=self.seasonal[rows],
+            calendar=self.calendar[rows],
+            target=self.target[rows],
+        )
+
+    def batches(self, order: Tensor, size: int) -> Iterator[Batch]:
+        """Batches of `size` windows in the given order, the last one shorter."""
+        for start in range(0, len(order), size):
+            yield self.take(order[start : start + size])
+
+
+def to_device(windows: Windows, device: torch.device) -> Batch:
+    """Copy windows to `device`."""
+
+    def copy(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Tensor:
+        # windows are overlapping views of one panel: a tensor needs memory of its own
+        return torch.from_numpy(np.array(array, dtype=np.float32)).to(device)
+
+    return Batch(
+        past=copy(windows.past),
+        past_calendar=copy(windows.past_calendar),
+        seasonal=copy(windows.seasonal),
+        calendar=copy(windows.calendar),
+        target=copy(windows.target),
+    )
+
+
+def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
+    """Raise a ModelError unless the windows are what a model of this configuration reads."""
+    found = {
+        "lags": windows.past.shape[1],
+        "seasonal": windows.seasonal.shape[1],
+        "horizon": windows.target.shape[1],
+        "features": windows.calendar.shape[2],
+        "regions": windows.regions,
+    }
+    for name, value in found.items():
+        wanted = getattr(config, name)
+        if value != wanted:
+            raise ModelError(f"the windows have {name}={value}, the model was built for {wanted}")
+    if not (np.isfinite(windows.past).all() and np.isfinite(windows.seasonal).all()):
+        raise ModelError("a window has gaps in what the model reads; fill the inputs first")
+
+
+def check_target(windows: Windows, use: str) -> None:
+    """Raise a ModelError unless there are windows and all their targets are observed."""
+    if not len(windows):
+        raise ModelError(f"no window for {use}")
+    if not np.isfinite(windows.target).all():
+        raise ModelError(f"a window for {use} has gaps in its target; leave such windows out")
