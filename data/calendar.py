@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.spans import DAY
+
 FEATURES = ("day_sin", "day_cos", "week_sin", "week_cos", "weekend")
 
 
@@ -22,14 +24,14 @@ def features(times: pd.DatetimeIndex) -> NDArray[np.float32]:
         Features in [-1, 1], [T, 5], in the order of `FEATURES`.
     """
     midnight = times.normalize()
-    day = (times - midnight) / pd.Timedelta("1d")
-    week = (times.dayofweek + day) / 7
+    day = (times - midnight) / DAY
+    week = (times.day_of_week + day) / 7
     turn = 2 * np.pi
     columns = [
         np.sin(turn * day),
         np.cos(turn * day),
         np.sin(turn * week),
         np.cos(turn * week),
-        times.dayofweek >= 5,
+        times.day_of_week >= 5,
     ]
     return np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)

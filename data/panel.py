@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.spans import to_span
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -66,7 +68,7 @@ class Panel:
 
     def steps(self, span: str | pd.Timedelta) -> int:
         """Number of intervals in `span` (say `7d`); raises ValueError if it is not a whole number."""
-        length = pd.Timedelta(span)
+        length = to_span(span) if isinstance(span, str) else span
         count, rest = divmod(length, self.interval)
         if rest or count < 1:
             raise ValueError(f"{span} is not a whole number of intervals of {self.interval}")

@@ -78,7 +78,7 @@ class Windows:
     @property
     def ends(self) -> pd.DatetimeIndex:
         """When the last target interval ends, [N]."""
-        return self.times + self.target.shape[1] * self.interval
+        return pd.DatetimeIndex(self.times + self.target.shape[1] * self.interval)
 
     @property
     def last(self) -> Floats:
@@ -88,7 +88,7 @@ class Windows:
     @property
     def complete(self) -> NDArray[np.bool_]:
         """Windows whose whole target was observed, [N]."""
-        return ~np.isnan(self.target).any(axis=(1, 2))
+        return np.asarray(~np.isnan(self.target).any(axis=(1, 2)))
 
     def take(self, keep: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Windows:
         """The chosen windows only."""
@@ -133,7 +133,7 @@ def latest(inputs: Panel, spec: WindowSpec) -> Windows:
             f"{spec.reach} are needed"
         )
     ahead = pd.date_range(inputs.times[-1], periods=spec.horizon + 1, freq=inputs.interval)[1:]
-    times = inputs.times.append(ahead)
+    times = pd.DatetimeIndex(inputs.times.append(ahead))
     unknown = np.full((len(times), len(inputs.regions)), np.nan)
     return _windows(inputs, unknown, times, np.array([len(inputs.times)]), spec)
 

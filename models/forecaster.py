@@ -127,9 +127,7 @@ class Forecaster(nn.Module):
         ahead = torch.cat([season.flatten(1), calendar.flatten(1)], dim=1)
         steps = self.head(torch.cat([hidden, ahead], dim=1))
         if self.skip is not None:
-            # moves are nearly uncorrelated, levels are not: gradient descent needs the former
-            linear = torch.cat([level[:, -1], moves.flatten(1), ahead], dim=1)
-            steps = steps + self.skip(linear)
+            steps = steps + self.skip(torch.cat([level.flatten(1), ahead], dim=1))
         steps = steps.unflatten(1, (self.config.horizon, len(self.config.regions)))
         forecast: Tensor = last[:, None] + steps * self.step
         return forecast

@@ -1,0 +1,48 @@
+"""Findings: what is wrong or odd about a table, where, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Severity = Literal["error", "warning", "note"]
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding. It names places and never quotes a count.
+
+    Attributes:
+        rule: name of the rule.
+        severity: an error stops the run, a warning changes what it is worth, a note informs.
+        column: the column, where it is about one.
+        rows: the first few rows concerned, counted from 0 below the header.
+        count: how many rows are concerned.
+        message: what is so.
+        fix: what to do.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    fix: str
+    column: str | None = None
+    rows: tuple[int, ...] = ()
+    count: int = 0
+
+    def __str__(self) -> str:
+        """The finding on one line."""
+        column = "" if self.column is None else f" column {self.column!r}"
+        more = ", …" if self.count > len(self.rows) else ""
+        rows = f" (row {', '.join(map(str, self.rows))}{more})" if self.rows else ""
+        return f"{self.rule}:{column} {self.message}{rows}. Fix: {self.fix}."
+
+
+def first_rows(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
+    """Positions of the first few rows of a mask, and how many there are."""
+    found = np.flatnonzero(mask)
+    return tuple(int(row) for row in found[:_SHOWN]), len(found)

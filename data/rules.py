@@ -1,0 +1,248 @@
+"""The rules a table of counts is checked by, one function each.
+
+Cell rules are pandera checks; rules about time and about the panel as a whole are ours. None of them
+quotes a count, and none of them changes the privacy accounting: M in particular is declared by the
+operator, never taken from the data, since a bound chosen by looking would be a release of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.findings import Finding, first_rows
+from data.spans import WEEK
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+Column = Any  # a pandas series whose cells may be anything: that is what is checked
+
+_CELL_RULES = {
+    "text-in-count": ("is not a number in {n} rows", "correct or remove these cells"),
+    "nan-count": (
+        "is empty or not a number in {n} rows that have other counts",
+        "fill in the counts, or leave the whole interval out",
+    ),
+    "infinite-count": ("is infinite in {n} rows", "correct these cells"),
+    "negative-count": (
+        "is negative in {n} rows",
+        "counts of persons start at 0; correct the source",
+    ),
+    "non-integer-count": (
+        "is not a whole number in {n} rows",
+        "bring counts of persons, not rates, shares or averages",
+    ),
+}
+
+
+def cells(counts: pd.DataFrame) -> Iterator[Finding]:
+    """Cells that are no counts of persons."""
+    import pandera.pandas as pa
+
+    empty = counts.isna().all(axis=1)
+    for column in counts.columns:
+        try:
+            _column_schema(str(column), empty).validate(counts[[column]], lazy=True)
+        except pa.errors.SchemaErrors as errors:
+            yield from _cell_findings(str(column), errors.failure_cases)
+
+
+def _column_schema(column: str, empty: Column) -> pa.DataFrameSchema:
+    """A column of counts; rows that are empty throughout are missing intervals, not faults."""
+    import pandera.pandas as pa
+
+    def number(cells: Column) -> Column:
+        numbers: Column = pd.to_numeric(cells, errors="coerce")
+        return numbers.astype(float)
+
+    def check(name: str, holds: Callable[[Column], Column]) -> pa.Check:
+        return pa.Check(holds, name=name, error=name, ignore_na=False)
+
+    return pa.DataFrameSchema(
+        {
+            column: pa.Column(
+                nullable=True,
+                checks=[
+                    check("text-in-count", lambda cells: number(cells).notna() | cells.isna()),
+                    check("nan-count", lambda cells: cells.notna() | empty),
+                    check("infinite-count", lambda cells: ~np.isinf(number(cells))),
+                    check("negative-count", lambda cells: ~(number(cells) < 0)),
+                    check("non-integer-count", lambda cells: ~_fraction(number(cells))),
+                ],
+            )
+        }
+    )
+
+
+def _fraction(numbers: Column) -> Column:
+    return np.isfinite(numbers) & (numbers != numbers.round())
+
+
+def _cell_findings(column: str, cases: pd.DataFrame) -> Iterator[Finding]:
+    for rule, (message, fix) in _CELL_RULES.items():
+        rows = sorted({int(row) for row in cases.loc[cases["check"] == rule, "index"]})
+        if rows:
+            yield Finding(
+                rule, "error", message.format(n=len(rows)), fix, column, tuple(rows[:5]), len(rows)
+            )
+
+
+def unparsed_time(time: Column) -> Iterator[Finding]:
+    """Times that are no times."""
+    if pd.api.types.is_datetime64_any_dtype(time):
+        bad = time.isna().to_numpy()
+    elif pd.api.types.is_numeric_dtype(time.infer_objects()):
+        bad = np.ones(len(time), dtype=bool)
+    else:
+        parsed: Column = pd.to_datetime(time, errors="coerce", format="mixed", utc=True)
+        bad = parsed.isna().to_numpy()
+        bad = bad if bad.any() else np.ones(len(time), dtype=bool)
+    if bad.any():
+        rows, count = first_rows(bad)
+        yield Finding(
+            "unparsed-time", "error", f"{count} of {len(time)} rows hold no date and time",
+            "write times as 2024-01-31 13:30:00, all in one form", "time", rows, count,
+        )  # fmt: skip
+
+
+def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
+    """An interval that comes twice."""
+    twice = np.asarray(times.duplicated())
+    if twice.any():
+        rows, count = first_rows(twice)
+        fix = "keep one row an interval"
+        if times.tz is None and set(times[twice].hour) <= {1, 2, 3}:
+            fix += (
+                "; if this is the night the clocks go back, write times in UTC or with their offset"
+            )
+        yield Finding(
+            "duplicate-time", "error", f"{count} rows repeat a time, first {times[twice][0]}", fix,
+            "time", rows, count,
+        )  # fmt: skip
+
+
+def unsorted_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
+    """Rows out of order."""
+    back = np.diff(times.asi8, prepend=times.asi8[0]) < 0
+    if back.any():
+        rows, count = first_rows(back)
+        yield Finding(
+            "unsorted-time", "note", "rows are out of order and will be sorted", "none needed",
+            "time", rows, count,
+        )  # fmt: skip
+
+
+def time_zone(times: pd.DatetimeIndex) -> Iterator[Finding]:
+    """Times with a zone, or a wall clock that skips an hour in spring."""
+    if times.tz is not None:
+        yield Finding(
+            "time-zone", "note", f"times carry the zone {times.tz} and become UTC",
+            "none needed; days and weeks are counted in UTC from here", "time",
+        )  # fmt: skip
+        return
+    ordered = times.sort_values()
+    steps = ordered[1:] - ordered[:-1]
+    before = ordered[:-1]
+    spring = (
+        (steps == steps.min() + pd.Timedelta("1h"))
+        & (before.day_of_week == 6)
+        & before.month.isin([3, 4])
+        & (before.hour <= 3)
+    )
+    if len(steps) and np.any(spring):
+        rows, count = first_rows(np.asarray(spring))
+        yield Finding(
+            "dst", "warning",
+            f"an hour is absent after {before[np.asarray(spring)][0]}, as when clocks go forward",
+            "write times in UTC, so that intervals are equally long", "time", rows, count,
+        )  # fmt: skip
+
+
+def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Finding]:
+    """Two interval lengths in one table, and gaps. `times` are sorted and unique."""
+    steps = times.to_series().diff().to_numpy()[1:]
+    lengths, counts = np.unique(steps, return_counts=True)
+    usual = lengths[np.argmax(counts)]
+    odd = (steps % usual) != np.timedelta64(0)
+    # A change for good, say from half-hours to hours, is no series of gaps either.
+    other = lengths[(counts > 0.1 * counts.sum()) & (lengths != usual)]
+    if odd.any() or len(other):
+        rows, count = first_rows(odd if odd.any() else steps == other[0])
+        yield Finding(
+            "mixed-intervals", "error",
+            f"most rows are {_minutes(usual)} apart, {count} are not a multiple of it or change to "
+            "another length",
+            "bring one interval length, or split the file", "time", rows, count,
+        )  # fmt: skip
+        return
+    gaps = steps > usual
+    if not gaps.any():
+        return
+    rows, _ = first_rows(gaps)
+    missing = int((steps[gaps] / usual).sum() - gaps.sum())
+    longest = pd.Timedelta(steps.max() - usual)
+    first = times[:-1][gaps][0] + pd.Timedelta(usual)
+    said = f"{missing} intervals are missing in {gaps.sum()} gaps, first at {first}"
+    if longest > max_gap:
+        yield Finding(
+            "missing-intervals", "error", f"{said}, the longest {longest}, above {max_gap}",
+            "cut the series at the gap, bring the missing rows, or raise source.max_gap", "time",
+            rows, missing,
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "missing-intervals", "warning", said,
+            "none needed: filled from the same time a week before, after the noise", "time", rows,
+            missing,
+        )  # fmt: skip
+
+
+def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
+    """Too short to learn a week's rhythm and to be tried on a week."""
+    weeks = (times[-1] - times[0]) / WEEK
+    if weeks < 5:
+        severe = weeks < 3
+        yield Finding(
+            "too-short", "error" if severe else "warning", f"the series is {weeks:.1f} weeks long",
+            "bring at least 3 weeks (better 5): one before the training period, one to train on and "
+            "one to test on", "time",
+        )  # fmt: skip
+
+
+def regions(
+    counts: NDArray[np.float64], names: list[str], declared: int | None
+) -> Iterator[Finding]:
+    """Too few regions, regions that never change, a region that contains all others."""
+    if len(names) < 2:
+        yield Finding(
+            "one-region", "error", f"there is only one region, {names[0]!r}",
+            "bring one column for each of two or more regions (is the separator right?)", names[0],
+        )  # fmt: skip
+        return
+    for name, values in zip(names, counts.T, strict=True):
+        if np.nanmin(values) == np.nanmax(values):
+            yield Finding(
+                "constant-region", "warning", "has the same count in every interval",
+                "leave it out: there is nothing to forecast", name,
+            )  # fmt: skip
+    others = counts.sum(axis=1, keepdims=True) - counts
+    holds = np.all((counts >= others) | np.isnan(counts), axis=0)
+    for column in np.flatnonzero(holds & (np.nanmax(counts, axis=0) > 0)):
+        known = declared is not None and declared >= 2
+        yield Finding(
+            "nested-regions", "note" if known else "warning",
+            "is at least the sum of all other regions in every interval: it may contain them, and a "
+            "person may be counted in two regions at once (M of at least 2)",
+            f"none needed: {declared} regions per interval are declared" if known else
+            "leave it out, or declare source.regions_per_interval=2 (undeclared, all regions count)",
+            names[column],
+        )  # fmt: skip
+
+
+def _minutes(length: np.timedelta64) -> str:
+    return f"{length / np.timedelta64(1, 'm'):g} minutes"

@@ -1,0 +1,67 @@
+"""Sources of counts: one reader a file, chosen by what the user typed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from data.errors import DataError
+from data.sources.table import Table
+
+__all__ = ["Table", "read"]
+
+
+def read(
+    source: str, *, regions_per_interval: int | None = None, persons: int | None = None
+) -> Table:
+    """Read counts from a source.
+
+    Args:
+        source: `synthetic` (with settings: `synthetic:days=90,seed=2`), `paris-cdr`, the path of a
+            CSV or Parquet file, or a database URL with `#table`.
+        regions_per_interval: M, declared by the user; overrides what the source declares.
+        persons: how many people can be in the data; likewise.
+
+    Raises:
+        DataError: unknown source, or it cannot be read.
+    """
+    table = _read(source)
+    for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
+        if value is not None and value < 1:
+            raise DataError(f"{table.name}: {name}={value} must be at least 1")
+    return replace(
+        table,
+        persons=persons or table.persons,
+        regions_per_interval=regions_per_interval or table.regions_per_interval,
+    )
+
+
+def _read(source: str) -> Table:
+    """Dispatch; readers are imported when they are needed."""
+    if source == "synthetic" or source.startswith("synthetic:"):
+        from data.sources import synthetic
+
+        return synthetic.read(source)
+    if source == "paris-cdr":
+        from data.sources import paris
+
+        return paris.read()
+    if "://" in source and "#" in source:
+        from data.sources import sql
+
+        return sql.read(source)
+    path = Path(source)
+    if path.suffix in (".parquet", ".pq"):
+        from data.sources import parquet
+
+        return parquet.read(path)
+    if path.suffixes[-2:] == [".csv", ".gz"] or path.suffix in (".csv", ".txt", ".tsv"):
+        from data.sources import csv
+
+        return csv.read(path)
+    hint = "add #table to the URL" if "://" in source else "expected one"
+    shown = "the database URL" if "://" in source else repr(source)
+    raise DataError(
+        f"unknown source {shown}; {hint} of: synthetic, paris-cdr, a path ending in .csv or "
+        ".parquet, or a database URL with #table"
+    )

@@ -1,0 +1,45 @@
+"""Counts from a CSV file, wide or long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import DataError
+from data.sources.files import existing
+from data.sources.shape import to_wide
+from data.sources.table import Table
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+def read(path: Path) -> Table:
+    """Read a CSV file (may be gzipped); the separator is found in the header line.
+
+    Raises:
+        DataError: missing, empty, not text, no separator that works, rows of different lengths.
+    """
+    existing(path)
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, sep="\x1f")
+        line = str(header.iloc[0, 0])
+        separator = max(SEPARATORS, key=line.count)
+        if separator not in line:
+            raise DataError(
+                f"{path}: no separator in the header {line[:80]!r}; separate columns by "
+                f"{', '.join(SEPARATORS.values())}"
+            )
+        raw = pd.read_csv(path, sep=separator, skipinitialspace=True)
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as text ({type(error).__name__}); save it as UTF-8"
+        ) from None
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty; bring a header line and one row an interval") from None
+    except pd.errors.ParserError as error:
+        # pandas counts fields and lines here and quotes no cell
+        raise DataError(f"{path}: {str(error).strip()}; mend that line") from None
+    if raw.empty:
+        raise DataError(f"{path} has a header and no rows; bring one row an interval")
+    return Table(to_wide(raw, str(path)), str(path))

@@ -1,0 +1,32 @@
+"""Counts from a Parquet file, wide or long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import DataError
+from data.sources.files import existing
+from data.sources.shape import to_wide
+from data.sources.table import Table
+
+
+def read(path: Path) -> Table:
+    """Read a Parquet file.
+
+    Raises:
+        DataError: missing, empty, or not Parquet.
+    """
+    import pyarrow
+
+    existing(path)
+    try:
+        raw = pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError):
+        raise DataError(f"{path} is not a whole Parquet file; write it again") from None
+    if isinstance(raw.index, pd.DatetimeIndex):
+        raw = raw.rename_axis(str(raw.index.name or "time")).reset_index()
+    if raw.empty:
+        raise DataError(f"{path} has no rows; bring one row an interval")
+    return Table(to_wide(raw, str(path)), str(path))

@@ -1,0 +1,90 @@
+"""From a raw table to wide form: find the time column, turn long tables."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pandas as pd
+
+from data.errors import DataError
+
+Column = Any  # pandas' stubs ask for the type of the cells, which is what is not known yet
+
+TIME_NAMES = ("time", "timestamp", "datetime", "date_time", "date", "interval", "period", "ds", "t")
+REGION_NAMES = ("region", "zone", "area", "place", "location", "cell", "station", "unique_id")
+COUNT_NAMES = ("count", "counts", "value", "n", "persons", "people", "users", "y")
+
+
+def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One `time` column and one column a region.
+
+    Long tables (time, region, count) are turned; a region that has no row for an interval is missing
+    there, not 0. Where a (time, region) pair comes twice the time comes twice in the result, for the
+    validation to find.
+
+    Raises:
+        DataError: no time column, or nothing but one.
+    """
+    raw = raw.rename(columns=lambda column: str(column).strip())
+    time, columns = _time(raw, name)
+    rest = raw.drop(columns=columns)
+    region = _named(rest, REGION_NAMES)
+    count = _named(rest, COUNT_NAMES)
+    if region and count and len(rest.columns) == 2:
+        return _turn(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
+    if rest.columns.empty:
+        raise DataError(
+            f"{name}: the time column {columns[0]!r} is the only column; bring one column a region, "
+            "or three columns time, region, count"
+        )
+    return pd.concat([time.rename("time"), rest], axis=1)
+
+
+def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
+    """The times, parsed if they can be, and the columns they come from."""
+    lower = {column.lower(): column for column in raw.columns}
+    if "date" in lower and "hour" in lower:
+        columns = [lower["date"], lower["hour"]]
+        return _parsed(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
+    column = _named(raw, TIME_NAMES)
+    if column is None:
+        shown = ", ".join(repr(one) for one in list(raw.columns)[:8])
+        raise DataError(
+            f"{name}: no time column among {shown}; name it one of {', '.join(TIME_NAMES)}"
+        )
+    return _parsed(raw[column]), [column]
+
+
+def _parsed(time: Column) -> Column:
+    """Times as datetime64 if all of them can be read, else as they came (found in validation)."""
+    if pd.api.types.is_datetime64_any_dtype(time):
+        return time
+    if pd.api.types.is_numeric_dtype(time):
+        return time.astype(object)  # a bare number names no moment; validation says so
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for options in ({}, {"utc": True}):
+            parsed = pd.to_datetime(time, errors="coerce", **options)  # type: ignore[call-overload]
+            if pd.api.types.is_datetime64_any_dtype(parsed) and not parsed.isna().any():
+                return parsed
+    return time.astype(object)
+
+
+def _turn(long: pd.DataFrame) -> pd.DataFrame:
+    """Long to wide; the k-th repetition of a (time, region) pair goes to a k-th row of that time."""
+    repetition = long.groupby(["time", "region"], sort=False).cumcount()
+    wide: pd.DataFrame = (
+        long.assign(repetition=repetition)
+        .pivot(index=["time", "repetition"], columns="region", values="count")
+        .reset_index()
+        .drop(columns="repetition")
+    )
+    wide.columns = pd.Index([str(column) for column in wide.columns])
+    return wide
+
+
+def _named(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    """The first column whose lower-case name is one of `names`, in the order of `names`."""
+    lower = {str(column).lower(): str(column) for column in frame.columns}
+    return next((lower[name] for name in names if name in lower), None)

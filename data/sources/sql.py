@@ -1,0 +1,52 @@
+"""Counts from a database table, wide or long."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import MetaData, create_engine, inspect, select
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from data.errors import DataError
+from data.sources.shape import to_wide
+from data.sources.table import Table
+
+
+def read(source: str) -> Table:
+    """Read `URL#table`, any URL that SQLAlchemy understands; the table may be `schema.table`.
+
+    Raises:
+        DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
+            never in the message.
+    """
+    address, _, place = source.rpartition("#")
+    try:
+        url = make_url(address)
+    except ArgumentError:
+        raise DataError(
+            "not a database URL: expected dialect://user:password@host/database#table"
+        ) from None
+    shown = f"{url.render_as_string(hide_password=True)}#{place}"
+    schema, _, table = place.rpartition(".")
+    try:
+        engine = create_engine(url)
+        names = inspect(engine).get_table_names(schema or None)
+        if table not in names:
+            raise DataError(
+                f"{shown}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
+            )
+        description = SqlTable(table, MetaData(schema or None), autoload_with=engine)
+        with engine.connect() as connection:
+            raw = pd.read_sql(select(description), connection)
+        engine.dispose()
+    except ModuleNotFoundError as error:
+        raise DataError(f"{shown}: the driver {error.name} is missing; install it") from None
+    except SQLAlchemyError as error:
+        # Messages of drivers may quote the password or values: only their kind is shown.
+        raise DataError(
+            f"{shown}: the database said {type(error).__name__}; check host, user, password, rights"
+        ) from None
+    if raw.empty:
+        raise DataError(f"{shown} has no rows; bring one row an interval")
+    return Table(to_wide(raw, shown), shown)

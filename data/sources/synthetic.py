@@ -1,0 +1,37 @@
+"""`synthetic`: the counts of a made-up city, offline and public."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from data.errors import DataError
+from data.sources.city import City, counts
+from data.sources.table import Table
+
+
+def read(source: str) -> Table:
+    """Make the city described by `synthetic` or `synthetic:days=90,persons=2000,seed=2`.
+
+    Raises:
+        DataError: an unknown setting, or a value out of range.
+    """
+    city = _city(source.partition(":")[2])
+    frame = counts(city).reset_index()
+    return Table(frame, source, public=True, persons=city.persons, regions_per_interval=1)
+
+
+def _city(settings: str) -> City:
+    kinds = {field.name: str if field.name == "interval" else int for field in fields(City)}
+    values: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if name not in kinds or not equals:
+            raise DataError(
+                f"synthetic: unknown setting {setting!r}; write name=value with {', '.join(kinds)}"
+            )
+        try:
+            values[name] = kinds[name](text)
+        except ValueError:
+            raise DataError(f"synthetic: {name}={text!r} must be a whole number") from None
+    return City(**values)

@@ -1,0 +1,27 @@
+"""What a reader returns: counts in wide form, not validated yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """Counts as they came, one column a region.
+
+    Attributes:
+        frame: first column `time` (datetime64 where it could be parsed, text otherwise), then one
+            column a region with whatever was in it.
+        name: what the user typed, without credentials.
+        public: whether the counts are published or made up, so that showing them exposes nobody.
+        persons: how many people can be in the data, where declared.
+        regions_per_interval: M, the regions that may count one person in one interval, where declared.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    public: bool = False
+    persons: int | None = None
+    regions_per_interval: int | None = None

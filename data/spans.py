@@ -1,0 +1,25 @@
+"""Lengths of time as people write them."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+DAY = pd.Timedelta(days=1)
+WEEK = pd.Timedelta(days=7)
+
+
+def to_span(text: str) -> pd.Timedelta:
+    """`7d`, `12h`, `30min`, `1h30min` as a length of time.
+
+    Raises:
+        ValueError: it is not a length of time.
+    """
+    try:
+        span = pd.Timedelta(re.sub(r"(?<=\d)\s*d\b", "D", text))  # pandas wants a capital D
+    except ValueError:
+        span = pd.NaT
+    if not isinstance(span, pd.Timedelta) or span < pd.Timedelta(0):
+        raise ValueError(f"{text!r} is not a length of time; write for instance 7d, 12h or 30min")
+    return span

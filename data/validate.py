@@ -1,0 +1,78 @@
+"""Validation: from a table as it came to a panel, or to findings that say why not."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from data import rules
+from data.errors import DataError
+from data.findings import Finding
+from data.panel import Panel
+from data.sources.table import Table
+from data.spans import to_span
+
+__all__ = ["Finding", "findings", "to_panel"]
+
+
+def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
+    """Everything that is wrong or odd about a table, errors first.
+
+    Args:
+        table: counts as they came.
+        max_gap: the longest gap that may be repaired later.
+    """
+    time, counts = table.frame.iloc[:, 0], table.frame.iloc[:, 1:]
+    found = [*rules.unparsed_time(time), *rules.cells(counts)]
+    if not any(one.column == "time" for one in found):
+        found += _about_time(pd.DatetimeIndex(time), _span(max_gap))
+    if not any(one.severity == "error" for one in found):
+        names = [str(column) for column in counts.columns]
+        found += rules.regions(counts.to_numpy(dtype=float), names, table.regions_per_interval)
+    order = ("error", "warning", "note")
+    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+
+
+def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding, ...]]:
+    """The panel of a table, with the findings that do not stand in its way.
+
+    Times with a zone become UTC; missing intervals become rows of NaN.
+
+    Raises:
+        DataError: some findings are errors; the message lists them.
+    """
+    found = findings(table, max_gap=max_gap)
+    errors = [str(one) for one in found if one.severity == "error"]
+    if errors:
+        raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))
+    counts = table.frame.set_index("time").astype(float).sort_index()
+    counts.index = _naive(pd.DatetimeIndex(counts.index))
+    counts.columns = counts.columns.astype(str)
+    interval = pd.Timedelta(counts.index.to_series().diff().min())
+    regular = pd.date_range(counts.index[0], counts.index[-1], freq=interval, name="time")
+    panel = Panel(
+        counts=counts.reindex(regular),
+        source=table.name,
+        public=table.public,
+        persons=table.persons,
+        regions_per_interval=table.regions_per_interval,
+    )
+    return panel, found
+
+
+def _about_time(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> list[Finding]:
+    found = [*rules.duplicate_time(times), *rules.unsorted_time(times), *rules.time_zone(times)]
+    unique = times.unique().sort_values()
+    if len(unique) > 2:
+        found += rules.intervals(unique, max_gap)
+    return [*found, *rules.length(unique)]
+
+
+def _naive(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    return times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
+
+
+def _span(text: str) -> pd.Timedelta:
+    try:
+        return to_span(text)
+    except ValueError as error:
+        raise DataError(f"source.max_gap: {error}") from None

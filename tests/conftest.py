@@ -1,0 +1,18 @@
+"""What every test shares: where the real data set is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _data_beside_the_repository() -> None:
+    """Outside CI the data set may lie beside the clone; absent, its reader says what to do."""
+    beside = ROOT.parent / "shared" / "data"
+    if "VEILCAST_DATA" in os.environ:  # relative to where the tests were started
+        os.environ["VEILCAST_DATA"] = str(Path(os.environ["VEILCAST_DATA"]).absolute())
+    elif beside.is_dir():
+        os.environ["VEILCAST_DATA"] = str(beside)
