@@ -18,8 +18,8 @@ def to_span(text: str) -> pd.Timedelta:
     """
     try:
         span = pd.Timedelta(re.sub(r"(?<=\d)\s*d\b", "D", text))  # pandas wants a capital D
+        if span >= pd.Timedelta(0):  # not so for "NaT"
+            return span
     except ValueError:
-        span = pd.NaT
-    if not isinstance(span, pd.Timedelta) or span < pd.Timedelta(0):
-        raise ValueError(f"{text!r} is not a length of time; write for instance 7d, 12h or 30min")
-    return span
+        pass
+    raise ValueError(f"{text!r} is not a length of time; write for instance 7d, 12h or 30min")

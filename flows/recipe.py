@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -19,6 +20,7 @@ from flows.errors import UsageError
 from models.forecaster import ForecasterConfig
 from models.settings import TrainingConfig
 
+SOURCE_PASSWORD = "VEILCAST_SOURCE_PASSWORD"  # noqa: S105  (a name)
 MECHANISMS = ("none", "input", "gradient")
 
 
@@ -216,6 +218,42 @@ def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
             value = text.strip()
         result.setdefault(section, {})[name] = value
     return result
+
+
+def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Values of a recipe with options and settings laid over it, checked.
+
+    Args:
+        name: a recipe's name or path; None for the defaults alone.
+        options: values by `section.field`; None where an option was not given.
+        settings: `section.field=value`, from `--set`.
+
+    Raises:
+        UsageError: an unknown recipe, field or value.
+    """
+    values = override(load(name) if name else {}, settings)
+    for path, value in options.items():
+        section, _, field_name = path.partition(".")
+        if value is not None:
+            values.setdefault(section, {})[field_name] = value
+    recipe = from_dict(values)
+    plain = recipe.to_dict()
+    plain["source"]["name"] = without_password(recipe.source.name)
+    return plain
+
+
+def without_password(source: str) -> str:
+    """A source with the password of a database URL moved to an environment variable.
+
+    Recipes are kept: by Prefect as a parameter, by MLflow as a file. Passwords are not.
+    """
+    found = re.fullmatch(
+        r"(?P<before>[^:/]+://[^:/@]*:)(?P<password>[^@$][^@]*)(?P<after>@.*)", source
+    )
+    if not found:
+        return source
+    os.environ[SOURCE_PASSWORD] = found["password"]
+    return f"{found['before']}${{{SOURCE_PASSWORD}}}{found['after']}"
 
 
 def recipe_folder() -> Path:

@@ -38,7 +38,8 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             f"{name}: the time column {columns[0]!r} is the only column; bring one column a region, "
             "or three columns time, region, count"
         )
-    return pd.concat([time.rename("time"), rest], axis=1)
+    wide: pd.DataFrame = pd.concat([time.rename("time"), rest], axis=1)
+    return wide
 
 
 def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:

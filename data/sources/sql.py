@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd
 from sqlalchemy import MetaData, create_engine, inspect, select
 from sqlalchemy import Table as SqlTable
@@ -16,13 +18,15 @@ from data.sources.table import Table
 def read(source: str) -> Table:
     """Read `URL#table`, any URL that SQLAlchemy understands; the table may be `schema.table`.
 
+    `${NAME}` in the URL stands for an environment variable, so that no password need be written down.
+
     Raises:
         DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
             never in the message.
     """
     address, _, place = source.rpartition("#")
     try:
-        url = make_url(address)
+        url = make_url(os.path.expandvars(address))
     except ArgumentError:
         raise DataError(
             "not a database URL: expected dialect://user:password@host/database#table"

@@ -1,0 +1,60 @@
+"""Forecasts from a saved run: the intervals after the end of its data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data import sources, validate
+from data.clean import fill_gaps
+from data.panel import Panel
+from data.windows import WindowSpec, latest
+from flows.privatise import kept_release
+from flows.recipe import Recipe, from_dict, load
+from flows.settings import Home
+from models import saved
+from models.predict import predict
+
+
+def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
+    """Forecast the H intervals after the end of the data that a run was trained on.
+
+    Under `input` the model reads the kept release: nothing raw is touched and nothing is charged.
+
+    Args:
+        files: the run's folder of files.
+        home: where releases are kept.
+
+    Returns:
+        `times`, `regions`, `forecast` [H][R] in persons, and `privacy`, what the forecast discloses.
+    """
+    recipe = from_dict(load(str(files / "recipe.toml")))
+    model, extra = saved.load(files / "model"), saved.load_extra(files / "model")
+    panel = _inputs(recipe, extra, home)
+    config = model.config
+    spec = WindowSpec(config.lags, tuple(extra["seasonal"]), config.horizon)
+    window = latest(fill_gaps(panel), spec)
+    values = predict(model, window)[0]
+    times = [window.times[0] + step * panel.interval for step in range(config.horizon)]
+    return {
+        "source": panel.source,
+        "times": [str(time) for time in times],
+        "regions": list(config.regions),
+        "forecast": [[round(float(value), 1) for value in row] for row in values],
+        "privacy": "from noised counts: post-processing of a release, nothing more is spent"
+        if extra["release"]
+        else "from raw counts by a model without privacy: no guarantee",
+    }
+
+
+def _inputs(recipe: Recipe, extra: dict[str, Any], home: Home) -> Panel:
+    """The counts that the model may read, with gaps."""
+    if extra["release"] is None:
+        return validate.to_panel(sources.read(recipe.source.name), max_gap=recipe.source.max_gap)[0]
+    counts = kept_release(extra["release"], home)
+    interval = pd.Timedelta(seconds=extra["interval_seconds"])
+    counts = counts.reindex(pd.date_range(counts.index[0], counts.index[-1], freq=interval))
+    return replace(Panel(counts.rename_axis("time"), recipe.source.name))

@@ -1,0 +1,208 @@
+"""The command line. Heavy imports are inside the commands, so that help answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from flows.settings import Home
+
+app = typer.Typer(
+    help="Forecast how many people will be where, without exposing any one of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+RunName = Annotated[str, typer.Argument(help="Start of a run's id, or 'latest'.")]
+
+
+@app.command()
+def demo(as_json: Json = False, quiet: Quiet = False) -> None:
+    """Train a private forecast of a made-up city; nothing needed, about a minute."""
+    _train("demo", {}, [], as_json, quiet)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="lstm, gru, bilstm or bigru.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, adamw or sgd.")] = None,
+    mechanism: Annotated[str | None, typer.Option(help="none or input.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="user, user-week, user-day or user-interval.")
+    ] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Privacy budget for one unit.")] = None,
+    delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of weights and batches, never of noise.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a forecaster on counts, under the mechanism of your choice, and record the run."""
+    options = {
+        "source.name": source,
+        "model.name": model,
+        "training.optimizer": optimizer,
+        "privacy.mechanism": mechanism,
+        "privacy.unit": unit,
+        "privacy.epsilon": epsilon,
+        "privacy.delta": delta,
+        "training.seed": seed,
+    }
+    _train(recipe, options, settings or [], as_json, quiet)
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="What --source of train takes.")],
+    max_gap: Annotated[str, typer.Option(help="Longest gap that may be repaired.")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
+    with _errors():
+        from flows import console
+        from flows.check import check_source
+
+        document = check_source(source, max_gap)
+        _show(document, as_json, console.checked)
+    raise typer.Exit(0 if document["usable"] else 1)
+
+
+@app.command()
+def forecast(run: RunName = "latest", as_json: Json = False) -> None:
+    """Forecast the next intervals from a saved run and the latest noised counts."""
+    with _errors():
+        from flows import console
+        from flows.ahead import forecast_ahead
+        from flows.record import Tracker
+
+        home = _home()
+        tracker = Tracker(home)
+        found = tracker.find(run)
+        document = {
+            "run_id": found["run_id"],
+            **forecast_ahead(tracker.files(found["run_id"]), home),
+        }
+        _show(document, as_json, console.ahead)
+
+
+@app.command()
+def runs(as_json: Json = False) -> None:
+    """List all runs, latest first."""
+    with _errors():
+        from flows import console
+        from flows.record import Tracker
+
+        found = Tracker(_home()).runs()
+        _show({"runs": found}, as_json, lambda document: console.listed(document["runs"]))
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+    """Open the MLflow UI on this machine, until Ctrl-C."""
+    with _errors():
+        from flows.browse import serve
+
+        raise typer.Exit(serve(_home(), port))
+
+
+def main() -> None:
+    """Entry point of `veilcast`."""
+    app()
+
+
+def _train(
+    recipe: str | None,
+    options: dict[str, Any],
+    settings: list[str],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    with _errors():
+        from flows import progress
+
+        home = _home()
+        with progress.shown(quiet=quiet):
+            document = _run(recipe, options, settings)
+        from flows import console
+
+        del home
+        _show(document, as_json, console.trained)
+
+
+def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Check the recipe, then run the flow."""
+    from flows.engine import start_engine
+    from flows.recipe import compose
+
+    values = compose(recipe, options, settings)
+    wait = start_engine()
+    from flows.forecast import train as flow
+
+    wait()
+    result: dict[str, Any] = flow(values)
+    return result
+
+
+def _home() -> Home:
+    from flows.settings import open_home, quiet_environment
+
+    home = open_home()
+    quiet_environment(home)
+    return home
+
+
+def _show(document: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    else:
+        show(document)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused."""
+    from data.errors import DataError
+    from dp.budget import BudgetRefused
+    from flows.errors import SetupError, UsageError
+
+    try:
+        yield
+    except BudgetRefused as error:
+        code, message = 3, str(error)
+    except UsageError as error:
+        code, message = 2, str(error)
+    except (DataError, SetupError) as error:
+        code, message = 1, str(error)
+    except OSError as error:
+        code, message = 1, f"{error.strerror or error} ({error.filename or 'system'})"
+    except ValueError as error:
+        # ModelError, without importing torch for every command
+        if type(error).__name__ != "ModelError":
+            raise
+        code, message = 1, str(error)
+    else:
+        return
+    from flows.console import complain
+
+    complain(message)
+    raise typer.Exit(code)

@@ -1,0 +1,114 @@
+"""What people read in the terminal: tables on stdout, one clear line on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def complain(message: str) -> None:
+    """One message on stderr."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]error:[/] {escape(message)}"
+    )
+
+
+def trained(document: dict[str, Any]) -> None:
+    """The outcome of a training run."""
+    console = _console()
+    table = Table(title="Forecast error in persons, mean over regions", title_justify="left")
+    for name, kind in (("forecast", "left"), ("RMSE", "right"), ("MAE", "right")):
+        table.add_column(name, justify=kind)  # type: ignore[arg-type]
+    table.add_row(f"[bold]{document['model']}[/]", *_errors(document))
+    for name, scores in document["baselines"].items():
+        if scores:
+            table.add_row(name.replace("_", " "), *_errors(scores))
+    console.print(table)
+    console.print(f"[dim]{document['evaluation']}; test {document['test']['from']} "
+                  f"to {document['test']['to']}[/]")  # fmt: skip
+    console.print(f"\n{escape(document['statement']['text'])}")
+    for warning in document["statement"].get("warnings", []):
+        console.print(f"[yellow]warning:[/] {warning}")
+    if document["ledger_entry"] is not None:
+        spent = document["statement"]["epsilon_spent_on_data_set"]
+        console.print(
+            f"Charged as ledger entry {document['ledger_entry']}; spent so far on "
+            f"{escape(document['source'])}, {document['unit']}: epsilon {spent:.4g} at delta "
+            f"{document['delta']:g}."
+        )
+    console.print(f"\nreport   {escape(document['report'])}")
+    console.print(f"picture  {escape(document['figure'])}")
+    console.print(f"run      {document['run_id']}  ({document['seconds']} s)")
+    console.print(
+        f"[dim]next: veilcast forecast {document['run_id'][:8]}, veilcast runs, veilcast ui[/]"
+    )
+
+
+def listed(runs: list[dict[str, Any]]) -> None:
+    """All runs, latest first."""
+    if not runs:
+        _console().print("No runs yet; start with `veilcast demo`.")
+        return
+    table = Table(
+        title="Runs; RMSE is evaluated on raw data, not a private release", title_justify="left"
+    )
+    columns = ("run", "started (UTC)", "source", "model", "mechanism", "unit", "epsilon", "delta")
+    for name in columns:
+        table.add_column(name)
+    for name in ("sigma", "RMSE", "persistence"):
+        table.add_column(name, justify="right")
+    for run in runs:
+        promise = [_number(run[name], "{:.4g}") for name in ("epsilon", "delta")]
+        figures = [_number(run[name], "{:.1f}") for name in ("sigma", "rmse", "persistence_rmse")]
+        words = [
+            str(run[name] or "–") for name in ("started", "source", "model", "mechanism", "unit")
+        ]
+        table.add_row(run["run_id"][:8], *map(escape, words), *promise, *figures)
+    _console().print(table)
+
+
+def ahead(document: dict[str, Any]) -> None:
+    """A forecast of the next intervals."""
+    table = Table(
+        title=f"Next intervals of {escape(document['source'])}, in persons", title_justify="left"
+    )
+    table.add_column("region")
+    for time in document["times"]:
+        table.add_column(time, justify="right")
+    for column, region in enumerate(document["regions"]):
+        table.add_row(escape(region), *[f"{row[column]:.1f}" for row in document["forecast"]])
+    console = _console()
+    console.print(table)
+    console.print(f"[dim]{document['privacy']}[/]")
+
+
+def checked(document: dict[str, Any]) -> None:
+    """The findings about a source."""
+    console = _console()
+    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for finding in document["findings"]:
+        colour = colours[finding["severity"]]
+        console.print(f"[{colour}]{finding['severity']}[/] {escape(finding['text'])}")
+    if document["usable"]:
+        console.print(
+            f"{escape(document['source'])}: usable, {document['intervals']} observed intervals of "
+            f"{document['interval']}, {len(document['regions'])} regions "
+            f"({escape(', '.join(document['regions'][:8]))})"
+        )
+
+
+def _errors(scores: dict[str, Any]) -> list[str]:
+    return [f"{scores[name]['mean']:,.1f}" for name in ("rmse", "mae")]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _console() -> Console:
+    """Tables keep their columns when they are piped into a file."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)

@@ -1,0 +1,45 @@
+"""Prefect's temporary server, started while other things load.
+
+A run without a server starts one of its own, which takes 7 to 20 seconds, most of it in another
+process. Started before torch and the source are loaded, it is hardly waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flows.errors import SetupError
+
+
+def start_engine() -> Callable[[], None]:
+    """Begin to start the temporary server, unless a server is set; returns how to wait for it.
+
+    The function returned raises a SetupError if the server did not start.
+    """
+    failures: list[Exception] = []
+    starter = threading.Thread(target=_start, args=(failures,), daemon=True)
+    starter.start()
+
+    def wait() -> None:
+        starter.join()
+        if failures:
+            raise SetupError(
+                f"Prefect's temporary server did not start ({failures[0]}); start one with "
+                "`prefect server start` and set PREFECT_API_URL"
+            )
+
+    return wait
+
+
+def _start(failures: list[Exception]) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    try:
+        SubprocessASGIServer().start()  # the same object that Prefect's client asks for later
+    except Exception as error:
+        failures.append(error)

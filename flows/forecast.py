@@ -1,0 +1,43 @@
+"""The spine: from real counts to a recorded, private forecast."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from prefect import flow
+
+from flows.outcome import Outcome
+from flows.recipe import from_dict
+from flows.settings import open_home
+from flows.steps import (
+    evaluate_step,
+    ingest_step,
+    privatise_step,
+    record_step,
+    train_step,
+    validate_step,
+    window_step,
+)
+
+
+@flow(name="train", persist_result=False)
+def train(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Train and record one forecaster.
+
+    Args:
+        recipe: values of a recipe (`flows.recipe.load`); missing ones take their defaults.
+
+    Returns:
+        The document that `veilcast train --json` prints.
+    """
+    started = time.perf_counter()
+    plan, home = from_dict(recipe), open_home()
+    table = ingest_step(plan.source)
+    raw, findings = validate_step(table, plan.source.max_gap)
+    privatised = privatise_step(raw, plan.privacy, home)
+    prepared = window_step(privatised.panel, raw, plan.windows)
+    fitted = train_step(prepared, plan)
+    evaluation = evaluate_step(fitted, prepared)
+    result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)
+    return record_step(result, home)

@@ -1,0 +1,181 @@
+"""What a run came to: its document, its report, its record."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.findings import Finding
+from flows import report
+from flows.evaluate import Evaluation
+from flows.fit import Fitted
+from flows.prepare import Prepared
+from flows.privatise import Privatised
+from flows.recipe import Recipe
+from flows.record import Record, Tracker
+from flows.settings import Home
+from models import saved
+
+NOT_PRIVATE = "evaluated on raw data, not a private release"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a run has to show, before it is recorded.
+
+    Attributes:
+        recipe: what was asked for.
+        findings: what the validation found.
+        privatised: the panel that was used, with its statement.
+        prepared: windows and truth.
+        fitted: the model and its training.
+        evaluation: scores and test forecast.
+        started: `time.perf_counter()` at the start of the run.
+    """
+
+    recipe: Recipe
+    findings: tuple[Finding, ...]
+    privatised: Privatised
+    prepared: Prepared
+    fitted: Fitted
+    evaluation: Evaluation
+    started: float
+
+
+def record(outcome: Outcome, home: Home) -> dict[str, Any]:
+    """Write model, report and figure, and the MLflow run with all of them.
+
+    Returns:
+        The document that `veilcast train --json` prints.
+    """
+    tracker = Tracker(home)
+    with tracker.run(_title(outcome)) as run, tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        document = _document(outcome, run.run_id, home)
+        saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
+        figure = report.figure(outcome.prepared, outcome.privatised, outcome.evaluation.forecast)
+        page = report.page(document, outcome.recipe, outcome.findings, figure)
+        (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
+        (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
+        (folder / "result.json").write_text(json.dumps(document, indent=2))
+        (folder / "forecast.png").write_bytes(figure)
+        (folder / "report.html").write_text(page)
+        run.log(_record(outcome, document), folder)
+        Path(document["figure"]).write_bytes(figure)
+        Path(document["report"]).write_text(page)
+    return document
+
+
+def _title(outcome: Outcome) -> str:
+    """Name of the run: what is trained, and the whole promise where there is one."""
+    used, name = outcome.privatised, outcome.recipe.model.name
+    if used.unit is None:
+        return f"{name} none"
+    return f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
+
+
+def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
+    """What `veilcast forecast` needs beside the weights."""
+    spec = outcome.prepared.spec
+    return {
+        "seasonal": list(spec.seasonal),
+        "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
+        "release": outcome.privatised.release,
+    }
+
+
+def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
+    recipe, used, evaluation = outcome.recipe, outcome.privatised, outcome.evaluation
+    history = outcome.fitted.history
+    return {
+        "run_id": run_id,
+        "source": outcome.prepared.inputs.source,
+        "model": recipe.model.name,
+        "optimizer": recipe.training.optimizer,
+        "mechanism": recipe.privacy.mechanism,
+        "unit": used.unit,
+        "epsilon": used.epsilon,
+        "delta": used.delta,
+        "neighbours": used.statement.get("neighbours"),
+        "sensitivity": used.sensitivity,
+        "sigma": used.sigma,
+        "seed": recipe.training.seed,
+        "rmse": evaluation.scores["rmse"],
+        "mae": evaluation.scores["mae"],
+        "baselines": evaluation.baselines,
+        "evaluation": NOT_PRIVATE,
+        "test": {
+            "from": str(outcome.prepared.truth.times[0]),
+            "to": str(outcome.prepared.truth.ends[-1]),
+            "windows": len(outcome.prepared.truth),
+        },
+        "epochs": {"trained": len(history.epochs), "kept": history.best},
+        "seconds": round(time.perf_counter() - outcome.started, 2),
+        "statement": used.statement,
+        "ledger_entry": used.ledger_entry,
+        "findings": [str(finding) for finding in outcome.findings],
+        "report": str(home.reports / f"{run_id}.html"),
+        "figure": str(home.reports / f"{run_id}.png"),
+    }
+
+
+def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
+    """The part of a run that can be compared in a table: at most 25 parameters."""
+    recipe, used = outcome.recipe, outcome.privatised
+    spec = outcome.prepared.spec
+    training = recipe.training
+    metrics = {"rmse": document["rmse"]["mean"], "mae": document["mae"]["mean"]}
+    for region, error in document["rmse"]["regions"].items():
+        metrics[f"rmse {region}"] = error
+    for baseline, scores in document["baselines"].items():
+        if scores:
+            metrics[f"{baseline}_rmse"] = scores["rmse"]["mean"]
+    return Record(
+        parameters={
+            "source": document["source"],
+            "mechanism": recipe.privacy.mechanism,
+            "unit": used.unit,
+            "epsilon": used.epsilon,
+            "delta": used.delta,
+            "sensitivity": used.sensitivity,
+            "sigma": used.sigma,
+            "model": recipe.model.name,
+            "hidden": recipe.model.hidden,
+            "layers": recipe.model.layers,
+            "dropout": recipe.model.dropout,
+            "linear_skip": recipe.model.linear_skip,
+            "lags": spec.lags,
+            "seasonal": " ".join(recipe.windows.seasonal),
+            "horizon": spec.horizon,
+            "optimizer": training.optimizer,
+            "learning_rate": training.learning_rate,
+            "batch_size": training.batch_size,
+            "epochs": training.epochs,
+            "patience": training.patience,
+            "grad_norm": training.grad_norm,
+            "weight_decay": training.weight_decay,
+            "loss": training.loss,
+            "schedule": training.schedule,
+            "seed": training.seed,
+        },
+        metrics=metrics,
+        curves={
+            "loss": [epoch.loss for epoch in outcome.fitted.history.epochs],
+            "validation_rmse": [epoch.validation for epoch in outcome.fitted.history.epochs],
+        },
+        tags={
+            "mechanism": recipe.privacy.mechanism,
+            "unit": used.unit,
+            "epsilon": used.epsilon,
+            "delta": used.delta,
+            "neighbours": document["neighbours"],
+            "sigma": used.sigma,
+            "ledger_entry": used.ledger_entry,
+            "evaluation": NOT_PRIVATE,
+            "source": document["source"],
+        },
+    )

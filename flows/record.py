@@ -1,0 +1,171 @@
+"""Runs in MLflow: written here, listed here, found again here. No raw count ever comes here."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from flows.errors import SetupError, UsageError
+from flows.settings import Home
+
+EXPERIMENT = "veilcast"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is logged about a run; values that are None are left out.
+
+    Attributes:
+        parameters: settings, at most 25, for comparison in tables.
+        metrics: final figures.
+        curves: figures by epoch.
+        tags: what runs are searched by.
+    """
+
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    curves: dict[str, list[float | None]]
+    tags: dict[str, Any]
+
+
+class ActiveRun:
+    """A run being written."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client = client
+        self.run_id = run_id
+
+    def log(self, record: Record, folder: Path) -> None:
+        """Log everything in one batch, and keep a folder of files."""
+        now = int(time.time() * 1000)
+        metrics = [Metric(_key(name), value, now, 0) for name, value in record.metrics.items()]
+        metrics += [
+            Metric(_key(name), value, now, step)
+            for name, values in record.curves.items()
+            for step, value in enumerate(values, start=1)
+            if value is not None
+        ]
+        self._client.log_batch(
+            self.run_id,
+            metrics=metrics,
+            params=[Param(name, str(value)) for name, value in _set(record.parameters)],
+            tags=[RunTag(name, str(value)) for name, value in _set(record.tags)],
+        )
+        self._client.log_artifacts(self.run_id, str(folder))
+
+
+class Tracker:
+    """The MLflow store of one home folder, or the server that MLFLOW_TRACKING_URI names."""
+
+    def __init__(self, home: Home) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._home = home
+        try:
+            self._client = MlflowClient(tracking_uri=home.tracking_uri)
+            self._experiment = self._find_experiment()
+        except MlflowException as error:
+            raise SetupError(
+                f"MLflow at {_without_password(home.tracking_uri)} cannot be used ({error.error_code}); "
+                "check MLFLOW_TRACKING_URI, or unset it to use a local file"
+            ) from None
+
+    @contextmanager
+    def run(self, title: str) -> Iterator[ActiveRun]:
+        """A run that ends as finished; if anything goes wrong it is removed from the list."""
+        run_id = self._client.create_run(self._experiment.experiment_id, run_name=title).info.run_id
+        try:
+            yield ActiveRun(self._client, run_id)
+        except BaseException:
+            self._client.set_terminated(run_id, "FAILED")
+            self._client.delete_run(run_id)
+            raise
+        self._client.set_terminated(run_id)
+
+    def runs(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """Finished runs, latest first, as plain values."""
+        found = self._client.search_runs(
+            [self._experiment.experiment_id],
+            filter_string="attributes.status = 'FINISHED'",
+            max_results=limit,
+            order_by=["attributes.start_time DESC"],
+        )
+        return [_summary(run) for run in found]
+
+    def find(self, run: str) -> dict[str, Any]:
+        """The run whose id starts with `run`, or the latest one for `latest`.
+
+        Raises:
+            UsageError: there is none, or several.
+        """
+        runs = self.runs()
+        if not runs:
+            raise UsageError(
+                "there are no runs yet; start with `veilcast train` or `veilcast demo`"
+            )
+        if run == "latest":
+            return runs[0]
+        found = [one for one in runs if one["run_id"].startswith(run)]
+        if len(found) != 1:
+            what = "no run" if not found else f"{len(found)} runs"
+            raise UsageError(f"{what} with an id that starts with {run!r}; see `veilcast runs`")
+        return found[0]
+
+    def files(self, run_id: str) -> Path:
+        """The folder of a run's files (fetched, if they are on a server)."""
+        return Path(self._client.download_artifacts(run_id, ""))
+
+    def _find_experiment(self) -> Experiment:
+        if found := self._client.get_experiment_by_name(EXPERIMENT):
+            return found
+        local = self._home.tracking_uri.startswith("sqlite:")
+        place = self._home.artifacts.as_uri() if local else None
+        made = self._client.create_experiment(EXPERIMENT, artifact_location=place)
+        return self._client.get_experiment(made)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    parameters, metrics = run.data.params, run.data.metrics
+
+    def number(name: str) -> float | None:
+        return float(parameters[name]) if name in parameters else None
+
+    return {
+        "run_id": run.info.run_id,
+        "started": time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.info.start_time / 1000)),
+        "source": parameters.get("source"),
+        "model": parameters.get("model"),
+        "optimizer": parameters.get("optimizer"),
+        "mechanism": parameters.get("mechanism"),
+        "unit": parameters.get("unit"),
+        "epsilon": number("epsilon"),
+        "delta": number("delta"),
+        "sigma": number("sigma"),
+        "seed": int(parameters["seed"]) if "seed" in parameters else None,
+        "rmse": metrics.get("rmse"),
+        "mae": metrics.get("mae"),
+        "persistence_rmse": metrics.get("persistence_rmse"),
+    }
+
+
+def _set(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in values.items() if value is not None]
+
+
+def _key(name: str) -> str:
+    """A name that MLflow accepts for a metric."""
+    return re.sub(r"[^\w\-. /]", "_", name)
+
+
+def _without_password(uri: str) -> str:
+    return re.sub(r"//[^@/]*@", "//", uri)

@@ -1,0 +1,99 @@
+"""The report for people: one figure, one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.findings import Finding
+from flows.prepare import Prepared
+from flows.privatise import Privatised
+from flows.recipe import Recipe
+
+_FORECAST, _COUNTS = "#0b6e99", "#9aa5b1"
+
+
+def figure(prepared: Prepared, used: Privatised, forecast: NDArray[np.float64]) -> bytes:
+    """Forecast of the test period, region by region, as PNG.
+
+    Raw counts are drawn only where the source is public; a private source shows the counts as they
+    were released, and nothing but the forecast if none were.
+
+    Args:
+        prepared: windows and truth.
+        used: the panel that was used.
+        forecast: test forecast, [N, H, R]; the first step ahead is drawn.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.figure import Figure
+
+    truth = prepared.truth
+    counts, label = _counts(prepared, used)
+    rows = math.ceil(len(truth.regions) / 2)
+    picture = Figure(figsize=(12, 2.5 * rows + 0.9), layout="constrained")
+    axes = picture.subplots(rows, 2, sharex=True, squeeze=False)
+    for region, axis in enumerate(axes.flat):
+        if region >= len(truth.regions):
+            axis.set_visible(False)
+            continue
+        if counts is not None:
+            axis.plot(truth.times, counts[:, region], color=_COUNTS, lw=1.6, label=label)
+        axis.plot(
+            truth.times,
+            forecast[:, 0, region],
+            color=_FORECAST,
+            lw=1.1,
+            label="forecast, one ahead",
+        )
+        axis.set_title(truth.regions[region], loc="left", fontsize=10)
+        axis.set_ylim(bottom=0)
+        axis.margins(x=0.01)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#e4e7eb", lw=0.6)
+        axis.tick_params(labelsize=8)
+        locator = AutoDateLocator(maxticks=8)
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    picture.suptitle(f"Persons per interval, test period of {prepared.inputs.source}", fontsize=12)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    picture.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    buffer = io.BytesIO()
+    FigureCanvasAgg(picture).print_png(buffer)
+    return buffer.getvalue()
+
+
+def page(
+    document: dict[str, Any], recipe: Recipe, findings: tuple[Finding, ...], figure: bytes
+) -> str:
+    """The report of a run: what was promised, what came out, how it was done."""
+    from jinja2 import Environment
+
+    template = resources.files("flows").joinpath("templates/report.html").read_text()
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:,.4g}"
+    environment.filters["persons"] = lambda value: "–" if value is None else f"{value:,.1f}"
+    return environment.from_string(template).render(
+        run=document,
+        recipe=recipe.to_toml(),
+        findings=[str(finding) for finding in findings],
+        picture=base64.b64encode(figure).decode(),
+        rivals={name: scores for name, scores in document["baselines"].items() if scores},
+    )
+
+
+def _counts(prepared: Prepared, used: Privatised) -> tuple[NDArray[np.float64] | None, str]:
+    """What may be drawn beside the forecast, and what it is called."""
+    truth = prepared.truth
+    if used.panel.public:
+        return truth.target[:, 0], "counts (evaluated on raw data, not a private release)"
+    if used.release is None:
+        return None, ""
+    at = used.panel.times.get_indexer(truth.times)
+    return used.panel.values[at], "counts as released, with noise"

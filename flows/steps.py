@@ -1,0 +1,84 @@
+"""The stages of a run as Prefect tasks.
+
+No task caches or persists what it returns: raw counts pass between the first of them in memory only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from data import sources, validate
+from data.errors import DataError
+from data.findings import Finding
+from data.panel import Panel
+from data.sources import Table
+from flows import evaluate, fit, outcome, prepare, privatise, progress
+from flows.evaluate import Evaluation
+from flows.fit import Fitted
+from flows.outcome import Outcome
+from flows.prepare import Prepared
+from flows.privatise import Privatised
+from flows.recipe import PrivacyConfig, Recipe, SourceConfig, WindowConfig
+from flows.settings import Home
+
+_PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+@task(name="ingest", **_PLAIN)
+def ingest_step(source: SourceConfig) -> Table:
+    """Read the source."""
+    progress.stage(f"ingest: {source.name.split('://')[0]}")
+    declared = {"regions_per_interval": source.regions_per_interval, "persons": source.persons}
+    try:
+        return sources.read(source.name, **declared)
+    except DataError:
+        raise
+    except Exception as error:
+        # The text of a foreign error may quote a count, and Prefect stores it.
+        kind = type(error).__name__
+        raise DataError(f"{source.name.split('://')[0]}: cannot be read ({kind})") from None
+
+
+@task(name="validate", **_PLAIN)
+def validate_step(table: Table, max_gap: str) -> tuple[Panel, tuple[Finding, ...]]:
+    """Check the table."""
+    progress.stage("validate")
+    return validate.to_panel(table, max_gap=max_gap)
+
+
+@task(name="privatise", **_PLAIN)
+def privatise_step(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
+    """Charge the ledger, then add noise. Never retried without its key."""
+    progress.stage(f"privatise: {privacy.mechanism}")
+    return privatise.privatise(panel, privacy, home)
+
+
+@task(name="window", **_PLAIN)
+def window_step(privatised: Panel, raw: Panel, config: WindowConfig) -> Prepared:
+    """Cut windows and periods."""
+    progress.stage("window")
+    return prepare.prepare(privatised, raw, config)
+
+
+@task(name="train", **_PLAIN)
+def train_step(prepared: Prepared, recipe: Recipe) -> Fitted:
+    """Train the forecaster."""
+    progress.stage("train", steps=recipe.training.epochs)
+    return fit.fit(prepared, recipe)
+
+
+@task(name="evaluate", **_PLAIN)
+def evaluate_step(fitted: Fitted, prepared: Prepared) -> Evaluation:
+    """Score model and baselines."""
+    progress.stage("evaluate")
+    return evaluate.evaluate(fitted.model, prepared)
+
+
+@task(name="record", **_PLAIN)
+def record_step(result: Outcome, home: Home) -> dict[str, Any]:
+    """Write report, files and the MLflow run."""
+    progress.stage("record")
+    return outcome.record(result, home)
