@@ -10,10 +10,7 @@ from flows.settings import Home
 
 def serve(home: Home, port: int) -> int:
     """Serve the UI on the loopback until it is interrupted; returns its exit code."""
-    print(
-        f"MLflow UI on http://127.0.0.1:{port}, experiment veilcast; Ctrl-C ends it",
-        file=sys.stderr,
-    )
+    sys.stderr.write(f"MLflow UI on http://127.0.0.1:{port}, experiment veilcast; Ctrl-C ends it\n")
     command = [
         sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port),
         "--backend-store-uri", home.tracking_uri, "--workers", "1",

@@ -1,0 +1,61 @@
+"""The import rules of the house, read from the source, and which packages the names mean."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("data", "dp", "models", "flows")
+MAY_IMPORT = {"data": set(), "dp": set(), "models": {"data"}, "flows": {"data", "dp", "models"}}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module imported anywhere in a file, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path: Path) -> None:
+    here = path.relative_to(ROOT)
+    package = here.parts[0]
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not (roots & set(PACKAGES)) - MAY_IMPORT[package] - {package}
+    if package != "flows":
+        assert "prefect" not in roots
+    if str(here) != "flows/record.py":
+        assert "mlflow" not in roots
+    if here.parts[:2] not in {("dp", "private.py"), ("dp", "private")}:
+        assert "opacus" not in roots
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_are_this_repositorys(package: str) -> None:
+    module = importlib.import_module(package)
+    assert Path(module.__file__ or "").resolve().parent == ROOT / package
+
+
+def test_files_stay_small() -> None:
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in FILES}
+    assert {name: lines for name, lines in long.items() if lines > 400} == {}
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    tree = ast.parse((ROOT / "flows" / "cli.py").read_text())
+    top = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert top <= {"__future__", "json", "sys", "collections.abc", "contextlib", "typing", "typer",
+                   "flows.settings"}  # fmt: skip
