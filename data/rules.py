@@ -57,6 +57,8 @@ def _column_schema(column: str, empty: Column) -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
     def number(cells: Column) -> Column:
+        if cells.dtype.kind in "mM":  # moments and lengths of time are no counts either
+            return pd.Series(np.nan, cells.index)
         numbers: Column = pd.to_numeric(cells, errors="coerce")
         return numbers.astype(float)
 
@@ -204,6 +206,11 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
 
 def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
     """Too short to learn a week's rhythm and to be tried on a week."""
+    if not len(times):
+        yield Finding(
+            "no-counts", "error", "no row holds a count", "bring one row an interval", "time"
+        )
+        return
     weeks = (times[-1] - times[0]) / WEEK
     if weeks < 5:
         severe = weeks < 3

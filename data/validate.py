@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data import rules
 from data.errors import DataError
@@ -24,7 +28,8 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
     time, counts = table.frame.iloc[:, 0], table.frame.iloc[:, 1:]
     found = [*rules.unparsed_time(time), *rules.cells(counts)]
     if not any(one.column == "time" for one in found):
-        found += _about_time(pd.DatetimeIndex(time), _span(max_gap))
+        observed = counts.notna().any(axis=1).to_numpy()
+        found += _about_time(pd.DatetimeIndex(time), observed, _span(max_gap))
     if not any(one.severity == "error" for one in found):
         names = [str(column) for column in counts.columns]
         found += rules.regions(counts.to_numpy(dtype=float), names, table.regions_per_interval)
@@ -45,6 +50,7 @@ def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding
     if errors:
         raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))
     counts = table.frame.set_index("time").astype(float).sort_index()
+    counts = counts.dropna(how="all")  # an empty row and an absent row are the same: no observation
     counts.index = _naive(pd.DatetimeIndex(counts.index))
     counts.columns = counts.columns.astype(str)
     interval = pd.Timedelta(counts.index.to_series().diff().min())
@@ -59,11 +65,20 @@ def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding
     return panel, found
 
 
-def _about_time(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> list[Finding]:
+def _about_time(
+    times: pd.DatetimeIndex, observed: NDArray[np.bool_], max_gap: pd.Timedelta
+) -> list[Finding]:
+    if not observed.any():
+        return list(rules.length(times[:0]))
     found = [*rules.duplicate_time(times), *rules.unsorted_time(times), *rules.time_zone(times)]
-    unique = times.unique().sort_values()
+    rows = pd.Series(np.flatnonzero(observed), times[observed]).sort_index(kind="stable")
+    rows = rows[~rows.index.duplicated()]
+    unique = pd.DatetimeIndex(rows.index)
     if len(unique) > 2:
-        found += rules.intervals(unique, max_gap)
+        found += [
+            replace(one, rows=tuple(int(rows.iloc[row]) for row in one.rows))  # rows as they came
+            for one in rules.intervals(unique, max_gap)
+        ]
     return [*found, *rules.length(unique)]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -127,6 +129,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) 
 
 def main() -> None:
     """Entry point of `veilcast`."""
+    if not sys.warnoptions:  # warnings of libraries are for developers; `python -W` shows them
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of servers that are started, too
     app()
 
 

@@ -57,5 +57,5 @@ def test_the_command_line_imports_nothing_heavy() -> None:
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert top <= {"__future__", "json", "sys", "collections.abc", "contextlib", "typing", "typer",
+    assert top <= {"__future__", "json", "os", "sys", "warnings", "collections.abc", "contextlib", "typing", "typer",
                    "flows.settings"}  # fmt: skip

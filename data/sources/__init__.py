@@ -51,11 +51,12 @@ def _read(source: str) -> Table:
 
         return sql.read(source)
     path = Path(source)
-    if path.suffix in (".parquet", ".pq"):
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes[-1:] in ([".parquet"], [".pq"]):
         from data.sources import parquet
 
         return parquet.read(path)
-    if path.suffixes[-2:] == [".csv", ".gz"] or path.suffix in (".csv", ".txt", ".tsv"):
+    if suffixes == [".csv", ".gz"] or suffixes[-1:] in ([".csv"], [".txt"], [".tsv"]):
         from data.sources import csv
 
         return csv.read(path)

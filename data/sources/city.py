@@ -40,6 +40,8 @@ class City:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise DataError(f"synthetic: {name}={value} must be from {least} to {most}")
+        if self.seed < 0:
+            raise DataError(f"synthetic: seed={self.seed} must be at least 0")
         try:
             length = pd.Timedelta(self.interval)
         except ValueError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pandas as pd
 
 from data.errors import DataError
 from data.sources.files import existing
-from data.sources.shape import to_wide
+from data.sources.shape import masked, to_wide
 from data.sources.table import Table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -27,13 +28,13 @@ def read(path: Path) -> Table:
         separator = max(SEPARATORS, key=line.count)
         if separator not in line:
             raise DataError(
-                f"{path}: no separator in the header {line[:80]!r}; separate columns by "
+                f"{path}: no separator in the header {masked(line[:80])!r}; separate columns by "
                 f"{', '.join(SEPARATORS.values())}"
             )
         raw = pd.read_csv(path, sep=separator, skipinitialspace=True)
-    except (UnicodeDecodeError, OSError) as error:
+    except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read as text ({type(error).__name__}); save it as UTF-8"
+            f"{path} cannot be read as text ({type(error).__name__}); save it whole, as UTF-8"
         ) from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty; bring a header line and one row an interval") from None

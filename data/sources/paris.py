@@ -7,6 +7,7 @@ Montreuil" contains the five other zones, so a person may count twice: M = 2.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.request
@@ -69,7 +70,7 @@ def _download(url: str, path: Path) -> None:
     try:
         with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310  (https constant)
             content = response.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DataError(
             f"paris-cdr is not on this machine and cannot be downloaded ({error}); put {FILE} into "
             f"{path.parent}, or set VEILCAST_DATA to the folder above paris-cdr/{FILE}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -42,6 +43,11 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     return wide
 
 
+def masked(header: str) -> str:
+    """A piece of a header without its numbers: where the header is missing, they are counts."""
+    return re.sub(r"\d+", "#", header)
+
+
 def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
     """The times, parsed if they can be, and the columns they come from."""
     lower = {column.lower(): column for column in raw.columns}
@@ -50,7 +56,7 @@ def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
         return _parsed(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
     column = _named(raw, TIME_NAMES)
     if column is None:
-        shown = ", ".join(repr(one) for one in list(raw.columns)[:8])
+        shown = ", ".join(repr(masked(one)) for one in list(raw.columns)[:8])
         raise DataError(
             f"{name}: no time column among {shown}; name it one of {', '.join(TIME_NAMES)}"
         )
@@ -66,7 +72,10 @@ def _parsed(time: Column) -> Column:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for options in ({}, {"utc": True}):
-            parsed = pd.to_datetime(time, errors="coerce", **options)  # type: ignore[call-overload]
+            try:
+                parsed = pd.to_datetime(time, errors="coerce", **options)  # type: ignore[call-overload]
+            except ValueError:  # offsets that change, as over a night of clock change: UTC next
+                continue
             if pd.api.types.is_datetime64_any_dtype(parsed) and not parsed.isna().any():
                 return parsed
     return time.astype(object)

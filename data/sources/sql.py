@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pandas as pd
 from sqlalchemy import MetaData, create_engine, inspect, select
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data.errors import DataError
@@ -26,12 +27,17 @@ def read(source: str) -> Table:
     """
     address, _, place = source.rpartition("#")
     try:
+        if "@" in place:  # a "#" in the password: what follows it is no table
+            raise ArgumentError
         url = make_url(os.path.expandvars(address))
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: the port; its message may quote the password
         raise DataError(
-            "not a database URL: expected dialect://user:password@host/database#table"
+            "not a database URL: expected dialect://user:password@host/database#table "
+            "(in a password, write @ as %40, : as %3A, / as %2F and # as %23)"
         ) from None
-    shown = f"{url.render_as_string(hide_password=True)}#{place}"
+    shown = f"{_without_credentials(url)}#{place}"
+    if _absent_file(url):  # connecting would create it
+        raise DataError(f"{shown}: no such database file; check the path")
     schema, _, table = place.rpartition(".")
     try:
         engine = create_engine(url)
@@ -54,3 +60,17 @@ def read(source: str) -> Table:
     if raw.empty:
         raise DataError(f"{shown} has no rows; bring one row an interval")
     return Table(to_wide(raw, shown), shown)
+
+
+def _without_credentials(url: URL) -> str:
+    """Dialect, host, port and database: users also hide passwords in the query or before a second @."""
+    host = url.host.rpartition("@")[2] if url.host else None
+    place = URL.create(url.drivername, host=host, port=url.port, database=url.database)
+    return place.render_as_string()
+
+
+def _absent_file(url: URL) -> bool:
+    memory = url.database in (None, "", ":memory:")
+    if url.get_backend_name() != "sqlite" or memory or "uri" in url.query:
+        return False
+    return not Path(str(url.database)).exists()

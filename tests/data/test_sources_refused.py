@@ -1,0 +1,134 @@
+"""Sources that cannot be read: a DataError, never a crash, a count or a password."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import DataError
+from data.sources import Table, read
+from data.validate import findings, to_panel
+
+SECRET = "hunter2"
+
+
+def good(days: int = 36) -> pd.DataFrame:
+    times = pd.date_range("2024-03-11", periods=days * 48, freq="30min", tz="UTC")
+    counts = np.random.default_rng(0).integers(100, 200, (len(times), 2)).astype(float)
+    return pd.DataFrame({"time": times, "a": counts[:, 0], "b": counts[:, 1]})
+
+
+@pytest.mark.parametrize("separator", [",", " "])
+def test_a_file_without_a_header_does_not_show_its_counts(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(separator.join(["2024-01-01T00:00", "765432", "98765"]) + "\n" * 2)
+    with pytest.raises(DataError, match=r"no time column|no separator|no rows") as error:
+        read(str(path))
+    assert "765432" not in str(error.value)
+    assert "98765" not in str(error.value)
+
+
+def test_no_time_column_does_not_show_a_first_row_of_counts(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("2024-01-01,765432,98765\n" * 3)
+    with pytest.raises(DataError, match="no time column") as error:
+        read(str(path))
+    assert "765432" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{SECRET}@127.0.0.1:1/city#t",
+        f"postgresql://127.0.0.1:1/city?password={SECRET}#t",
+        f"postgresql://me:p@{SECRET}@127.0.0.1/city#t",
+        f"postgresql://me:p@ss:{SECRET}@127.0.0.1/city#t",
+        f"postgresql://me:{SECRET}@127.0.0.1:port/city#t",
+        f"postgresql://me:1#{SECRET}@127.0.0.1/city",
+    ],
+)
+def test_no_part_of_a_password_is_shown(url: str) -> None:
+    with pytest.raises(DataError) as error:
+        read(url)
+    assert SECRET not in str(error.value)
+
+
+def test_reading_an_absent_database_does_not_create_it(tmp_path: Path) -> None:
+    path = tmp_path / "city.db"
+    with pytest.raises(DataError, match="no such database file"):
+        read(f"sqlite:///{path}#hourly")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("cut", [30, 200])
+def test_half_a_gzip_file(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "mine.csv.gz"
+    path.write_bytes(gzip.compress(good().to_csv(index=False).encode())[:cut])
+    with pytest.raises(DataError, match="cannot be read as text"):
+        read(str(path))
+
+
+def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
+    good().to_csv(tmp_path / "MINE.CSV", index=False)
+    assert len(read(str(tmp_path / "MINE.CSV")).frame) == len(good())
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(DataError, match="seed=-1"):
+        read("synthetic:days=1,seed=-1")
+
+
+def test_offsets_that_change_over_the_night_the_clocks_change(tmp_path: Path) -> None:
+    # what the findings about a wall clock ask for: times with their offset
+    frame = good()
+    local = frame["time"].dt.tz_convert("Europe/Paris")
+    assert len({moment.utcoffset() for moment in local}) == 2
+    path = tmp_path / "mine.csv"
+    frame.assign(time=[moment.isoformat() for moment in local]).to_csv(path, index=False)
+    panel, found = to_panel(read(str(path)))
+    assert [one.rule for one in found] == ["time-zone"]
+    assert panel.times.equals(pd.DatetimeIndex(frame["time"].dt.tz_localize(None), name="time"))
+
+
+# Rows without a count
+
+
+def test_empty_rows_are_held_to_the_longest_gap_like_absent_rows() -> None:
+    frame = good()
+    frame.loc[100:199, ["a", "b"]] = np.nan
+    empty, absent = Table(frame, "x"), Table(frame.drop(range(100, 200)), "x")
+    assert [str(one) for one in findings(empty)] == [str(one) for one in findings(absent)]
+    with pytest.raises(DataError, match="missing-intervals.*100 intervals"):
+        to_panel(empty)
+    panel, _ = to_panel(empty, max_gap="3d")
+    pd.testing.assert_frame_equal(panel.counts, to_panel(absent, max_gap="3d")[0].counts)
+
+
+def test_empty_rows_at_the_end_are_not_in_the_panel() -> None:
+    frame = good(days=40)
+    frame.loc[len(frame) - 48 :, ["a", "b"]] = np.nan
+    panel, _ = to_panel(Table(frame, "x"))
+    assert panel.observed.all()
+    assert len(panel.times) == len(frame) - 48
+
+
+def test_rows_of_a_gap_are_those_of_the_table_and_not_of_the_sorted_one() -> None:
+    frame = good().drop(range(100, 120)).iloc[::-1].reset_index(drop=True)
+    before = good()["time"][99]
+    [gap] = [one for one in findings(Table(frame, "x")) if one.rule == "missing-intervals"]
+    assert [frame["time"][row] for row in gap.rows] == [before]
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_a_table_without_a_count(rows: int) -> None:
+    frame = good()[:rows].assign(a=np.nan, b=np.nan)
+    with pytest.raises(DataError, match="no-counts"):
+        to_panel(Table(frame, "x"))
+
+
+def test_moments_are_no_counts() -> None:
+    frame = good().assign(a=good()["time"])
+    with pytest.raises(DataError, match="text-in-count: column 'a'"):
+        to_panel(Table(frame, "x"))

@@ -1,0 +1,48 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.panel import Panel
+from flows.errors import UsageError
+from flows.prepare import prepare
+from flows.recipe import WindowConfig
+
+CONFIG = WindowConfig(lags=4, seasonal=("1d",), test="7d", validation="7d")
+
+
+def raw() -> Panel:
+    times = pd.date_range("2024-01-01", periods=4 * 42, freq="6h", name="time")
+    rng = np.random.default_rng(0)
+    counts = pd.DataFrame(rng.integers(0, 50, (len(times), 2)).astype(float), times, ["a", "b"])
+    counts.iloc[30] = np.nan
+    return Panel(counts, "mine")
+
+
+def test_models_read_and_learn_from_the_release_alone() -> None:
+    """Raw counts are below 50, released ones above 900: nothing a model gets is below 900."""
+    released = raw().with_values(raw().values + 950)
+    prepared = prepare(released, raw(), CONFIG)
+    for windows in (prepared.split.train, prepared.split.validation, prepared.split.test):
+        for values in (windows.past, windows.seasonal, windows.target):
+            assert values.min() > 900
+    assert prepared.inputs.values.min() > 900
+    assert prepared.truth.past.min() > 900
+    assert prepared.truth.seasonal.min() > 900
+    for windows in prepared.seasons.values():
+        assert windows.past.min() > 900
+        assert windows.seasonal.min() > 900
+
+
+def test_scores_are_against_raw_counts_of_the_test_period() -> None:
+    released = raw().with_values(raw().values + 950)
+    prepared = prepare(released, raw(), CONFIG)
+    assert np.array_equal(prepared.truth.target[:, 0], raw().values[-28:])
+    for windows in prepared.seasons.values():
+        assert np.array_equal(windows.target, prepared.truth.target)
+
+
+def test_a_length_that_fits_no_interval_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="1h is not a whole number"):
+        prepare(raw(), raw(), WindowConfig(seasonal=("1h",)))
+    with pytest.raises(UsageError, match="'soon' is not a length of time"):
+        prepare(raw(), raw(), WindowConfig(test="soon"))

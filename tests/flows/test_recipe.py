@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from flows.errors import UsageError
+from flows.recipe import (
+    Recipe,
+    compose,
+    from_dict,
+    load,
+    override,
+    recipe_folder,
+    without_password,
+)
+
+
+@pytest.mark.parametrize("path", sorted(recipe_folder().glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_that_come_along_are_whole(path: Path) -> None:
+    recipe = from_dict(load(path.stem))
+    assert from_dict(load(str(path))) == recipe
+    assert from_dict(tomlkit.parse(recipe.to_toml()).unwrap()) == recipe
+
+
+def test_defaults_promise_something_to_people() -> None:
+    privacy = Recipe().privacy
+    assert (privacy.mechanism, privacy.unit, privacy.delta) == ("input", "user", 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("privacy.epsilon=0", "epsilon=0"),
+        ("privacy.epsilon=-1", "epsilon=-1"),
+        ("privacy.epsilon=nan", "epsilon=nan"),
+        ("privacy.delta=1", "delta=1"),
+        ("privacy.delta=0", "delta=0"),
+        ("privacy.epsilon=lots", "privacy.epsilon='lots'"),
+        ("privacy.unit=person", "unit='person' is unknown; choose one of user"),
+        ("privacy.mechanism=magic", "mechanism='magic' is unknown"),
+        ("privacy.mechanism=gradient", "not available yet"),
+        ("privacy.epsilom=1", "did you mean privacy.epsilon?"),
+        ("privcy.epsilon=1", "did you mean privacy?"),
+        ("privacy.cap_epsilon=0", "cap_epsilon=0"),
+        ("privacy.weight=0", "weight=0"),
+        ("model.name=transformer", "model='transformer' is unknown"),
+        ("model.hidden=0", "hidden=0"),
+        ("training.optimizer=adan", "did you mean 'adam'?"),
+        ("training.epochs=0", "epochs=0"),
+        ("epsilon=1", "section.field=value"),
+        ("privacy", "section.field=value"),
+    ],
+)
+def test_impossible_values_are_named(setting: str, named: str) -> None:
+    with pytest.raises(UsageError) as error:
+        compose(None, {}, [setting])
+    assert named in str(error.value)
+
+
+def test_options_win_over_settings_and_those_over_the_recipe() -> None:
+    values = compose("demo", {"privacy.epsilon": 2.0, "model.name": None}, ["privacy.epsilon=3"])
+    assert values["privacy"]["epsilon"] == 2.0
+    assert values["model"]["name"] == "bigru"
+    assert override({}, ["windows.seasonal=['1d']"]) == {"windows": {"seasonal": ["1d"]}}
+
+
+def test_unknown_and_broken_recipes(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'nope'.*demo, paris"):
+        load("nope")
+    (tmp_path / "mine.toml").write_text("[privacy\nepsilon = 1")
+    with pytest.raises(UsageError, match=r"mine\.toml"):
+        load(str(tmp_path / "mine.toml"))
+
+
+def test_passwords_do_not_stay_in_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VEILCAST_SOURCE_PASSWORD", raising=False)
+    source = "postgresql://me:hunter2@host/db#counts"
+    kept = compose(None, {"source.name": source}, [])["source"]["name"]
+    assert "hunter2" not in kept
+    assert os.path.expandvars(kept) == source
+    monkeypatch.delenv("VEILCAST_SOURCE_PASSWORD")
+    for plain in ("a.csv", "sqlite:////data/x.db#t", "postgresql://me:${PW}@host/db#t"):
+        assert without_password(plain) == plain
