@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Read when Prefect is imported; its console would outlive the streams that tests capture.
+os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

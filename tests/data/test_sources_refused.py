@@ -20,22 +20,16 @@ def good(days: int = 36) -> pd.DataFrame:
     return pd.DataFrame({"time": times, "a": counts[:, 0], "b": counts[:, 1]})
 
 
-@pytest.mark.parametrize("separator", [",", " "])
-def test_a_file_without_a_header_does_not_show_its_counts(tmp_path: Path, separator: str) -> None:
+@pytest.mark.parametrize(("separator", "said"), [(",", "no time column"), (" ", "no separator")])
+def test_a_file_without_a_header_does_not_show_its_counts(
+    tmp_path: Path, separator: str, said: str
+) -> None:
     path = tmp_path / "mine.csv"
-    path.write_text(separator.join(["2024-01-01T00:00", "765432", "98765"]) + "\n" * 2)
-    with pytest.raises(DataError, match=r"no time column|no separator|no rows") as error:
+    path.write_text((separator.join(["2024-01-01T00:00", "765432", "98765"]) + "\n") * 3)
+    with pytest.raises(DataError, match=said) as error:
         read(str(path))
     assert "765432" not in str(error.value)
     assert "98765" not in str(error.value)
-
-
-def test_no_time_column_does_not_show_a_first_row_of_counts(tmp_path: Path) -> None:
-    path = tmp_path / "mine.csv"
-    path.write_text("2024-01-01,765432,98765\n" * 3)
-    with pytest.raises(DataError, match="no time column") as error:
-        read(str(path))
-    assert "765432" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +94,7 @@ def test_empty_rows_are_held_to_the_longest_gap_like_absent_rows() -> None:
     frame.loc[100:199, ["a", "b"]] = np.nan
     empty, absent = Table(frame, "x"), Table(frame.drop(range(100, 200)), "x")
     assert [str(one) for one in findings(empty)] == [str(one) for one in findings(absent)]
-    with pytest.raises(DataError, match="missing-intervals.*100 intervals"):
+    with pytest.raises(DataError, match=r"missing-intervals.*100 intervals"):
         to_panel(empty)
     panel, _ = to_panel(empty, max_gap="3d")
     pd.testing.assert_frame_equal(panel.counts, to_panel(absent, max_gap="3d")[0].counts)
