@@ -179,7 +179,7 @@ BAD_FILES: dict[str, tuple[Callable[[str], str], str]] = {
     "negative": (_line(9, _count("-7123456")), "negative-count: column 'south'"),
     "gap": (lambda text: "\n".join(line for i, line in enumerate(text.split("\n")) if not 90 < i < 150),
             "missing-intervals: column 'time'"),
-    "duplicate time": (_line(9, lambda line: line.replace("14:00", "12:00")), "duplicate-time"),
+    "duplicate time": (_line(9, lambda line: line.replace("16:00", "14:00")), "duplicate-time"),
     "mixed intervals": (
         lambda text: "\n".join(line for i, line in enumerate(text.split("\n")) if i < 250 or i % 2),
         "mixed-intervals: column 'time'"),
@@ -221,7 +221,7 @@ def test_bad_files_are_one_clear_message(home: Home, csv: Path, fault: str) -> N
         (["--mechanism", "gradient"], "not available yet"),
         (["no-such-recipe"], "no-such-recipe"),
         (["--set", "privacy.epsilom=1"], "did you mean"),
-        (["--epsilon", "much"], "much"),
+        (["--epsilon", "much"], "--epsilon"),
     ],
 )
 def test_bad_usage_is_exit_two(home: Home, arguments: list[object], said: str) -> None:
