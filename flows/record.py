@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import time
@@ -19,6 +20,33 @@ from flows.errors import SetupError, UsageError
 from flows.settings import Home
 
 EXPERIMENT = "veilcast"
+
+
+# MLflow's list of runs hides parameters and metrics at first; a shared view of the experiment shows
+# the promise and the error side by side.
+_VIEW = "promise"
+_COLUMNS = ("params.`mechanism`", "params.`unit`", "params.`epsilon`", "params.`delta`",
+            "params.`sigma`", "metrics.`rmse`", "metrics.`persistence_rmse`")  # fmt: skip
+_VIEW_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    f"mlflow.sharedViewState.{_VIEW}": json.dumps(
+        {
+            "searchFilter": "",
+            "orderByKey": "attributes.start_time",
+            "orderByAsc": False,
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "datasetsFilter": [],
+            "modelVersionFilter": "All Runs",
+            "selectedColumns": _COLUMNS,
+            "runsExpanded": {},
+            "runsPinned": [],
+            "runsHidden": [],
+            "runsVisibilityMap": {},
+            "groupsExpanded": {},
+        }
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -125,12 +153,17 @@ class Tracker:
         """The folder of a run's files (fetched, if they are on a server)."""
         return Path(self._client.download_artifacts(run_id, ""))
 
+    @property
+    def view(self) -> str:
+        """Where the UI shows the runs with their promise, relative to its address."""
+        return f"#/experiments/{self._experiment.experiment_id}/runs?viewStateShareKey={_VIEW}"
+
     def _find_experiment(self) -> Experiment:
         if found := self._client.get_experiment_by_name(EXPERIMENT):
             return found
         local = self._home.tracking_uri.startswith("sqlite:")
         place = self._home.artifacts.as_uri() if local else None
-        made = self._client.create_experiment(EXPERIMENT, artifact_location=place)
+        made = self._client.create_experiment(EXPERIMENT, artifact_location=place, tags=_VIEW_TAGS)
         return self._client.get_experiment(made)
 
 
