@@ -145,12 +145,11 @@ def _train(
     with _errors():
         from flows import progress
 
-        home = _home()
+        _home()
         with progress.shown(quiet=quiet):
             document = _run(recipe, options, settings)
         from flows import console
 
-        del home
         _show(document, as_json, console.trained)
 
 
