@@ -1,0 +1,6 @@
+"""Clipped sums of per-sample gradients, by one forward and one backward pass."""
+
+from dp.clipping.gradients import Clipped, clipped_gradients
+from dp.clipping.support import UnsupportedLayer, check_layers
+
+__all__ = ["Clipped", "UnsupportedLayer", "check_layers", "clipped_gradients"]

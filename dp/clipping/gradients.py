@@ -1,0 +1,103 @@
+"""One forward pass, one backward pass, and the clipped sum of all samples' gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dp.clipping.layers import FORWARDS
+from dp.clipping.support import UnsupportedLayer, check_layers
+from dp.clipping.tape import Tape
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """What a pass found out about each sample; all of it is private data.
+
+    Attributes:
+        losses: [B].
+        norms: L2 norm of each sample's gradient before clipping, [B].
+    """
+
+    losses: Tensor
+    norms: Tensor
+
+
+def clipped_gradients(model: nn.Module, loss: Callable[[], Tensor], clip: float) -> Clipped:
+    """Set `.grad` of every trainable parameter to Σ_i min(1, clip/‖g_i‖)·g_i.
+
+    g_i is the gradient of sample i's loss with respect to all trainable parameters. Parameters are
+    read where they are: the model keeps its stock layers, names and state.
+
+    Args:
+        model: checked by `check_layers`; called once within `loss`, batch first.
+        loss: runs the model and returns one loss a sample, [B], each of its own sample alone.
+        clip: largest L2 norm that one sample's gradient may have in the sum, above 0.
+
+    Raises:
+        UnsupportedLayer: a layer is not known, or is called twice in one pass.
+        ValueError: `clip` is not above 0, or the loss is not one value a sample.
+    """
+    if not clip > 0:
+        raise ValueError(f"expected clip={clip} to be above 0")
+    check_layers(model)
+    for parameter in model.parameters():
+        parameter.grad = None
+    with _taped(model) as tape:
+        losses = loss()
+    if losses.dim() != 1:
+        raise ValueError(f"expected one loss a sample, [B], got shape {tuple(losses.shape)}")
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        norms = tape.squared_norms().sqrt()
+        if norms.shape != losses.shape:
+            raise ValueError(f"expected {len(norms)} losses, one a sample, got {len(losses)}")
+        # A zero gradient has factor 1; a gradient that is not finite is left out altogether.
+        factors = torch.nan_to_num(clip / norms.clamp(min=clip), nan=0.0)
+        tape.write(factors)
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return Clipped(losses.detach(), norms)
+
+
+@contextmanager
+def _taped(model: nn.Module) -> Iterator[Tape]:
+    """Layers note on a tape what they need, as long as the block runs."""
+    tape = Tape()
+    patched: list[nn.Module] = []
+    try:
+        for name, module in model.named_modules():
+            own = list(module.parameters(recurse=False))
+            if own and own[0].requires_grad:
+                # Without an input that needs gradients autograd would not come back here.
+                anchor = torch.zeros((), device=own[0].device, requires_grad=True)
+                forward = _Once(name, partial(FORWARDS[type(module)], module, tape, anchor))
+                module.__dict__["forward"] = forward
+                patched.append(module)
+        yield tape
+    finally:
+        for module in patched:
+            del module.__dict__["forward"]
+
+
+class _Once:
+    """A layer's forward that may be called once: two gradients of one layer add up before the norm."""
+
+    def __init__(self, name: str, forward: Callable[[Tensor], object]) -> None:
+        self._name, self._forward, self._called = name, forward, False
+
+    def __call__(self, inputs: Tensor, state: object = None) -> object:
+        if self._called:
+            raise UnsupportedLayer(f"layer {self._name!r} is called twice in one pass; call it once")
+        if state is not None:
+            raise UnsupportedLayer(
+                f"layer {self._name!r} is given an initial state; leave it at zero"
+            )
+        self._called = True
+        return self._forward(inputs)

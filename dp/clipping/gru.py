@@ -1,0 +1,102 @@
+"""One direction of one GRU layer, run by hand so that the gradients at its gates are seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dp.clipping.recurrent import Direction, RecurrentRecord, Term
+from dp.clipping.tape import Tape
+
+_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+
+
+class Gru(torch.autograd.Function):
+    """r, z, n = σ(i_r + h_r), σ(i_z + h_z), tanh(i_n + r·h_n); h' = n + z·(h − n).
+
+    As torch has it, i = W_ih x + b_ih and h = W_hh h + b_hh: the reset gate scales the hidden side of
+    n, bias included (Cho et al. 2014, arXiv:1406.1078, in the variant of cuDNN). So the two sides share
+    their gradients in r and z, and have each their own in n.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, anchor: Tensor, layer: Direction, tape: Tape
+    ) -> tuple[Tensor, Tensor]:
+        """Hidden states [T, B, H] and the last of them, [B, H], of a sequence [T, B, F]."""
+        length, batch, _ = inputs.shape
+        two = 2 * layer.hidden
+        weight, new_bias = layer.weight_hh.t(), None
+        bias = layer.bias_ih
+        if bias is not None and layer.bias_hh is not None:
+            bias, new_bias = bias.clone(), layer.bias_hh[two:]
+            bias[:two] += layer.bias_hh[:two]
+        # All input products at once; becomes r, z, n in place, step by step.
+        gates = functional.linear(inputs, layer.weight_ih, bias)
+        inner = inputs.new_empty(length, batch, layer.hidden)  # h_n
+        states = inputs.new_zeros(length + 1, batch, layer.hidden)
+        product = inputs.new_empty(batch, 3 * layer.hidden)
+        for step in layer.order(length):
+            before = layer.before(states, step)
+            torch.mm(before, weight, out=product)
+            reset_update, new = gates[step].tensor_split((two,), dim=1)
+            reset_update += product[:, :two]
+            reset_update.sigmoid_()
+            if new_bias is None:
+                inner[step] = product[:, two:]
+            else:
+                torch.add(product[:, two:], new_bias, out=inner[step])
+            reset, update = reset_update.chunk(2, dim=1)
+            new.addcmul_(reset, inner[step]).tanh_()
+            torch.lerp(new, before, update, out=layer.after(states, step))
+        ctx.kept = (inputs, gates, inner, states)
+        ctx.layer, ctx.tape = layer, tape
+        ctx.set_materialize_grads(False)
+        return layer.all_after(states), layer.last(states).clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        """Back through time; the gate gradients go to the tape, none to the parameters."""
+        inputs, gates, inner, states = ctx.kept
+        layer: Direction = ctx.layer
+        along, last = gradients
+        two = 2 * layer.hidden
+        # In the order of the rows: r and z, which both sides share, then n as the hidden side has it.
+        hidden_side = torch.empty_like(gates)
+        new_side = torch.empty_like(inner)
+        grad = torch.zeros_like(states[0]) if last is None else last.clone()
+        scratch = torch.empty_like(grad)
+        for step in reversed(layer.order(len(inputs))):
+            if along is not None:
+                grad += along[step]
+            reset, update, new = gates[step].chunk(3, dim=1)
+            to_reset, to_update, to_inner = hidden_side[step].chunk(3, dim=1)
+            to_new = new_side[step]
+            torch.sub(layer.before(states, step), new, out=scratch)
+            scratch *= grad
+            _sigmoid_backward(scratch, update, grad_input=to_update)
+            torch.mul(grad, update, out=scratch)
+            grad -= scratch
+            _tanh_backward(grad, new, grad_input=to_new)
+            torch.mul(to_new, reset, out=to_inner)
+            torch.mul(to_new, inner[step], out=grad)
+            _sigmoid_backward(grad, reset, grad_input=to_reset)
+            torch.addmm(scratch, hidden_side[step], layer.weight_hh, out=grad)
+        shared, own = hidden_side[..., :two], hidden_side[..., two:]
+        terms = (
+            Term(shared, slice(0, two)),
+            Term(new_side, slice(two, None), on_hidden=False),
+            Term(own, slice(two, None), on_input=False),
+        )
+        ctx.tape.records.append(
+            RecurrentRecord(layer, inputs, layer.all_before(states), terms)
+        )
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None
+        to_inputs = shared.flatten(0, 1) @ layer.weight_ih[:two]
+        to_inputs.addmm_(new_side.flatten(0, 1), layer.weight_ih[two:])
+        return to_inputs.view_as(inputs), None, None, None

@@ -1,0 +1,150 @@
+"""Recurrent layers: one pass over time, then norms and clipped sums for all time steps at once.
+
+The gradient of one sample's weights is Σ_t b_t a_tᵀ, with a_t the layer's input or previous hidden
+state and b_t the gradient at the gates' pre-activations. Its squared norm is Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩:
+two T × T Gram matrices stand in for a gradient of 3H × D values a sample (Goodfellow 2015,
+arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after Bu et al. 2023,
+arXiv:2210.00038). The clipped sum is one matrix product over all samples and steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dp.clipping.tape import gram
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Parameters of one direction of one recurrent layer.
+
+    Attributes:
+        weight_ih, weight_hh: [G·H, F] and [G·H, H], G gates.
+        bias_ih, bias_hh: [G·H]; None without bias.
+        reverse: whether time runs backwards.
+    """
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter | None
+    bias_hh: nn.Parameter | None
+    reverse: bool
+
+    @property
+    def hidden(self) -> int:
+        """H, width of the hidden state."""
+        return self.weight_hh.shape[1]
+
+    def order(self, length: int) -> range:
+        """Time steps in the order in which they are processed."""
+        return range(length - 1, -1, -1) if self.reverse else range(length)
+
+    # States are kept in one array of T + 1, zeros at the end where processing starts.
+
+    def before(self, states: Tensor, step: int) -> Tensor:
+        """State before a step."""
+        return states[step + 1] if self.reverse else states[step]
+
+    def after(self, states: Tensor, step: int) -> Tensor:
+        """State after a step."""
+        return states[step] if self.reverse else states[step + 1]
+
+    def all_before(self, states: Tensor) -> Tensor:
+        """States before each step, [T, B, H]."""
+        return states[1:] if self.reverse else states[:-1]
+
+    def all_after(self, states: Tensor) -> Tensor:
+        """States after each step, [T, B, H]."""
+        return states[:-1] if self.reverse else states[1:]
+
+    def last(self, states: Tensor) -> Tensor:
+        """State after the step that was processed last, [B, H]."""
+        return states[0] if self.reverse else states[-1]
+
+
+@dataclass(frozen=True)
+class Term:
+    """Rows of the weights that share one gradient at the pre-activation.
+
+    Attributes:
+        grad: b, [T, B, K].
+        rows: which K of the G·H rows these are.
+        on_input, on_hidden: whether they belong to `weight_ih`, to `weight_hh`, or to both.
+    """
+
+    grad: Tensor
+    rows: slice
+    on_input: bool = True
+    on_hidden: bool = True
+
+
+@dataclass(frozen=True)
+class RecurrentRecord:
+    """Inputs, previous states and gate gradients of one direction of one layer.
+
+    Attributes:
+        layer: its parameters.
+        inputs: [T, B, F].
+        states: hidden state before each step, [T, B, H].
+        terms: gradients at the pre-activations.
+    """
+
+    layer: Direction
+    inputs: Tensor
+    states: Tensor
+    terms: Sequence[Term]
+
+    def squared_norms(self) -> Tensor:
+        """Squared L2 norm of each sample's gradient, [B], by the cheaper of two forms."""
+        return self._by_gram() if self._gram_is_cheaper() else self._by_sample()
+
+    def write(self, factors: Tensor) -> None:
+        """Clipped sums: one product over samples and steps for each block of rows."""
+        layer = self.layer
+        scale = factors[None, :, None]
+        sides = (
+            (layer.weight_ih, layer.bias_ih, self.inputs, [t for t in self.terms if t.on_input]),
+            (layer.weight_hh, layer.bias_hh, self.states, [t for t in self.terms if t.on_hidden]),
+        )
+        for weight, bias, values, terms in sides:
+            weight.grad = torch.empty_like(weight)
+            scaled = (values * scale).flatten(0, 1)
+            for term in terms:
+                torch.mm(term.grad.flatten(0, 1).t(), scaled, out=weight.grad[term.rows])
+            if bias is not None:
+                weights = factors.repeat(len(values))
+                bias.grad = torch.cat([term.grad.flatten(0, 1).t() @ weights for term in terms])
+
+    def _gram_is_cheaper(self) -> bool:
+        steps = len(self.inputs)
+        rows = sum(term.grad.shape[2] for term in self.terms)
+        entries = self.layer.weight_ih.numel() + self.layer.weight_hh.numel()
+        width = self.inputs.shape[2] + self.states.shape[2]
+        return steps * (rows + width) <= entries
+
+    def _by_gram(self) -> Tensor:
+        bias = 0 if self.layer.bias_ih is None else 1
+        on_input, on_hidden = gram(self.inputs) + bias, gram(self.states) + bias
+        both = on_input + on_hidden
+        total = torch.zeros_like(on_input[:, 0, 0])
+        for term in self.terms:
+            factor = both if term.on_input and term.on_hidden else (
+                on_input if term.on_input else on_hidden
+            )
+            total += (gram(term.grad) * factor).flatten(1).sum(dim=1)
+        return total
+
+    def _by_sample(self) -> Tensor:
+        total = torch.zeros_like(self.inputs[0, :, 0])
+        for term in self.terms:
+            rows = term.grad.permute(1, 2, 0)
+            for used, values in ((term.on_input, self.inputs), (term.on_hidden, self.states)):
+                if used:
+                    total += (rows @ values.transpose(0, 1)).square().flatten(1).sum(dim=1)
+                    if self.layer.bias_ih is not None:
+                        total += rows.sum(dim=2).square().sum(dim=1)
+        return total
