@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dp.clipping.recurrent import Direction, RecurrentRecord, Term
 from dp.clipping.tape import Tape
@@ -36,20 +35,16 @@ class Gru(torch.autograd.Function):
             bias, new_bias = bias.clone(), layer.bias_hh[two:]
             bias[:two] += layer.bias_hh[:two]
         # All input products at once; becomes r, z, n in place, step by step.
-        gates = functional.linear(inputs, layer.weight_ih, bias)
-        inner = inputs.new_empty(length, batch, layer.hidden)  # h_n
-        states = inputs.new_zeros(length + 1, batch, layer.hidden)
-        product = inputs.new_empty(batch, 3 * layer.hidden)
+        gates = layer.project(inputs, bias, tape.space)
+        inner = tape.space.take((layer.name, "inner"), inputs, length, batch, layer.hidden)  # h_n
+        states = layer.states(inputs, tape.space, "states")
         for step in layer.order(length):
             before = layer.before(states, step)
-            torch.mm(before, weight, out=product)
             reset_update, new = gates[step].tensor_split((two,), dim=1)
-            reset_update += product[:, :two]
-            reset_update.sigmoid_()
-            if new_bias is None:
-                inner[step] = product[:, two:]
-            else:
-                torch.add(product[:, two:], new_bias, out=inner[step])
+            reset_update.addmm_(before, weight[:, :two]).sigmoid_()
+            torch.mm(before, weight[:, two:], out=inner[step])
+            if new_bias is not None:
+                inner[step] += new_bias
             reset, update = reset_update.chunk(2, dim=1)
             new.addcmul_(reset, inner[step]).tanh_()
             torch.lerp(new, before, update, out=layer.after(states, step))
@@ -63,29 +58,31 @@ class Gru(torch.autograd.Function):
         """Back through time; the gate gradients go to the tape, none to the parameters."""
         inputs, gates, inner, states = ctx.kept
         layer: Direction = ctx.layer
+        space = ctx.tape.space
         along, last = gradients
         two = 2 * layer.hidden
         # In the order of the rows: r and z, which both sides share, then n as the hidden side has it.
-        hidden_side = torch.empty_like(gates)
-        new_side = torch.empty_like(inner)
+        hidden_side = space.take((layer.name, "hidden side"), gates, *gates.shape)
+        new_side = space.take((layer.name, "new side"), inner, *inner.shape)
         grad = torch.zeros_like(states[0]) if last is None else last.clone()
-        scratch = torch.empty_like(grad)
+        carry = torch.empty_like(grad)
         for step in reversed(layer.order(len(inputs))):
             if along is not None:
                 grad += along[step]
             reset, update, new = gates[step].chunk(3, dim=1)
             to_reset, to_update, to_inner = hidden_side[step].chunk(3, dim=1)
             to_new = new_side[step]
-            torch.sub(layer.before(states, step), new, out=scratch)
-            scratch *= grad
-            _sigmoid_backward(scratch, update, grad_input=to_update)
-            torch.mul(grad, update, out=scratch)
-            grad -= scratch
+            torch.sub(layer.before(states, step), new, out=to_update)
+            to_update *= grad
+            torch.mul(grad, update, out=carry)
+            grad -= carry
             _tanh_backward(grad, new, grad_input=to_new)
             torch.mul(to_new, reset, out=to_inner)
-            torch.mul(to_new, inner[step], out=grad)
-            _sigmoid_backward(grad, reset, grad_input=to_reset)
-            torch.addmm(scratch, hidden_side[step], layer.weight_hh, out=grad)
+            torch.mul(to_new, inner[step], out=to_reset)
+            both = hidden_side[step, :, :two]
+            _sigmoid_backward(both, gates[step, :, :two], grad_input=both)
+            carry.addmm_(hidden_side[step], layer.weight_hh)
+            grad, carry = carry, grad
         shared, own = hidden_side[..., :two], hidden_side[..., two:]
         terms = (
             Term(shared, slice(0, two)),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dp.clipping.tape import Tape
+from dp.clipping.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class LayerNormRecord:
     weight: Tensor
     bias: Tensor | None
 
-    def squared_norms(self) -> Tensor:
+    def squared_norms(self, space: Workspace) -> Tensor:
         """Squared L2 norm of each sample's gradient, [B]."""
         total = self.weight.square().sum(dim=1)
         return total if self.bias is None else total + self.bias.square().sum(dim=1)
 
-    def write(self, factors: Tensor) -> None:
+    def write(self, factors: Tensor, space: Workspace) -> None:
         """Clipped sums."""
         self.layer.weight.grad = (factors @ self.weight).view_as(self.layer.weight)
         if self.bias is not None:

@@ -75,6 +75,7 @@ def _directions(module: nn.RNNBase, layer: int) -> list[Direction]:
                 bias_ih=getattr(module, f"bias_ih_{suffix}", None),
                 bias_hh=getattr(module, f"bias_hh_{suffix}", None),
                 reverse=reverse,
+                name=f"{id(module)} {suffix}",
             )
         )
     return found

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dp.clipping.tape import Tape, gram
+from dp.clipping.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class LinearRecord:
     inputs: Tensor
     grad: Tensor
 
-    def squared_norms(self) -> Tensor:
+    def squared_norms(self, space: Workspace) -> Tensor:
         """Squared L2 norm of each sample's gradient, [B]."""
         bias = 0 if self.layer.bias is None else 1
         if len(self.inputs) == 1:
@@ -28,12 +29,15 @@ class LinearRecord:
             return values * self.grad[0].square().sum(dim=1)
         steps, _, width = self.inputs.shape
         if steps * (width + self.grad.shape[2]) <= self.layer.weight.numel():
-            return ((gram(self.inputs) + bias) * gram(self.grad)).flatten(1).sum(dim=1)
+            inputs, grad = gram(self.inputs, space, "inputs"), gram(self.grad, space, "grad")
+            inputs += bias
+            return torch.linalg.vecdot(inputs.flatten(1), grad.flatten(1))
         rows = self.grad.permute(1, 2, 0)
-        total = (rows @ self.inputs.transpose(0, 1)).square().flatten(1).sum(dim=1)
+        each = (rows @ self.inputs.transpose(0, 1)).flatten(1)
+        total = torch.linalg.vecdot(each, each)
         return total + bias * rows.sum(dim=2).square().sum(dim=1)
 
-    def write(self, factors: Tensor) -> None:
+    def write(self, factors: Tensor, space: Workspace) -> None:
         """Clipped sum: one product over samples and steps."""
         scaled = (self.grad * factors[None, :, None]).flatten(0, 1)
         self.layer.weight.grad = scaled.t() @ self.inputs.flatten(0, 1)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from dp.clipping.recurrent import Direction, RecurrentRecord, Term
 from dp.clipping.tape import Tape
@@ -27,14 +26,15 @@ class Lstm(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states [T, B, H], the last of them and the last cell, [B, H], of [T, B, F]."""
         length, batch, _ = inputs.shape
+        space = tape.space
         weight, bias = layer.weight_hh.t(), layer.bias_ih
         if bias is not None and layer.bias_hh is not None:
             bias = bias + layer.bias_hh
         # All input products at once; becomes i, f, g, o in place, step by step.
-        gates = functional.linear(inputs, layer.weight_ih, bias)
-        states = inputs.new_zeros(length + 1, batch, layer.hidden)
-        cells = torch.zeros_like(states)
-        squashed = torch.empty_like(states[1:])  # tanh c'
+        gates = layer.project(inputs, bias, space)
+        states = layer.states(inputs, space, "states")
+        cells = layer.states(inputs, space, "cells")
+        squashed = space.take((layer.name, "squashed"), inputs, length, batch, layer.hidden)  # tanh c'
         for step in layer.order(length):
             gates[step].addmm_(layer.before(states, step), weight)
             both, write, read = gates[step].tensor_split(
@@ -60,7 +60,7 @@ class Lstm(torch.autograd.Function):
         inputs, gates, states, cells, squashed = ctx.kept
         layer: Direction = ctx.layer
         along, last, last_cell = gradients
-        to_gates = torch.empty_like(gates)
+        to_gates = ctx.tape.space.take((layer.name, "to gates"), gates, *gates.shape)
         zeros = torch.zeros_like(states[0])
         grad = zeros if last is None else last.clone()
         cell_grad = zeros.clone() if last_cell is None else last_cell.clone()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from dp.clipping.tape import gram
+from dp.clipping.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Direction:
         weight_ih, weight_hh: [G·H, F] and [G·H, H], G gates.
         bias_ih, bias_hh: [G·H]; None without bias.
         reverse: whether time runs backwards.
+        name: of the buffers, one of its own for each direction of each layer.
     """
 
     weight_ih: nn.Parameter
@@ -33,6 +35,7 @@ class Direction:
     bias_ih: nn.Parameter | None
     bias_hh: nn.Parameter | None
     reverse: bool
+    name: str
 
     @property
     def hidden(self) -> int:
@@ -42,6 +45,25 @@ class Direction:
     def order(self, length: int) -> range:
         """Time steps in the order in which they are processed."""
         return range(length - 1, -1, -1) if self.reverse else range(length)
+
+    def project(self, inputs: Tensor, bias: Tensor | None, space: Workspace) -> Tensor:
+        """W_ih x (+ bias) for all time steps in one product, [T, B, G·H]."""
+        length, batch, _ = inputs.shape
+        rows = len(self.weight_ih)
+        result = space.take((self.name, "gates"), inputs, length * batch, rows)
+        flat, weight = inputs.flatten(0, 1), self.weight_ih.t()
+        if bias is None:
+            torch.mm(flat, weight, out=result)
+        else:
+            torch.addmm(bias, flat, weight, out=result)
+        return result.view(length, batch, rows)
+
+    def states(self, inputs: Tensor, space: Workspace, kind: str) -> Tensor:
+        """Room for T + 1 states, [T + 1, B, H], zero where processing starts."""
+        length, batch, _ = inputs.shape
+        result = space.take((self.name, kind), inputs, length + 1, batch, self.hidden)
+        result[-1 if self.reverse else 0].zero_()
+        return result
 
     # States are kept in one array of T + 1, zeros at the end where processing starts.
 
@@ -98,26 +120,28 @@ class RecurrentRecord:
     states: Tensor
     terms: Sequence[Term]
 
-    def squared_norms(self) -> Tensor:
+    def squared_norms(self, space: Workspace) -> Tensor:
         """Squared L2 norm of each sample's gradient, [B], by the cheaper of two forms."""
-        return self._by_gram() if self._gram_is_cheaper() else self._by_sample()
+        return self._by_gram(space) if self._gram_is_cheaper() else self._by_sample()
 
-    def write(self, factors: Tensor) -> None:
+    def write(self, factors: Tensor, space: Workspace) -> None:
         """Clipped sums: one product over samples and steps for each block of rows."""
         layer = self.layer
         scale = factors[None, :, None]
+        repeated = factors.repeat(len(self.inputs))
         sides = (
             (layer.weight_ih, layer.bias_ih, self.inputs, [t for t in self.terms if t.on_input]),
             (layer.weight_hh, layer.bias_hh, self.states, [t for t in self.terms if t.on_hidden]),
         )
         for weight, bias, values, terms in sides:
+            scaled = space.take("scaled", values, *values.shape)
+            torch.mul(values, scale, out=scaled)
             weight.grad = torch.empty_like(weight)
-            scaled = (values * scale).flatten(0, 1)
             for term in terms:
-                torch.mm(term.grad.flatten(0, 1).t(), scaled, out=weight.grad[term.rows])
+                rows = term.grad.flatten(0, 1).t()
+                torch.mm(rows, scaled.flatten(0, 1), out=weight.grad[term.rows])
             if bias is not None:
-                weights = factors.repeat(len(values))
-                bias.grad = torch.cat([term.grad.flatten(0, 1).t() @ weights for term in terms])
+                bias.grad = torch.cat([term.grad.flatten(0, 1).t() @ repeated for term in terms])
 
     def _gram_is_cheaper(self) -> bool:
         steps = len(self.inputs)
@@ -126,16 +150,18 @@ class RecurrentRecord:
         width = self.inputs.shape[2] + self.states.shape[2]
         return steps * (rows + width) <= entries
 
-    def _by_gram(self) -> Tensor:
+    def _by_gram(self, space: Workspace) -> Tensor:
         bias = 0 if self.layer.bias_ih is None else 1
-        on_input, on_hidden = gram(self.inputs) + bias, gram(self.states) + bias
-        both = on_input + on_hidden
+        on_input, on_hidden = gram(self.inputs, space, "inputs"), gram(self.states, space, "states")
+        on_input += bias
+        on_hidden += bias
+        both = torch.add(on_input, on_hidden, out=space.take("gram both", on_input, *on_input.shape))
         total = torch.zeros_like(on_input[:, 0, 0])
         for term in self.terms:
             factor = both if term.on_input and term.on_hidden else (
                 on_input if term.on_input else on_hidden
             )
-            total += (gram(term.grad) * factor).flatten(1).sum(dim=1)
+            total += torch.linalg.vecdot(gram(term.grad, space, "grad").flatten(1), factor.flatten(1))
         return total
 
     def _by_sample(self) -> Tensor:
@@ -144,7 +170,8 @@ class RecurrentRecord:
             rows = term.grad.permute(1, 2, 0)
             for used, values in ((term.on_input, self.inputs), (term.on_hidden, self.states)):
                 if used:
-                    total += (rows @ values.transpose(0, 1)).square().flatten(1).sum(dim=1)
+                    each = rows @ values.transpose(0, 1)
+                    total += torch.linalg.vecdot(each.flatten(1), each.flatten(1))
                     if self.layer.bias_ih is not None:
                         total += rows.sum(dim=2).square().sum(dim=1)
         return total
