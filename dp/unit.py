@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -27,6 +28,11 @@ class PrivacyUnit(StrEnum):
         }[self]
 
     @property
+    def neighbours(self) -> str:
+        """The neighbouring relation in words."""
+        return NEIGHBOURS
+
+    @property
     def span(self) -> timedelta | None:
         """How long the unit lasts; None for the whole panel or a single interval."""
         return {
@@ -36,6 +42,62 @@ class PrivacyUnit(StrEnum):
 
 
 NEIGHBOURS = "add or remove the records of one unit"
+
+
+@dataclass(frozen=True)
+class IntervalUnit:
+    """`interval-w`: all counts of w consecutive intervals, changed arbitrarily; for training alone.
+
+    It covers whatever any number of people did within these intervals, each of them included.
+
+    Attributes:
+        width: w, at least 1.
+    """
+
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"expected the width of unit interval-{self.width} to be at least 1")
+
+    @property
+    def value(self) -> str:
+        """The unit's name."""
+        return f"interval-{self.width}"
+
+    @property
+    def protects(self) -> str:
+        """The unit in words, to be read after "the records of"."""
+        if self.width == 1:
+            return "everybody in one interval"
+        return f"everybody in {self.width} consecutive intervals"
+
+    @property
+    def neighbours(self) -> str:
+        """The neighbouring relation in words."""
+        return "change all values of one unit"
+
+
+Unit = PrivacyUnit | IntervalUnit
+
+
+def parse_unit(name: str) -> Unit:
+    """The unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
+
+    Raises:
+        ValueError: unknown name; the message lists what there is.
+    """
+    found = re.fullmatch(r"interval-([0-9]{1,9})", name)
+    if found:
+        return IntervalUnit(int(found[1]))
+    try:
+        return PrivacyUnit(name)
+    except ValueError:
+        known = ", ".join(unit.value for unit in PrivacyUnit)
+        raise ValueError(
+            f"unit={name!r} is unknown; choose one of {known}, or interval-1, interval-2, ... "
+            "(training by gradient perturbation only)"
+        ) from None
 
 
 @dataclass(frozen=True)

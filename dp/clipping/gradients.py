@@ -112,7 +112,9 @@ class _Once:
 
     def __call__(self, inputs: Tensor, state: object = None) -> object:
         if self._called:
-            raise UnsupportedLayer(f"layer {self._name!r} is called twice in one pass; call it once")
+            raise UnsupportedLayer(
+                f"layer {self._name!r} is called twice in one pass; call it once"
+            )
         if state is not None:
             raise UnsupportedLayer(
                 f"layer {self._name!r} is given an initial state; leave it at zero"

@@ -30,7 +30,7 @@ class Gru(torch.autograd.Function):
         length, batch, _ = inputs.shape
         two = 2 * layer.hidden
         weight, new_bias = layer.weight_hh.t(), None
-        bias = layer.bias_ih
+        bias: Tensor | None = layer.bias_ih
         if bias is not None and layer.bias_hh is not None:
             bias, new_bias = bias.clone(), layer.bias_hh[two:]
             bias[:two] += layer.bias_hh[:two]
@@ -89,9 +89,7 @@ class Gru(torch.autograd.Function):
             Term(new_side, slice(two, None), on_hidden=False),
             Term(own, slice(two, None), on_input=False),
         )
-        ctx.tape.records.append(
-            RecurrentRecord(layer, inputs, layer.all_before(states), terms)
-        )
+        ctx.tape.records.append(RecurrentRecord(layer, inputs, layer.all_before(states), terms))
         if not ctx.needs_input_grad[0]:
             return None, None, None, None
         to_inputs = shared.flatten(0, 1) @ layer.weight_ih[:two]

@@ -35,7 +35,9 @@ class LayerNormRecord:
 
 class _Affine(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, layer: nn.LayerNorm, tape: Tape) -> Tensor:
+    def forward(
+        ctx: Any, inputs: Tensor, anchor: Tensor, layer: nn.LayerNorm, tape: Tape
+    ) -> Tensor:
         ctx.inputs, ctx.layer, ctx.tape = inputs, layer, tape
         scaled = inputs * layer.weight
         return scaled if layer.bias is None else scaled + layer.bias

@@ -22,7 +22,7 @@ Forward = Callable[..., Any]
 def gru(module: nn.GRU, tape: Tape, anchor: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """What `nn.GRU` returns: states [B, T, D·H] (or time first) and last states [layers·D, B, H]."""
     along, last = _stack(module, Gru, tape, anchor, inputs)
-    return along, torch.stack([hidden for hidden, in last])
+    return along, torch.stack([hidden for (hidden,) in last])
 
 
 def lstm(

@@ -31,7 +31,8 @@ class LinearRecord:
         if steps * (width + self.grad.shape[2]) <= self.layer.weight.numel():
             inputs, grad = gram(self.inputs, space, "inputs"), gram(self.grad, space, "grad")
             inputs += bias
-            return torch.linalg.vecdot(inputs.flatten(1), grad.flatten(1))
+            total: Tensor = torch.linalg.vecdot(inputs.flatten(1), grad.flatten(1))
+            return total
         rows = self.grad.permute(1, 2, 0)
         each = (rows @ self.inputs.transpose(0, 1)).flatten(1)
         total = torch.linalg.vecdot(each, each)

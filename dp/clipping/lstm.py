@@ -27,14 +27,17 @@ class Lstm(torch.autograd.Function):
         """Hidden states [T, B, H], the last of them and the last cell, [B, H], of [T, B, F]."""
         length, batch, _ = inputs.shape
         space = tape.space
-        weight, bias = layer.weight_hh.t(), layer.bias_ih
+        weight = layer.weight_hh.t()
+        bias: Tensor | None = layer.bias_ih
         if bias is not None and layer.bias_hh is not None:
             bias = bias + layer.bias_hh
         # All input products at once; becomes i, f, g, o in place, step by step.
         gates = layer.project(inputs, bias, space)
         states = layer.states(inputs, space, "states")
         cells = layer.states(inputs, space, "cells")
-        squashed = space.take((layer.name, "squashed"), inputs, length, batch, layer.hidden)  # tanh c'
+        squashed = space.take(
+            (layer.name, "squashed"), inputs, length, batch, layer.hidden
+        )  # tanh c'
         for step in layer.order(length):
             gates[step].addmm_(layer.before(states, step), weight)
             both, write, read = gates[step].tensor_split(
@@ -60,6 +63,7 @@ class Lstm(torch.autograd.Function):
         inputs, gates, states, cells, squashed = ctx.kept
         layer: Direction = ctx.layer
         along, last, last_cell = gradients
+        two = 2 * layer.hidden
         to_gates = ctx.tape.space.take((layer.name, "to gates"), gates, *gates.shape)
         zeros = torch.zeros_like(states[0])
         grad = zeros if last is None else last.clone()
@@ -70,23 +74,21 @@ class Lstm(torch.autograd.Function):
                 grad += along[step]
             enter, keep, write, read = gates[step].chunk(4, dim=1)
             to_enter, to_keep, to_write, to_read = to_gates[step].chunk(4, dim=1)
-            torch.mul(grad, squashed[step], out=scratch)
-            _sigmoid_backward(scratch, read, grad_input=to_read)
+            torch.mul(grad, squashed[step], out=to_read)
+            _sigmoid_backward(to_read, read, grad_input=to_read)
             grad *= read
             _tanh_backward(grad, squashed[step], grad_input=scratch)
             cell_grad += scratch
-            torch.mul(cell_grad, write, out=scratch)
-            _sigmoid_backward(scratch, enter, grad_input=to_enter)
-            torch.mul(cell_grad, enter, out=scratch)
-            _tanh_backward(scratch, write, grad_input=to_write)
-            torch.mul(cell_grad, layer.before(cells, step), out=scratch)
-            _sigmoid_backward(scratch, keep, grad_input=to_keep)
+            torch.mul(cell_grad, write, out=to_enter)
+            torch.mul(cell_grad, layer.before(cells, step), out=to_keep)
+            both = to_gates[step, :, :two]
+            _sigmoid_backward(both, gates[step, :, :two], grad_input=both)
+            torch.mul(cell_grad, enter, out=to_write)
+            _tanh_backward(to_write, write, grad_input=to_write)
             cell_grad *= keep
             torch.mm(to_gates[step], layer.weight_hh, out=grad)
         terms = (Term(to_gates, slice(None)),)
-        ctx.tape.records.append(
-            RecurrentRecord(layer, inputs, layer.all_before(states), terms)
-        )
+        ctx.tape.records.append(RecurrentRecord(layer, inputs, layer.all_before(states), terms))
         if not ctx.needs_input_grad[0]:
             return None, None, None, None
         return to_gates @ layer.weight_ih, None, None, None

@@ -1,10 +1,10 @@
 """Recurrent layers: one pass over time, then norms and clipped sums for all time steps at once.
 
 The gradient of one sample's weights is Σ_t b_t a_tᵀ, with a_t the layer's input or previous hidden
-state and b_t the gradient at the gates' pre-activations. Its squared norm is Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩:
-two T × T Gram matrices stand in for a gradient of 3H × D values a sample (Goodfellow 2015,
-arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after Bu et al. 2023,
-arXiv:2210.00038). The clipped sum is one matrix product over all samples and steps.
+state and b_t the gradient at the gates' pre-activations. Its squared norm is
+Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩: two T × T Gram matrices stand in for a gradient of 3H × D values
+a sample (Goodfellow 2015, arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after
+Bu et al. 2023, arXiv:2210.00038). The clipped sum is one matrix product over all samples and steps.
 """
 
 from __future__ import annotations
@@ -148,20 +148,27 @@ class RecurrentRecord:
         rows = sum(term.grad.shape[2] for term in self.terms)
         entries = self.layer.weight_ih.numel() + self.layer.weight_hh.numel()
         width = self.inputs.shape[2] + self.states.shape[2]
-        return steps * (rows + width) <= entries
+        # per-sample gradients are written and read once more: measured twice as dear per entry
+        return steps * (rows + width) <= 2 * entries
 
     def _by_gram(self, space: Workspace) -> Tensor:
         bias = 0 if self.layer.bias_ih is None else 1
         on_input, on_hidden = gram(self.inputs, space, "inputs"), gram(self.states, space, "states")
         on_input += bias
         on_hidden += bias
-        both = torch.add(on_input, on_hidden, out=space.take("gram both", on_input, *on_input.shape))
+        both = torch.add(
+            on_input, on_hidden, out=space.take("gram both", on_input, *on_input.shape)
+        )
         total = torch.zeros_like(on_input[:, 0, 0])
         for term in self.terms:
-            factor = both if term.on_input and term.on_hidden else (
-                on_input if term.on_input else on_hidden
+            factor = (
+                both
+                if term.on_input and term.on_hidden
+                else (on_input if term.on_input else on_hidden)
             )
-            total += torch.linalg.vecdot(gram(term.grad, space, "grad").flatten(1), factor.flatten(1))
+            total += torch.linalg.vecdot(
+                gram(term.grad, space, "grad").flatten(1), factor.flatten(1)
+            )
         return total
 
     def _by_sample(self) -> Tensor:

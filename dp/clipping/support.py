@@ -39,8 +39,11 @@ def check_layers(model: nn.Module) -> None:
             reason = f"its per-sample gradients are not known; use {known}"
         if reason is None and isinstance(module, nn.LSTM) and module.proj_size:
             reason = f"proj_size={module.proj_size} is not built; use proj_size=0"
-        if reason is None and isinstance(module, nn.LayerNorm) and own and len(own) != len(
-            list(module.parameters(recurse=False))
+        if (
+            reason is None
+            and isinstance(module, nn.LayerNorm)
+            and own
+            and len(own) != len(list(module.parameters(recurse=False)))
         ):
             reason = "one of its parameters is frozen; freeze all or none"
         if reason is not None:

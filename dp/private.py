@@ -1,0 +1,168 @@
+"""A private update of the weights: clipped gradients, noise, one step of any torch optimizer.
+
+Opacus validates the layers, adds up and scales, and steps the optimizer; clipping is ours
+(`dp.clipping`), for it is fast on recurrent layers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
+from opacus.validators import ModuleValidator
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from dp.clipping import Clipper, UnsupportedLayer, check_layers
+from dp.clipping.layers import FORWARDS
+from dp.proof import Draws
+from dp.randomness import Generator, OperatingSystem, Randomness
+from dp.sampling import WindowSampling
+
+
+class PrivateTraining:
+    """DP-SGD for one training run: hands out the batches it accounts for, and takes the steps.
+
+    Args:
+        sampling: batches, noise and their account, one value.
+        clip: C, largest L2 norm of one window's gradient.
+        secure: whether every random number comes from the operating system; slower.
+        randomness: for tests alone; by default secret.
+
+    Attributes:
+        draws: what was drawn so far, for the proof of noise.
+    """
+
+    def __init__(
+        self,
+        sampling: WindowSampling,
+        clip: float,
+        *,
+        secure: bool = False,
+        randomness: Randomness | None = None,
+    ) -> None:
+        if not clip > 0:
+            raise ValueError(f"expected clip={clip} to be above 0")
+        self.sampling, self.clip = sampling, clip
+        self.draws = Draws()
+        self._randomness = randomness or (OperatingSystem() if secure else Generator())
+        self._clipper: Clipper | None = None
+        self._optimizer: _NoisedOptimizer | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch."""
+        return self.sampling.steps_per_epoch
+
+    def batches(self) -> Iterator[Tensor]:
+        """Positions of the windows of each update; may be empty."""
+        for rows in self.sampling.draw(self._randomness):
+            self.draws.drew(len(rows))
+            yield rows
+
+    def step(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        batch: Any,
+        loss: Callable[[Any, Any], Tensor],
+    ) -> Tensor:
+        """Update the weights once.
+
+        Args:
+            model: in training mode.
+            optimizer: over the model's parameters; the same one at every step.
+            batch: B windows, drawn by `batches`; B may be 0.
+            loss: model and batch to one loss a window, [B].
+
+        Returns:
+            Mean loss of the batch, []; private data. NaN if the batch is empty.
+        """
+        clipper, noised = self._prepare(model, optimizer)
+        self.draws.used(len(batch))
+        noised.zero_grad(set_to_none=True)
+        if len(batch):
+            mean = clipper(lambda: loss(model, batch)).losses.mean()
+        else:
+            for parameter in noised.params:
+                parameter.grad = torch.zeros_like(parameter)
+            mean = noised.params[0].new_tensor(torch.nan)
+        noised.step()
+        return mean
+
+    def _prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[Clipper, _NoisedOptimizer]:
+        if self._optimizer is None or self._clipper is None:
+            check_model(model)
+            self._clipper = Clipper(model, self.clip)
+            self._optimizer = _NoisedOptimizer(
+                optimizer,
+                noise_multiplier=self.sampling.noise_multiplier,
+                max_grad_norm=self.clip,
+                expected_batch_size=self.sampling.batch,
+                randomness=self._randomness,
+                draws=self.draws,
+            )
+        if self._clipper.model is not model or self._optimizer.original_optimizer is not optimizer:
+            raise ValueError("expected the model and the optimizer of the first step")
+        return self._clipper, self._optimizer
+
+
+def check_model(model: nn.Module) -> None:
+    """Refuse a model that cannot be trained privately.
+
+    Opacus has its say on every layer that is not one of ours to clip.
+
+    Raises:
+        UnsupportedLayer: which layer, why, and what to use instead.
+    """
+    check_layers(model)
+    for name, module in model.named_modules():
+        validate = ModuleValidator.VALIDATORS.get(type(module))
+        problems = validate(module) if validate and type(module) not in FORWARDS else []
+        if problems:
+            raise UnsupportedLayer(f"layer {name!r}: {problems[0]}")
+
+
+def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., Tensor]) -> bool:
+    """Whether two private steps that differ in the strength of noise alone give different weights.
+
+    And whether two that differ in nothing give the same: the difference is then the noise. The model
+    is copied, the batch is artificial, so that nothing private is touched.
+
+    Args:
+        model: of the kind that is trained.
+        clip: C.
+        batch: any B windows of the right shape, made up.
+        loss: model and batch to one loss a window, [B].
+    """
+
+    def weights(noise: float) -> Tensor:
+        twin = copy.deepcopy(model)
+        sampling = WindowSampling(len(batch), len(batch), 1, 1, noise)
+        training = PrivateTraining(sampling, clip, randomness=Generator(seed=1))
+        training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
+        return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
+
+    quiet, again, loud = weights(1.0), weights(1.0), weights(2.0)
+    return bool(torch.equal(quiet, again)) and not torch.equal(quiet, loud)
+
+
+class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
+    """Opacus's optimizer for gradients that are clipped already, with noise that is counted."""
+
+    def __init__(
+        self, optimizer: Optimizer, *, randomness: Randomness, draws: Draws, **options: Any
+    ) -> None:
+        super().__init__(optimizer, loss_reduction="mean", **options)
+        self._randomness, self._draws = randomness, draws
+
+    def add_noise(self) -> None:
+        """Add Gaussian noise to every gradient, and note how much of it there really is."""
+        std = self.noise_multiplier * self.max_grad_norm
+        for parameter in self.params:
+            clipped = parameter.summed_grad
+            parameter.grad = clipped + self._randomness.normal(clipped, std)
+            self._draws.noise(parameter.grad - clipped, std)
