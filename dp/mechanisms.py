@@ -73,22 +73,37 @@ class CountNoise:
         if not np.array_equal(whole, counts[observed]):
             raise ValueError("noise is for whole counts; aggregate or round at the source")
         noised = np.full(counts.shape, np.nan)
-        noised[observed] = np.reshape(self._opendp()(whole.ravel().tolist()), whole.shape)
+        noised[observed] = discrete_gaussian(whole, self.sigma, self)
         return noised
 
-    def _opendp(self) -> Any:
-        """OpenDP's measurement, after its own map has agreed with our account."""
-        import opendp.prelude as dp
 
-        dp.enable_features("contrib")
-        space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
-        measurement = dp.m.make_gaussian(*space, scale=self.sigma)
-        theirs = measurement.map(self.bound.sensitivity)
-        if theirs > self.rho * (1 + 1e-9):
+def discrete_gaussian(
+    counts: NDArray[np.int64], sigma: float, claim: CountNoise | None = None
+) -> NDArray[np.int64]:
+    """Whole numbers plus fresh discrete Gaussian noise, by OpenDP; same shape.
+
+    Args:
+        counts: any shape.
+        sigma: parameter of the noise.
+        claim: an account that OpenDP's own map must agree with before anything is drawn.
+    """
+    noise = measurement(sigma)
+    if claim is not None:
+        theirs = noise.map(claim.bound.sensitivity)
+        if theirs > claim.rho * (1 + 1e-9):
             raise RuntimeError(
-                f"OpenDP accounts rho={theirs:g}, we {self.rho:g}: nothing was drawn"
+                f"OpenDP accounts rho={theirs:g}, we {claim.rho:g}: nothing was drawn"
             )
-        return measurement
+    return np.reshape(noise(counts.ravel().tolist()), counts.shape)
+
+
+def measurement(sigma: float) -> Any:
+    """OpenDP's discrete Gaussian on lists of whole numbers; its `map` accounts in zCDP."""
+    import opendp.prelude as dp
+
+    dp.enable_features("contrib")
+    space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
+    return dp.m.make_gaussian(*space, scale=sigma)
 
 
 def calibrate(budget: Budget, bound: ContributionBound) -> CountNoise:

@@ -115,7 +115,7 @@ def loss_distribution(hit: int, rate: float, noise: float, spacing: float) -> An
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
     points = np.arange(math.ceil(_largest_loss(hit, rate, noise) / spacing) + 1)
-    epsilon = points * spacing
+    epsilon = np.asarray(points * spacing, dtype=np.float64)
     delta = np.clip(step_delta(hit, rate, noise, epsilon) + 2 * _DROPPED, 0.0, 1.0)
     # P and Q are mirror images, so that the curve below 0 follows from that above.
     mirrored = np.clip(1 - np.exp(-epsilon[1:]) * (1 - delta[1:]), 0.0, 1.0)

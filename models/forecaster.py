@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,6 +163,33 @@ def fit_scaler(model: Forecaster, windows: Windows) -> None:
     _set(model.mean, windows.last.mean(axis=0))
     _set(model.scale, _positive(windows.last.std(axis=0)))
     _set(model.step, _positive(np.sqrt(np.square(steps).mean(axis=0))))
+
+
+def set_scaler(
+    model: Forecaster, mean: Sequence[float], scale: Sequence[float], step: Sequence[float]
+) -> None:
+    """Set mean, scale and typical step of each region from figures that are free to use.
+
+    Args:
+        model: changed in place.
+        mean: [R], persons.
+        scale: [R], persons, above 0.
+        step: [R], persons, above 0.
+
+    Raises:
+        ModelError: not one figure a region, or one that is out of range.
+    """
+    for name, values, buffer in (
+        ("mean", mean, model.mean),
+        ("scale", scale, model.scale),
+        ("step", step, model.step),
+    ):
+        found = np.asarray(values, dtype=np.float64)
+        if found.shape != tuple(buffer.shape) or not np.isfinite(found).all():
+            raise ModelError(f"{name}={values} must be one finite figure for each region")
+        if name != "mean" and not (found > 0).all():
+            raise ModelError(f"{name}={values} must be above 0")
+        _set(buffer, found)
 
 
 def _set(buffer: Tensor, values: NDArray[np.float64]) -> None:

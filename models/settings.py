@@ -21,12 +21,15 @@ class TrainingConfig:
         learning_rate: of the first update, above 0.
         batch_size: windows an update.
         epochs: passes over the training windows, at most.
-        grad_norm: L2 norm the gradient is clipped to, above 0; `inf` clips nothing.
+        grad_norm: L2 norm the gradient of a batch is clipped to, above 0; `inf` clips nothing. Under
+            gradient perturbation the norm that each window's gradient is clipped to.
         patience: stop after so many epochs without a better validation RMSE; None never stops.
         weight_decay: as the optimizer understands it, 0 or more.
         seed: of the batch order and of dropout.
         device: `auto`, `cpu`, `cuda` or `mps`.
         loss: `mse`, `mae` or `huber`.
+        average: decay of an exponential average of the weights, in (0, 1), which is kept in place of
+            the last weights; None keeps the last.
         schedule: `constant`, or `cosine` to fall to 0 by the last epoch (Loshchilov and Hutter 2017).
 
     Raises:
@@ -44,6 +47,7 @@ class TrainingConfig:
     device: str = "auto"
     loss: str = "mse"
     schedule: str = "cosine"
+    average: float | None = None
 
     def __post_init__(self) -> None:
         optimizers.check(self.optimizer)
@@ -64,6 +68,8 @@ class TrainingConfig:
             raise ModelError(f"learning_rate={self.learning_rate} must be above 0 and finite")
         if not self.grad_norm > 0:
             raise ModelError(f"grad_norm={self.grad_norm} must be above 0")
+        if self.average is not None and not 0 < self.average < 1:
+            raise ModelError(f"average={self.average} must be above 0 and below 1")
         for field in ("weight_decay", "seed"):
             value = getattr(self, field)
             if not 0 <= value < math.inf:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -24,7 +26,16 @@ from models.predict import forecast
 from models.settings import TrainingConfig
 from models.tensors import Batch, check_inputs, check_target, to_device
 
-__all__ = ["Epoch", "History", "Step", "TrainingConfig", "new", "pick_device", "train"]
+__all__ = [
+    "Epoch",
+    "History",
+    "PlainUpdates",
+    "TrainingConfig",
+    "Updates",
+    "new",
+    "pick_device",
+    "train",
+]
 
 
 @dataclass(frozen=True)
@@ -59,10 +70,17 @@ class History:
     stopped_early: bool
 
 
-class Step(Protocol):
-    """One update of the weights; the place where private training differs from plain training."""
+class Updates(Protocol):
+    """Batches and steps of one run; the place where private training differs from plain training."""
 
-    def __call__(self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch."""
+
+    def batches(self) -> Iterator[Tensor]:
+        """Positions of the windows of each update, epochs × steps_per_epoch times; may be empty."""
+
+    def step(self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
         """Update the weights once and return the mean loss, [].
 
         Args:
@@ -73,6 +91,41 @@ class Step(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class PlainUpdates:
+    """Updates without privacy: shuffled batches, gradient norm of the mean loss clipped.
+
+    Attributes:
+        windows: how many there are.
+        config: how to train.
+    """
+
+    windows: int
+    config: TrainingConfig
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch; the last batch is smaller."""
+        return math.ceil(self.windows / self.config.batch_size)
+
+    def batches(self) -> Iterator[Tensor]:
+        """All windows in a new order each epoch."""
+        order = torch.Generator().manual_seed(self.config.seed)
+        for _ in range(self.config.epochs):
+            yield from torch.split(
+                torch.randperm(self.windows, generator=order), self.config.batch_size
+            )
+
+    def step(self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
+        """One update with the mean gradient of the batch."""
+        optimizer.zero_grad(set_to_none=True)
+        mean = loss(model, batch).mean()
+        mean.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.grad_norm)
+        optimizer.step()
+        return mean.detach()
+
+
 def train(
     model: Forecaster,
     train: Windows,
@@ -80,7 +133,7 @@ def train(
     config: TrainingConfig,
     *,
     on_epoch: Callable[[Epoch], None] | None = None,
-    step: Step | None = None,
+    updates: Updates | None = None,
 ) -> History:
     """Fit `model` in place; it comes back on its device, in evaluation mode.
 
@@ -93,7 +146,7 @@ def train(
         validation: windows that end after the training targets, or None.
         config: how to train.
         on_epoch: called after every epoch.
-        step: one update of the weights; by default a plain one that clips the gradient norm.
+        updates: batches and steps; by default those without privacy.
 
     Raises:
         ModelError: windows do not fit the model, the device is missing, or the loss is not finite.
@@ -103,7 +156,7 @@ def train(
             check_target(windows, use)
             check_inputs(windows, model.config)
     device, home = pick_device(config.device), model.mean.device
-    step = plain_step(config.grad_norm) if step is None else step
+    updates = PlainUpdates(len(train), config) if updates is None else updates
     model.to(device)
     try:
         with seeded(config.seed, device):
@@ -113,24 +166,10 @@ def train(
                 None if validation is None else to_device(validation, device),
                 config,
                 on_epoch,
-                step,
+                updates,
             )
     finally:
         model.to(home).eval()
-
-
-def plain_step(grad_norm: float) -> Step:
-    """A step without privacy: mean loss, gradient norm clipped to `grad_norm`, one update."""
-
-    def step(model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        mean = loss(model, batch).mean()
-        mean.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), grad_norm)
-        optimizer.step()
-        return mean.detach()
-
-    return step
 
 
 def _fit(
@@ -139,7 +178,7 @@ def _fit(
     validation: Batch | None,
     config: TrainingConfig,
     on_epoch: Callable[[Epoch], None] | None,
-    step: Step,
+    updates: Updates,
 ) -> History:
     """The loop itself, everything on one device."""
     optimizer = optimizers.build(
@@ -148,38 +187,61 @@ def _fit(
         config.learning_rate,
         weight_decay=config.weight_decay,
     )
-    updates = config.epochs * math.ceil(len(data) / config.batch_size)
-    schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / updates))
-    order = torch.Generator().manual_seed(config.seed)
-    loss = per_window(config.loss)
+    total = config.epochs * updates.steps_per_epoch
+    schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / total))
+    average = None if config.average is None else _Average(model, config.average)
+    judged = model if average is None else average.model
+    batches, loss = updates.batches(), per_window(config.loss)
     epochs: list[Epoch] = []
-    best, kept = 0, _weights(model)
+    best, kept = 0, _weights(judged)
     for number in range(1, config.epochs + 1):
         started = time.perf_counter()
         model.train()
-        total = torch.zeros((), device=data.past.device)
-        for batch in data.batches(torch.randperm(len(data), generator=order), config.batch_size):
-            total += step(model, optimizer, batch, loss) * len(batch)
+        lost, seen = torch.zeros((), device=data.past.device), 0
+        for rows in islice(batches, updates.steps_per_epoch):
+            mean = updates.step(model, optimizer, data.take(rows), loss)
             schedule.step()
-        mean = float(total) / len(data)
-        if not math.isfinite(mean):
+            if average is not None:
+                average.update(model)
+            if len(rows):
+                lost, seen = lost + mean * len(rows), seen + len(rows)
+        if seen and not math.isfinite(float(lost)):
             raise ModelError(
                 f"the loss of epoch {number} is not finite; lower learning_rate="
                 f"{config.learning_rate} or grad_norm={config.grad_norm}"
             )
-        score = None if validation is None else _score(model, validation)
-        epochs.append(Epoch(number, mean, score, time.perf_counter() - started))
+        score = None if validation is None else _score(judged, validation)
+        seconds = time.perf_counter() - started
+        epochs.append(Epoch(number, float(lost) / seen if seen else 0.0, score, seconds))
         if on_epoch is not None:
             on_epoch(epochs[-1])
         if score is None:
             best = number
         elif not best or score < (epochs[best - 1].validation or 0.0):
-            best, kept = number, _weights(model)
+            best, kept = number, _weights(judged)
         elif config.patience is not None and number - best >= config.patience:
             break
-    if validation is not None:
-        model.load_state_dict(kept)
+    model.load_state_dict(kept if validation is not None else _weights(judged))
     return History(tuple(epochs), best, stopped_early=len(epochs) < config.epochs)
+
+
+class _Average:
+    """Exponential average of the iterates (Polyak and Juditsky 1992); free under privacy.
+
+    Attributes:
+        model: the averaged forecaster.
+    """
+
+    def __init__(self, model: Forecaster, decay: float) -> None:
+        self.model = copy.deepcopy(model)
+        self._decay, self._empty = decay, True
+
+    @torch.no_grad()
+    def update(self, model: Forecaster) -> None:
+        """Take the latest weights in; the first ones as they are."""
+        weight = 1.0 if self._empty else 1 - self._decay
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)
+        self._empty = False
 
 
 def _rate(schedule: str, done: float) -> float:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from dp.budget import Budget
-from dp.mechanisms import CountNoise, calibrate
+from dp.mechanisms import CountNoise, calibrate, measurement
 from dp.unit import ContributionBound
 
 BOUND = ContributionBound(intervals=4, regions=2)
@@ -61,7 +61,7 @@ def test_fractions_are_refused() -> None:
 
 def test_opendp_accounts_the_same() -> None:
     noise = calibrate(BUDGET, BOUND)
-    assert noise._opendp().map(BOUND.sensitivity) == pytest.approx(noise.rho, rel=1e-9)
+    assert measurement(noise.sigma).map(BOUND.sensitivity) == pytest.approx(noise.rho, rel=1e-9)
 
 
 def test_noise_that_opendp_would_not_sign_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from models.errors import ModelError
 from models.forecaster import fit_scaler, new
 from models.metrics import rmse
 from models.predict import predict
-from models.training import TrainingConfig, plain_step, train
+from models.training import PlainUpdates, TrainingConfig, train
 
 QUICK = TrainingConfig(epochs=4, batch_size=32, learning_rate=5e-3, device="cpu")
 
@@ -91,18 +91,27 @@ def test_without_patience_every_epoch_runs_and_the_best_is_kept(toy_windows, con
     assert _score(predict(model, later), later) == pytest.approx(best, rel=1e-6)
 
 
+class Watched(PlainUpdates):
+    """Plain updates that tell about every batch."""
+
+    def __init__(self, windows, config, tell) -> None:
+        super().__init__(windows, config)
+        object.__setattr__(self, "tell", tell)
+
+    def step(self, model, optimizer, batch, loss):
+        self.tell(batch)
+        assert loss(model, batch).shape == (len(batch),)
+        return super().step(model, optimizer, batch, loss)
+
+
 def test_a_given_step_is_called_once_a_batch(toy_windows, config_of) -> None:
     windows = toy_windows().take(slice(0, 100))
     model = new(config_of(windows), seed=0)
     fit_scaler(model, windows)
-    sizes, plain = [], plain_step(1.0)
-
-    def counted(model, optimizer, batch, loss):
-        sizes.append(len(batch))
-        assert loss(model, batch).shape == (len(batch),)
-        return plain(model, optimizer, batch, loss)
-
-    train(model, windows, None, replace(QUICK, epochs=2), step=counted)
+    sizes: list[int] = []
+    config = replace(QUICK, epochs=2)
+    watched = Watched(len(windows), config, lambda batch: sizes.append(len(batch)))
+    train(model, windows, None, config, updates=watched)
     assert sizes == [32, 32, 32, 4] * 2
     default, _ = _fitted(config_of, windows, replace(QUICK, epochs=2))
     assert torch.equal(default.head.weight, model.head.weight)
@@ -115,15 +124,34 @@ def test_every_window_is_seen_once_an_epoch_in_an_order_that_changes(
     model = new(config_of(windows), seed=0)
     epochs: list[list[float]] = [[]]
 
-    def watch(model, optimizer, batch, loss):
-        epochs[-1].extend(batch.target[:, 0, 0].tolist())
-        return loss(model, batch).mean().detach()
-
     config = replace(QUICK, epochs=2)
-    train(model, windows, None, config, on_epoch=lambda _: epochs.append([]), step=watch)
+    watched = Watched(
+        len(windows), config, lambda batch: epochs[-1].extend(batch.target[:, 0, 0].tolist())
+    )
+    train(model, windows, None, config, on_epoch=lambda _: epochs.append([]), updates=watched)
     want = sorted(windows.target[:, 0, 0].tolist())
     assert sorted(epochs[0]) == sorted(epochs[1]) == want
     assert epochs[0] != epochs[1]
+
+
+def test_the_average_of_the_weights_is_kept(toy_windows, config_of) -> None:
+    windows = toy_windows().take(slice(0, 96))
+    config = replace(QUICK, epochs=2, average=0.9)
+    path: list[torch.Tensor] = []
+
+    class Noted(PlainUpdates):
+        def step(self, model, optimizer, batch, loss):
+            mean = super().step(model, optimizer, batch, loss)
+            path.append(model.head.weight.detach().clone())
+            return mean
+
+    model = new(config_of(windows), seed=0)
+    fit_scaler(model, windows)
+    train(model, windows, None, config, updates=Noted(len(windows), config))
+    wanted = path[0]
+    for weights in path[1:]:
+        wanted = 0.9 * wanted + 0.1 * weights
+    torch.testing.assert_close(model.head.weight, wanted)
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(toy_windows, config_of) -> None:
