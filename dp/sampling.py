@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -85,6 +86,26 @@ class WindowSampling:
             windowed.naive_epsilon(self.rate, self.noise_multiplier, mark, delta)
             for mark in self._marks
         ]
+
+    @property
+    def rho(self) -> float:
+        """ρ of zero-concentrated DP, as if every changed window were in every batch; very loose."""
+        each = (
+            (2 * self.hit / self.noise_multiplier) ** 2 / 2 if self.noise_multiplier else math.inf
+        )
+        aside = self.aside.cells / (2 * self.aside.sigma**2) if self.aside else 0.0
+        return self.steps * each + aside
+
+    @property
+    def spacing(self) -> float:
+        """A spacing of the discretised privacy loss that is fine enough."""
+        return windowed.spacing(self.hit, self.rate, self.noise_multiplier)
+
+    def loss_distribution(self, spacing: float) -> Any:
+        """Privacy loss of the whole training (dp-accounting's `PrivacyLossDistribution`)."""
+        step = windowed.loss_distribution(self.hit, self.rate, self.noise_multiplier, spacing)
+        total = step.self_compose(self.steps)
+        return total.compose(self.aside.loss_distribution(spacing)) if self.aside else total
 
     def event(self) -> dict[str, Any]:
         """Everything needed to account this again, as JSON values."""

@@ -162,9 +162,9 @@ def epsilon_path(
     """Epsilon(delta) after each of several increasing numbers of steps, never below the true one."""
     if not noise:
         return [math.inf] * len(marks)
-    spacing = _largest_loss(hit, rate, noise) / grid
-    step = loss_distribution(hit, rate, noise, spacing)
-    total = None if aside is None else aside.loss_distribution(spacing)
+    width = _largest_loss(hit, rate, noise) / grid
+    step = loss_distribution(hit, rate, noise, width)
+    total = None if aside is None else aside.loss_distribution(width)
     path: list[float] = []
     done = 0
     for mark in marks:
@@ -221,6 +221,11 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
     spacing = max(1e-6, min(1e-3, rate / noise / 50))
     step = from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=spacing)
     return float(step.self_compose(steps).get_epsilon_for_delta(delta))
+
+
+def spacing(hit: int, rate: float, noise: float) -> float:
+    """Spacing of the discretised privacy loss that is fine enough for a step."""
+    return _largest_loss(hit, rate, noise) / _FINE
 
 
 @lru_cache(maxsize=64)

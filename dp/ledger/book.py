@@ -10,10 +10,10 @@ from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from dp.accounting import discrete_epsilon, zcdp_epsilon
+from dp import composition
 from dp.budget import BudgetRefused
 from dp.ledger.tables import Base, EntryRow
-from dp.unit import NEIGHBOURS, ContributionBound, PrivacyUnit
+from dp.unit import Unit, parse_unit
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Charge:
         unit: privacy unit.
         epsilon: epsilon of this release at `delta`.
         delta: delta.
-        rho: the same as ρ-zCDP, for composition.
+        rho: the same as ρ-zCDP.
         event: the mechanism with its parameters, enough to account it again.
         purpose: what the release is for.
     """
@@ -35,7 +35,7 @@ class Charge:
     key: str
     account: str
     fingerprint: str
-    unit: PrivacyUnit
+    unit: Unit
     epsilon: float
     delta: float
     rho: float
@@ -74,7 +74,7 @@ class Ledger:
                 _within(cap, charge, _entries(session, charge.account, charge.unit))
             row = EntryRow(
                 **{**asdict(charge), "unit": charge.unit.value},
-                neighbours=NEIGHBOURS,
+                neighbours=charge.unit.neighbours,
                 time=datetime.now(UTC).isoformat(timespec="seconds"),
                 state="charged",
             )
@@ -96,58 +96,37 @@ class Ledger:
             row = session.scalars(query).first()
             return _entry(row) if row else None
 
-    def entries(self, account: str, unit: PrivacyUnit) -> tuple[Entry, ...]:
+    def entries(self, account: str, unit: Unit) -> tuple[Entry, ...]:
         """Everything charged to an account for one unit, oldest first."""
         with Session(self._engine) as session:
             return _entries(session, account, unit)
 
-    def spent(self, account: str, unit: PrivacyUnit, delta: float) -> float:
+    def spent(self, account: str, unit: Unit, delta: float) -> float:
         """Epsilon at `delta` of everything charged to an account for one unit, composed."""
         return total_epsilon(self.entries(account, unit), delta)
 
 
 def total_epsilon(entries: tuple[Charge, ...], delta: float) -> float:
-    """Epsilon at `delta` of several releases: tight for a single one, by Σρ (safe) for more."""
-    if not entries:
-        return 0.0
-    composed = zcdp_epsilon(sum(entry.rho for entry in entries), delta)
-    if len(entries) > 1:
-        return composed
-    parameters = entries[0].event
-    bound = ContributionBound(*(parameters[name] for name in ("intervals", "regions", "weight")))
-    return min(composed, discrete_epsilon(parameters["sigma"], bound, delta))
+    """Epsilon at `delta` of several releases together (`dp.composition`)."""
+    return composition.total_epsilon([entry.event for entry in entries], delta)
 
 
 def _within(cap: float, charge: Charge, before: tuple[Entry, ...]) -> None:
     """Refuse a charge that would take the total past the cap."""
-    spent = total_epsilon(before, charge.delta)
     if total_epsilon((*before, charge), charge.delta) <= cap * (1 + 1e-9):
         return
+    events = [entry.event for entry in before]
     raise BudgetRefused(
         asked=charge.epsilon,
-        spent=spent,
-        left=_largest_fitting(cap, charge, before),
+        spent=total_epsilon(before, charge.delta),
+        left=composition.largest_fitting(cap, charge.event, events, charge.delta),
         account=charge.account,
-        terms=f"unit {charge.unit.value}, delta {charge.delta:g}, {NEIGHBOURS}, cap {cap:g}",
+        terms=f"unit {charge.unit.value}, delta {charge.delta:g}, {charge.unit.neighbours}, "
+        f"cap {cap:g}",
     )
 
 
-def _largest_fitting(cap: float, charge: Charge, before: tuple[Entry, ...]) -> float:
-    """The largest epsilon of a further release that keeps the total at or under the cap."""
-    if not before:
-        return cap
-    used = sum(entry.rho for entry in before)
-    low, high = 0.0, charge.rho
-    for _ in range(60):
-        middle = (low + high) / 2
-        if zcdp_epsilon(used + middle, charge.delta) <= cap:
-            low = middle
-        else:
-            high = middle
-    return min(charge.epsilon, zcdp_epsilon(low, charge.delta)) if low else 0.0
-
-
-def _entries(session: Session, account: str, unit: PrivacyUnit) -> tuple[Entry, ...]:
+def _entries(session: Session, account: str, unit: Unit) -> tuple[Entry, ...]:
     query = (
         select(EntryRow)
         .where(EntryRow.account == account, EntryRow.unit == unit.value)
@@ -164,7 +143,7 @@ def _entry(row: EntryRow) -> Entry:
         key=row.key,
         account=row.account,
         fingerprint=row.fingerprint,
-        unit=PrivacyUnit(row.unit),
+        unit=parse_unit(row.unit),
         epsilon=row.epsilon,
         delta=row.delta,
         rho=row.rho,
