@@ -20,6 +20,12 @@ from dp.windowed import CellNoise
 
 Floats = NDArray[np.float64]
 
+DECLARED = "from the declared largest count (source.max_count); no count was looked at"
+ESTIMATED = (
+    "typical counts and steps of each region from histograms with discrete Gaussian noise, charged "
+    "with the training"
+)
+
 SHARE = 0.05
 """Share of the training's μ² that the estimate may take: about 2.5 % more noise in training."""
 _EDGES = np.concatenate([[0.0], 2.0 ** (np.arange(0, 61) / 2)])
@@ -34,24 +40,17 @@ class Scale:
         mean: a middling count.
         spread: how far counts usually lie from it.
         step: how far an interval's count usually lies from the one before.
-        source: where the figures come from, in words.
-        noise: what was released for them; None if they were declared.
     """
 
     mean: tuple[float, ...]
     spread: tuple[float, ...]
     step: tuple[float, ...]
-    source: str
-    noise: CellNoise | None = None
 
 
 def declared(max_count: float, regions: int) -> Scale:
     """Scale from a declared largest count, without looking at any."""
     half, quarter, step = max_count / 2, max_count / 4, max_count / 16
-    return Scale(
-        (half,) * regions, (quarter,) * regions, (step,) * regions,
-        f"declared: counts up to {max_count:g} (source.max_count)",
-    )  # fmt: skip
+    return Scale((half,) * regions, (quarter,) * regions, (step,) * regions)
 
 
 def scale_noise(budget: Budget, *, width: int, intervals: int, regions: int) -> CellNoise:
@@ -100,8 +99,6 @@ def estimate(counts: Floats, noise: CellNoise, *, width: int) -> Scale:
         mean=tuple(middle for _, middle, _ in levels),
         spread=tuple(max(high - low, low, 2.0) / 2 for low, _, high in levels),
         step=tuple(max(typical, 1.0) for (typical,) in steps),
-        source="estimated from histograms with discrete Gaussian noise, charged with the training",
-        noise=noise,
     )
 
 

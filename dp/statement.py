@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dp.mechanisms import CountNoise
-from dp.unit import NEIGHBOURS, PrivacyUnit
+from dp.sampling import WindowSampling
+from dp.unit import NEIGHBOURS, IntervalUnit, PrivacyUnit, Unit
 
 
 def no_privacy() -> dict[str, Any]:
@@ -63,6 +64,105 @@ def input_perturbation(
         f"{unit.protects} (neighbours: {NEIGHBOURS}), by discrete Gaussian noise of standard "
         f"deviation {noise.sigma:.1f} persons on every count.",
     }
+
+
+def unproven(proof: dict[str, Any]) -> dict[str, Any]:
+    """Statement of a training whose noise could not be proven: it counts as not private."""
+    failed = [name for name, held in proof["checks"].items() if not held]
+    return {
+        "mechanism": "gradient",
+        "proof": proof,
+        "text": "No privacy guarantee: the training was charged, but the proof of its noise failed "
+        f"({'; '.join(failed)}). Do not publish this model.",
+    }
+
+
+def gradient_perturbation(
+    sampling: WindowSampling,
+    unit: Unit,
+    *,
+    epsilon: float,
+    delta: float,
+    delta_of_training: float,
+    clip: float,
+    hit_because: str,
+    scaler: str,
+    inputs: dict[str, Any] | None,
+    spent: float,
+    persons: int | None,
+) -> dict[str, Any]:
+    """Statement of a model trained by DP-SGD.
+
+    Args:
+        sampling: batches, noise and their account.
+        unit: privacy unit.
+        epsilon: of everything this run released, at `delta`.
+        delta: of everything this run released.
+        delta_of_training: the training's share of it.
+        clip: C.
+        hit_because: why so many windows count as changed.
+        scaler: where the scale of the counts comes from.
+        inputs: statement of the noised counts that forecasts read; None if they are raw.
+        spent: epsilon of everything charged to the data set for this unit so far, at `delta`.
+        persons: how many people may be in the data, if known.
+    """
+    naive = sampling.naive_epsilon(delta_of_training)
+    uncovered = [
+        "the training loss and errors that were computed against raw counts: evaluated on raw data, "
+        "not a private release",
+        *(_wider_units(unit) if isinstance(unit, PrivacyUnit) else _other_intervals(unit)),
+    ]
+    if inputs is None:
+        uncovered.insert(
+            0,
+            "forecasts: the model reads the latest counts as they are, and its forecast shows much "
+            "of them; only the weights are covered (privacy.protect_inputs noises and charges them)",
+        )
+    return {
+        "mechanism": "gradient",
+        "unit": unit.value,
+        "protects": f"the records of {unit.protects}",
+        "neighbours": unit.neighbours,
+        "epsilon": epsilon,
+        "delta": delta,
+        "epsilon_spent_on_data_set": spent,
+        "epsilon_naive": naive,
+        "naive_is": "what an account per window would say (one window, not an interval or a person); "
+        "not a guarantee",
+        "noise": "Gaussian on the clipped sum of the windows' gradients, at every update (DP-SGD)",
+        "sigma": sampling.noise_multiplier,
+        "clip": clip,
+        "sampling": {
+            "rate": sampling.rate,
+            "windows": sampling.windows,
+            "updates": sampling.steps,
+            "windows_changed_by_one_unit": sampling.hit,
+            "because": hit_because,
+        },
+        "scaler": scaler,
+        "inputs": inputs or "raw",
+        "assumptions": [
+            "the batches and the noise stay secret; they come from the operating system's entropy "
+            "and are not kept (the recipe's seed fixes the initial weights alone)",
+            "which intervals were observed, and the names of the regions, are public",
+            "hyperparameters were not chosen on these counts",
+        ],
+        "not_covered": uncovered,
+        "warnings": _warnings(delta, persons),
+        "text": f"({epsilon:.4g}, {delta:g})-differential privacy of the model's weights"
+        f"{' and of the counts it forecasts from' if inputs else ''} for the records of "
+        f"{unit.protects} (neighbours: {unit.neighbours}), by Gaussian noise of "
+        f"{sampling.noise_multiplier:.3g} times the clip at each of {sampling.steps} updates; one "
+        f"unit changes up to {sampling.hit} of {sampling.windows} windows. An account per window "
+        f"would say {naive:.3g} (naive, not a guarantee).",
+    }
+
+
+def _other_intervals(unit: IntervalUnit) -> list[str]:
+    return [
+        f"whatever is spread over more than {unit.width} consecutive intervals, such as a person's "
+        "day: the guarantee weakens as intervals add up"
+    ]
 
 
 def _wider_units(unit: PrivacyUnit) -> list[str]:

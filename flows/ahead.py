@@ -44,10 +44,20 @@ def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
         "times": [str(time) for time in times],
         "regions": list(config.regions),
         "forecast": [[round(float(value), 1) for value in row] for row in values],
-        "privacy": "from noised counts: post-processing of a release, nothing more is spent"
-        if extra["release"]
-        else "from raw counts by a model without privacy: no guarantee",
+        "privacy": _disclosed(recipe, extra),
     }
+
+
+def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
+    """What a forecast tells about people."""
+    if extra["release"]:
+        return "from noised counts: post-processing of a release, nothing more is spent"
+    if recipe.privacy.mechanism == "gradient":
+        return (
+            "from raw counts by a privately trained model: the weights are covered, the latest counts "
+            "show in the forecast (train with --protect-inputs to cover them)"
+        )
+    return "from raw counts by a model without privacy: no guarantee"
 
 
 def _inputs(recipe: Recipe, extra: dict[str, Any], home: Home) -> Panel:

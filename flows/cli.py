@@ -44,15 +44,22 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="lstm, gru, bilstm or bigru.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, adamw or sgd.")] = None,
-    mechanism: Annotated[str | None, typer.Option(help="none or input.")] = None,
+    mechanism: Annotated[str | None, typer.Option(help="none, input or gradient.")] = None,
     unit: Annotated[
-        str | None, typer.Option(help="user, user-week, user-day or user-interval.")
+        str | None,
+        typer.Option(
+            help="user, user-week, user-day, user-interval; gradient: also interval-1, ..."
+        ),
     ] = None,
     epsilon: Annotated[float | None, typer.Option(help="Privacy budget for one unit.")] = None,
     delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of weights and batches, never of noise.")
     ] = None,
+    protect_inputs: Annotated[
+        bool,
+        typer.Option("--protect-inputs", help="gradient: noise and charge what forecasts read."),
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
     ] = None,
@@ -68,6 +75,7 @@ def train(
         "privacy.unit": unit,
         "privacy.epsilon": epsilon,
         "privacy.delta": delta,
+        "privacy.protect_inputs": protect_inputs or None,
         "training.seed": seed,
     }
     _train(recipe, options, settings or [], as_json, quiet)

@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.outcome import Outcome
 from flows.recipe import from_dict
+from flows.record import Tracker
 from flows.settings import open_home
 from flows.steps import (
     evaluate_step,
@@ -36,8 +37,9 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     table = ingest_step(plan.source)
     raw, findings = validate_step(table, plan.source.max_gap)
     privatised = privatise_step(raw, plan.privacy, home)
-    prepared = window_step(privatised.panel, raw, plan.windows)
-    fitted = train_step(prepared, plan)
-    evaluation = evaluate_step(fitted, prepared)
-    result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)
-    return record_step(result, home)
+    prepared = window_step(privatised, raw, plan)
+    with Tracker(home).run(f"{plan.model.name} {plan.privacy.mechanism}") as run:
+        fitted = train_step(prepared, plan, privatised.promise, home, run.log_epoch)
+        evaluation = evaluate_step(fitted, prepared, ridge=plan.privacy.mechanism != "gradient")
+        result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)
+        return record_step(result, run, home)

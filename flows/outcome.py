@@ -15,8 +15,9 @@ from flows.evaluate import Evaluation
 from flows.fit import Fitted
 from flows.prepare import Prepared
 from flows.privatise import Privatised
+from flows.promise import Promise
 from flows.recipe import Recipe
-from flows.record import Record, Tracker
+from flows.record import ActiveRun, Record
 from flows.settings import Home
 from models import saved
 
@@ -45,19 +46,28 @@ class Outcome:
     evaluation: Evaluation
     started: float
 
+    @property
+    def promise(self) -> Promise:
+        """Of the whole run."""
+        return self.fitted.promise
 
-def record(outcome: Outcome, home: Home) -> dict[str, Any]:
-    """Write model, report and figure, and the MLflow run with all of them.
+
+def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
+    """Write model, report and figure, and complete the MLflow run with all of them.
 
     Returns:
         The document that `veilcast train --json` prints.
     """
-    tracker = Tracker(home)
-    with tracker.run(_title(outcome)) as run, tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         document = _document(outcome, run.run_id, home)
         saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
-        figure = report.figure(outcome.prepared, outcome.privatised, outcome.evaluation.forecast)
+        figure = report.figure(
+            outcome.prepared,
+            outcome.privatised.inputs,
+            outcome.promise,
+            outcome.evaluation.forecast,
+        )
         page = report.page(document, outcome.recipe, outcome.findings, figure)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
         (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
@@ -72,7 +82,7 @@ def record(outcome: Outcome, home: Home) -> dict[str, Any]:
 
 def _title(outcome: Outcome) -> str:
     """Name of the run: what is trained, and the whole promise where there is one."""
-    used, name = outcome.privatised, outcome.recipe.model.name
+    used, name = outcome.promise, outcome.recipe.model.name
     if used.unit is None:
         return f"{name} none"
     return f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
@@ -84,12 +94,12 @@ def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
     return {
         "seasonal": list(spec.seasonal),
         "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
-        "release": outcome.privatised.release,
+        "release": outcome.promise.release,
     }
 
 
 def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
-    recipe, used, evaluation = outcome.recipe, outcome.privatised, outcome.evaluation
+    recipe, used, evaluation = outcome.recipe, outcome.promise, outcome.evaluation
     history = outcome.fitted.history
     return {
         "run_id": run_id,
@@ -100,7 +110,8 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "unit": used.unit,
         "epsilon": used.epsilon,
         "delta": used.delta,
-        "neighbours": used.statement.get("neighbours"),
+        "neighbours": used.neighbours,
+        "epsilon_naive": used.epsilon_naive,
         "sensitivity": used.sensitivity,
         "sigma": used.sigma,
         "seed": recipe.training.seed,
@@ -116,6 +127,7 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "epochs": {"trained": len(history.epochs), "kept": history.best},
         "seconds": round(time.perf_counter() - outcome.started, 2),
         "statement": used.statement,
+        "proof": used.proof,
         "ledger_entry": used.ledger_entry,
         "findings": [str(finding) for finding in outcome.findings],
         "report": str(home.reports / f"{run_id}.html"),
@@ -125,7 +137,7 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
 
 def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
     """The part of a run that can be compared in a table: at most 25 parameters."""
-    recipe, used = outcome.recipe, outcome.privatised
+    recipe, used = outcome.recipe, outcome.promise
     spec = outcome.prepared.spec
     training = recipe.training
     metrics = {"rmse": document["rmse"]["mean"], "mae": document["mae"]["mean"]}
@@ -135,6 +147,7 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
         if scores:
             metrics[f"{baseline}_rmse"] = scores["rmse"]["mean"]
     return Record(
+        title=_title(outcome),
         parameters={
             "source": document["source"],
             "mechanism": recipe.privacy.mechanism,
@@ -163,16 +176,14 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
             "seed": training.seed,
         },
         metrics=metrics,
-        curves={
-            "loss": [epoch.loss for epoch in outcome.fitted.history.epochs],
-            "validation_rmse": [epoch.validation for epoch in outcome.fitted.history.epochs],
-        },
         tags={
             "mechanism": recipe.privacy.mechanism,
             "unit": used.unit,
             "epsilon": used.epsilon,
             "delta": used.delta,
-            "neighbours": document["neighbours"],
+            "neighbours": used.neighbours,
+            "epsilon_naive_one_window": used.epsilon_naive,
+            "private": used.epsilon is not None,
             "sigma": used.sigma,
             "ledger_entry": used.ledger_entry,
             "evaluation": NOT_PRIVATE,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from data.clean import fill_gaps
 from data.panel import Panel
 from data.split import Split, split
 from data.windows import Windows, WindowSpec, make
 from flows.errors import UsageError
+from flows.privatise import Privatised
 from flows.recipe import WindowConfig
 
 _SEASONS = {"seasonal": "7d", "seasonal_day": "1d"}
@@ -20,27 +23,32 @@ class Prepared:
     """Everything the models read.
 
     Attributes:
-        split: training, validation and test windows; inputs and targets are privatised.
+        split: training, validation and test windows, with inputs and targets as they may be used.
         truth: the test windows once more, with raw targets; for scoring only.
-        inputs: the privatised panel without gaps, to forecast from after its end.
+        raw: the panel as it came, with gaps; for a private training's account and for its charge.
+        inputs: the panel that forecasts read, without gaps.
         spec: shape of the windows.
         seasons: windows for the seasonal baselines, by baseline, with the truth as target.
     """
 
     split: Split
     truth: Windows
+    raw: Panel
     inputs: Panel
     spec: WindowSpec
     seasons: dict[str, Windows]
 
 
-def prepare(privatised: Panel, raw: Panel, config: WindowConfig) -> Prepared:
+def prepare(
+    privatised: Privatised, raw: Panel, config: WindowConfig, *, repair: bool = True
+) -> Prepared:
     """Windows for training, validation, test and baselines.
 
     Args:
         privatised: what models may read and learn from, with gaps.
         raw: what test forecasts are scored against.
         config: lags and periods.
+        repair: whether training windows may read repaired gaps; if not, they are left out.
 
     Raises:
         UsageError: a length is not a whole number of the panel's intervals, or makes no sense.
@@ -52,11 +60,16 @@ def prepare(privatised: Panel, raw: Panel, config: WindowConfig) -> Prepared:
         validation = 0 if config.validation.startswith("0") else raw.steps(config.validation)
     except ValueError as error:
         raise UsageError(f"recipe section [windows]: {error}") from None
-    inputs = fill_gaps(privatised)  # after the noise: repair is free, and sees nothing raw
-    parts = split(make(inputs, privatised, spec), test=test, validation=validation)
+    inputs = fill_gaps(privatised.inputs)  # for forecasts; after the noise, if there is any
+    training = privatised.training
+    # Repair before the noise would let an interval reach windows that the account does not count.
+    read = fill_gaps(training) if repair else training
+    windows = make(read, training, spec)
+    parts = split(windows if repair else _untouched(windows), test=test, validation=validation)
     return Prepared(
         split=parts,
         truth=_test_windows(inputs, raw, spec, test),
+        raw=raw,
         inputs=inputs,
         spec=spec,
         seasons={
@@ -64,6 +77,12 @@ def prepare(privatised: Panel, raw: Panel, config: WindowConfig) -> Prepared:
             for name, one in _season_specs(raw, spec).items()
         },
     )
+
+
+def _untouched(windows: Windows) -> Windows:
+    """Windows that read no gap."""
+    read = np.isfinite(windows.past).all(axis=(1, 2))
+    return windows.take(np.asarray(read & np.isfinite(windows.seasonal).all(axis=(1, 2, 3))))
 
 
 def _test_windows(inputs: Panel, raw: Panel, spec: WindowSpec, test: int) -> Windows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -14,31 +13,25 @@ from dp.mechanisms import CountNoise, calibrate
 from dp.release import Release, release_counts
 from dp.unit import PrivacyUnit, derive_bound
 from flows.errors import UsageError
+from flows.promise import Promise
 from flows.recipe import PrivacyConfig
 from flows.settings import Home
 
 
 @dataclass(frozen=True)
 class Privatised:
-    """A panel that may be used freely under its statement.
+    """Counts as they may be used under the promise that goes with them.
 
     Attributes:
-        panel: noised counts (raw ones under `none`), gaps still in sight.
-        statement: what is guaranteed, to whom.
-        unit, epsilon, delta, sensitivity, sigma: the promise in figures; None under `none`.
-        ledger_entry: number of the charge; None under `none`.
-        release: name of the kept release; None under `none`.
+        inputs: what forecasts are made from, gaps still in sight: noised counts, or raw ones under
+            `none` and, unless inputs are protected, under `gradient`.
+        training: what is trained on; raw counts under `gradient`, which the training protects.
+        promise: for the counts; a training under `gradient` adds its own.
     """
 
-    panel: Panel
-    statement: dict[str, Any]
-    unit: str | None = None
-    epsilon: float | None = None
-    delta: float | None = None
-    sensitivity: float | None = None
-    sigma: float | None = None
-    ledger_entry: int | None = None
-    release: str | None = None
+    inputs: Panel
+    training: Panel
+    promise: Promise
 
 
 def privatise(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
@@ -48,8 +41,19 @@ def privatise(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
         UsageError: a declared bound does not fit the panel.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
     """
-    if privacy.mechanism == "none":
-        return Privatised(panel=panel, statement=statement.no_privacy())
+    if privacy.mechanism == "none" or (
+        privacy.mechanism == "gradient" and not privacy.protect_inputs
+    ):
+        return Privatised(inputs=panel, training=panel, promise=Promise())
+    noised, promise = _noised(panel, privacy, home)
+    private_training = privacy.mechanism == "gradient"
+    return Privatised(
+        inputs=noised, training=panel if private_training else noised, promise=promise
+    )
+
+
+def _noised(panel: Panel, privacy: PrivacyConfig, home: Home) -> tuple[Panel, Promise]:
+    """Noised counts under a charge, with their promise."""
     unit = PrivacyUnit(privacy.unit)
     try:
         bound, reasons = derive_bound(
@@ -63,18 +67,19 @@ def privatise(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    noise = calibrate(privacy.budget, bound)
+    budget = privacy.budget_of_part
+    noise = calibrate(budget, bound)
     ledger = Ledger(home.database_url)
     release = _release(panel, noise, unit, privacy, ledger, home)
     spent = ledger.spent(panel.source, unit, privacy.delta)
-    return Privatised(
-        panel=replace(panel, counts=release.counts),
+    return replace(panel, counts=release.counts), Promise(
         statement=statement.input_perturbation(
             noise, unit, reasons=reasons, spent=spent, persons=panel.persons
         ),
         unit=unit.value,
+        neighbours=unit.neighbours,
         epsilon=float(noise.epsilon),
-        delta=privacy.delta,
+        delta=budget.delta,
         sensitivity=bound.sensitivity,
         sigma=noise.sigma,
         ledger_entry=release.entry.id,

@@ -25,10 +25,11 @@ class Reporter:
         """A new stage begins; `steps` if it can be counted."""
         self._progress.reset(self._task, total=steps, description=text)
 
-    def epoch(self, epoch: Epoch) -> None:
+    def epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
         """An epoch of training has ended."""
         validation = "" if epoch.validation is None else f", validation {epoch.validation:.1f}"
-        text = f"train: epoch {epoch.number}, loss {epoch.loss:.4f}{validation}"
+        budget = "".join(f", {name} {value:.3g}" for name, value in spent.items())
+        text = f"train: epoch {epoch.number}, loss {epoch.loss:.4f}{validation}{budget}"
         self._progress.update(self._task, completed=epoch.number, description=text)
 
 
@@ -57,7 +58,7 @@ def stage(text: str, steps: int | None = None) -> None:
         reporter.stage(text, steps)
 
 
-def epoch(done: Epoch) -> None:
+def epoch(done: Epoch, spent: dict[str, float]) -> None:
     """Say that an epoch of training has ended, if anybody watches."""
     if reporter := _current.get():
-        reporter.epoch(done)
+        reporter.epoch(done, spent)

@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from data.panel import Panel
 from data.windows import WindowSpec
 from dp.budget import Budget
-from dp.unit import PrivacyUnit
+from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.errors import UsageError
+from flows.regime import with_regime
 from models.forecaster import ForecasterConfig
 from models.settings import TrainingConfig
 
@@ -33,12 +34,19 @@ class SourceConfig:
         regions_per_interval: M, how many regions may count one person within one interval.
         persons: how many people can be in the data.
         max_gap: the longest gap that may be repaired (after the noise).
+        max_count: the largest count that can occur; sets the scale of a private training without
+            looking at any count.
     """
 
     name: str = "synthetic"
     regions_per_interval: int | None = None
     persons: int | None = None
     max_gap: str = "1d"
+    max_count: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_count is not None and not 1 <= self.max_count < float("inf"):
+            raise ValueError(f"expected max_count={self.max_count} to be at least 1 and finite")
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,18 @@ class PrivacyConfig:
 
     Attributes:
         mechanism: `none`, `input` or `gradient`.
-        unit: whom the promise is about.
+        unit: whom the promise is about; under `gradient` also `interval-w`.
         epsilon: what may be spent, at `delta`.
         delta: to stay well below one over the number of people.
         intervals_per_unit: K, if the source bounds it below the unit's length.
         weight: w_max, the most that one person adds to one count.
         draw: number of an independent draw of the noise; every number is charged.
         cap_epsilon: the most that may ever be spent on this data set for this unit, at `delta`.
+        noise_multiplier: under `gradient`, the noise over the clip; by default the least that keeps
+            to epsilon.
+        protect_inputs: under `gradient`, whether the counts that forecasts are made from are noised
+            and charged as well, with half of epsilon and delta.
+        secure_noise: under `gradient`, whether every random number comes from the operating system.
     """
 
     mechanism: str = "input"
@@ -64,12 +77,26 @@ class PrivacyConfig:
     weight: int = 1
     draw: int = 0
     cap_epsilon: float | None = None
+    noise_multiplier: float | None = None
+    protect_inputs: bool = False
+    secure_noise: bool = False
 
     def __post_init__(self) -> None:
         _one_of("mechanism", self.mechanism, MECHANISMS)
-        _one_of("unit", self.unit, tuple(unit.value for unit in PrivacyUnit))
-        if self.mechanism == "gradient":
-            raise ValueError("mechanism=gradient is not available yet; use input or none")
+        if isinstance(parse_unit(self.unit), IntervalUnit) and (
+            self.mechanism == "input" or self.protect_inputs
+        ):
+            raise ValueError(
+                f"unit={self.unit} lets all counts of an interval change arbitrarily, which no noise "
+                "on counts can hide; choose user-interval (the records of one person in one interval)"
+            )
+        noise = self.noise_multiplier
+        if noise is not None and not noise > 0:
+            raise ValueError(
+                f"noise_multiplier={noise:g} gives no privacy at all: epsilon would be infinite, "
+                f"{self.epsilon:g} was asked for; leave it out to have it computed, or choose "
+                "mechanism=none"
+            )
         if self.cap_epsilon is not None and not self.cap_epsilon > 0:
             raise ValueError(f"expected cap_epsilon={self.cap_epsilon} to be above 0")
         for name in ("intervals_per_unit", "weight"):
@@ -82,6 +109,12 @@ class PrivacyConfig:
     def budget(self) -> Budget:
         """Epsilon and delta, checked."""
         return Budget(self.epsilon, self.delta)
+
+    @property
+    def budget_of_part(self) -> Budget:
+        """What one release may spend: half, if both training and inputs are charged."""
+        parts = 2 if self.mechanism == "gradient" and self.protect_inputs else 1
+        return Budget(self.epsilon / parts, self.delta / parts)
 
 
 @dataclass(frozen=True)
@@ -179,7 +212,7 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     _known(values, Recipe, "")
     try:
-        return TypeAdapter(Recipe).validate_python(values)
+        return TypeAdapter(Recipe).validate_python(with_regime(values))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
 

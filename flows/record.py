@@ -54,15 +54,15 @@ class Record:
     """What is logged about a run; values that are None are left out.
 
     Attributes:
+        title: the run's name.
         parameters: settings, at most 25, for comparison in tables.
         metrics: final figures.
-        curves: figures by epoch.
         tags: what runs are searched by.
     """
 
+    title: str
     parameters: dict[str, Any]
     metrics: dict[str, float]
-    curves: dict[str, list[float | None]]
     tags: dict[str, Any]
 
 
@@ -73,21 +73,24 @@ class ActiveRun:
         self._client = client
         self.run_id = run_id
 
+    def log_epoch(self, epoch: int, figures: dict[str, float]) -> None:
+        """Log the figures of an epoch while the training goes on."""
+        now = int(time.time() * 1000)
+        metrics = [Metric(_key(name), value, now, epoch) for name, value in figures.items()]
+        self._client.log_batch(self.run_id, metrics=metrics)
+
     def log(self, record: Record, folder: Path) -> None:
-        """Log everything in one batch, and keep a folder of files."""
+        """Log everything else in one batch, and keep a folder of files."""
         now = int(time.time() * 1000)
         metrics = [Metric(_key(name), value, now, 0) for name, value in record.metrics.items()]
-        metrics += [
-            Metric(_key(name), value, now, step)
-            for name, values in record.curves.items()
-            for step, value in enumerate(values, start=1)
-            if value is not None
-        ]
         self._client.log_batch(
             self.run_id,
             metrics=metrics,
             params=[Param(name, str(value)) for name, value in _set(record.parameters)],
-            tags=[RunTag(name, str(value)) for name, value in _set(record.tags)],
+            tags=[
+                RunTag("mlflow.runName", record.title),
+                *(RunTag(name, str(value)) for name, value in _set(record.tags)),
+            ],
         )
         self._client.log_artifacts(self.run_id, str(folder))
 

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.findings import Finding
+from data.panel import Panel
 from flows.prepare import Prepared
-from flows.privatise import Privatised
+from flows.promise import Promise
 from flows.recipe import Recipe
 
 _FORECAST, _COUNTS = "#0b6e99", "#9aa5b1"
 
 
-def figure(prepared: Prepared, used: Privatised, forecast: NDArray[np.float64]) -> bytes:
+def figure(
+    prepared: Prepared, inputs: Panel, promise: Promise, forecast: NDArray[np.float64]
+) -> bytes:
     """Forecast of the test period, region by region, as PNG.
 
     Raw counts are drawn only where the source is public; a private source shows the counts as they
@@ -27,7 +30,8 @@ def figure(prepared: Prepared, used: Privatised, forecast: NDArray[np.float64]) 
 
     Args:
         prepared: windows and truth.
-        used: the panel that was used.
+        inputs: the counts that were read, with gaps.
+        promise: of the run.
         forecast: test forecast, [N, H, R]; the first step ahead is drawn.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,7 +39,7 @@ def figure(prepared: Prepared, used: Privatised, forecast: NDArray[np.float64]) 
     from matplotlib.figure import Figure
 
     truth = prepared.truth
-    counts, label = _counts(prepared, used)
+    counts, label = _counts(prepared, inputs, promise)
     rows = math.ceil(len(truth.regions) / 2)
     picture = Figure(figsize=(12, 2.5 * rows + 0.9), layout="constrained")
     axes = picture.subplots(rows, 2, sharex=True, squeeze=False)
@@ -88,12 +92,14 @@ def page(
     )
 
 
-def _counts(prepared: Prepared, used: Privatised) -> tuple[NDArray[np.float64] | None, str]:
+def _counts(
+    prepared: Prepared, inputs: Panel, promise: Promise
+) -> tuple[NDArray[np.float64] | None, str]:
     """What may be drawn beside the forecast, and what it is called."""
     truth = prepared.truth
-    if used.panel.public:
+    if inputs.public:
         return truth.target[:, 0], "counts (evaluated on raw data, not a private release)"
-    if used.release is None:
+    if promise.release is None:
         return None, ""
-    at = used.panel.times.get_indexer(truth.times)
-    return used.panel.values[at], "counts as released, with noise"
+    at = inputs.times.get_indexer(truth.times)
+    return inputs.values[at], "counts as released, with noise"

@@ -17,11 +17,13 @@ from data.panel import Panel
 from data.sources import Table
 from flows import evaluate, fit, outcome, prepare, privatise, progress
 from flows.evaluate import Evaluation
-from flows.fit import Fitted
+from flows.fit import Fitted, Log
 from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
-from flows.recipe import PrivacyConfig, Recipe, SourceConfig, WindowConfig
+from flows.promise import Promise
+from flows.recipe import PrivacyConfig, Recipe, SourceConfig
+from flows.record import ActiveRun
 from flows.settings import Home
 
 _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
@@ -57,28 +59,31 @@ def privatise_step(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatis
 
 
 @task(name="window", **_PLAIN)
-def window_step(privatised: Panel, raw: Panel, config: WindowConfig) -> Prepared:
+def window_step(privatised: Privatised, raw: Panel, recipe: Recipe) -> Prepared:
     """Cut windows and periods."""
     progress.stage("window")
-    return prepare.prepare(privatised, raw, config)
+    repair = recipe.privacy.mechanism != "gradient"
+    return prepare.prepare(privatised, raw, recipe.windows, repair=repair)
 
 
 @task(name="train", **_PLAIN)
-def train_step(prepared: Prepared, recipe: Recipe) -> Fitted:
-    """Train the forecaster."""
+def train_step(
+    prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: Log
+) -> Fitted:
+    """Train the forecaster; under `gradient`, charge the ledger first."""
     progress.stage("train", steps=recipe.training.epochs)
-    return fit.fit(prepared, recipe)
+    return fit.fit(prepared, recipe, promise, home, log)
 
 
 @task(name="evaluate", **_PLAIN)
-def evaluate_step(fitted: Fitted, prepared: Prepared) -> Evaluation:
+def evaluate_step(fitted: Fitted, prepared: Prepared, *, ridge: bool) -> Evaluation:
     """Score model and baselines."""
     progress.stage("evaluate")
-    return evaluate.evaluate(fitted.model, prepared)
+    return evaluate.evaluate(fitted.model, prepared, ridge=ridge)
 
 
 @task(name="record", **_PLAIN)
-def record_step(result: Outcome, home: Home) -> dict[str, Any]:
-    """Write report, files and the MLflow run."""
+def record_step(result: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
+    """Write report and files, and complete the MLflow run."""
     progress.stage("record")
-    return outcome.record(result, home)
+    return outcome.record(result, run, home)

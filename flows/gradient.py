@@ -1,0 +1,320 @@
+"""Training by gradient perturbation: account, charge, train, prove, keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from dp import scale, statement
+from dp.composition import rho
+from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
+from dp.ledger.identity import release_key
+from dp.private import PrivateTraining, check_model, twins_differ
+from dp.proof import prove
+from dp.reach import WindowReach, hit_windows
+from dp.sampling import WindowSampling, calibrate
+from dp.scale import Scale
+from dp.unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
+from dp.windowed import CellNoise
+from flows.errors import UsageError
+from flows.prepare import Prepared
+from flows.promise import Promise
+from flows.recipe import Recipe
+from flows.settings import Home
+from models import saved
+from models.forecaster import Forecaster, new, set_scaler
+from models.losses import per_window
+from models.tensors import Batch
+from models.training import Epoch, History, train
+
+OnEpoch = Callable[[Epoch, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is fixed before anything private is touched.
+
+    Attributes:
+        unit: whom the promise is about.
+        sampling: batches, noise and their account.
+        hit_because: why so many windows count as changed.
+        width: intervals that a unit may change.
+        delta: of the training.
+    """
+
+    unit: Unit
+    sampling: WindowSampling
+    hit_because: str
+    width: int
+    delta: float
+
+
+def fit_privately(
+    prepared: Prepared, recipe: Recipe, inputs: Promise, home: Home, on_epoch: OnEpoch
+) -> tuple[Forecaster, History, Promise]:
+    """Train under DP-SGD; the same request returns the same model and is charged once.
+
+    Args:
+        prepared: raw training windows that read no repaired gap.
+        recipe: what was asked for.
+        inputs: the promise for the counts that forecasts read.
+        home: where ledger and releases are.
+        on_epoch: called after every epoch with the budget spent so far.
+
+    Raises:
+        UsageError: the request makes no sense, or its epsilon cannot be reached.
+        BudgetRefused: the account's cap would be passed; nothing was drawn.
+    """
+    plan = _plan(prepared, recipe)
+    model = new(
+        recipe.model.forecaster(prepared.split.train.regions, prepared.spec), recipe.training.seed
+    )
+    check_model(model)
+    secret = local_secret(home.secret)
+    ledger = Ledger(home.database_url)
+    print_of_data = fingerprint(secret, prepared.raw.counts)
+    key = release_key(secret, _identity(print_of_data, plan, recipe))
+    folder = home.releases / key
+    entry = ledger.find(key)
+    if entry and folder.exists():
+        model, history, proof = _kept(folder)
+    else:
+        entry = _charge(ledger, key, print_of_data, plan, prepared, recipe)
+        history, proof = _train(model, prepared, recipe, plan, _reporting(plan, on_epoch))
+        saved.save(model, folder, {"history": asdict(history), "proof": proof})
+        ledger.released(entry)
+    return model, history, _promise(plan, prepared, recipe, inputs, ledger, entry, proof)
+
+
+def _plan(prepared: Prepared, recipe: Recipe) -> Plan:
+    """The account, from the recipe and from what is public about the panel."""
+    privacy, training, spec = recipe.privacy, recipe.training, prepared.spec
+    if training.patience is not None:
+        raise UsageError(
+            f"training.patience={training.patience} would stop by errors on raw counts, which is "
+            "not charged; leave it out under mechanism=gradient"
+        )
+    if not math.isfinite(training.grad_norm):
+        raise UsageError(
+            f"training.grad_norm={training.grad_norm} clips nothing; under mechanism=gradient every "
+            "window's gradient is clipped to it: choose a number, 1 for instance"
+        )
+    unit, budget = parse_unit(privacy.unit), privacy.budget_of_part
+    interval = prepared.raw.interval.to_pytimedelta()
+    windows = len(prepared.split.train)
+    try:
+        reach = WindowReach(spec.lags, spec.seasonal, spec.horizon)
+        hit, why = hit_windows(
+            unit,
+            reach,
+            windows=windows,
+            interval=interval,
+            intervals_per_unit=privacy.intervals_per_unit,
+        )
+        width = _width(unit, prepared)
+        aside = None
+        if recipe.source.max_count is None:
+            aside = scale.scale_noise(
+                budget,
+                width=width,
+                intervals=len(_training_counts(prepared)),
+                regions=_regions(unit, prepared),
+            )
+        sampling = _sampling(recipe, windows, hit, aside)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return Plan(unit, sampling, why, width, budget.delta)
+
+
+def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -> WindowSampling:
+    """Batches and noise: the least that keeps to the budget, or what was asked for."""
+    privacy, training = recipe.privacy, recipe.training
+    budget = privacy.budget_of_part
+    steps = training.epochs * -(-windows // training.batch_size)
+    shape = {
+        "windows": windows, "batch": training.batch_size, "steps": steps, "hit": hit, "aside": aside
+    }  # fmt: skip
+    if privacy.noise_multiplier is None:
+        return calibrate(budget, **shape)  # type: ignore[arg-type]
+    asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
+    spent = asked.epsilon(budget.delta)
+    if spent > budget.epsilon:
+        raise UsageError(
+            f"privacy.noise_multiplier={privacy.noise_multiplier:g} costs epsilon {spent:.4g} at "
+            f"delta {budget.delta:g} for {privacy.unit}, {budget.epsilon:g} was asked for; leave it "
+            "out to have it computed"
+        )
+    return asked
+
+
+def _charge(
+    ledger: Ledger, key: str, print_of_data: str, plan: Plan, prepared: Prepared, recipe: Recipe
+) -> Entry:
+    """Write the charge down before anything is drawn."""
+    event = plan.sampling.event()
+    return ledger.charge(
+        Charge(
+            key=key,
+            account=prepared.raw.source,
+            fingerprint=print_of_data,
+            unit=plan.unit,
+            epsilon=plan.sampling.epsilon(plan.delta),
+            delta=plan.delta,
+            rho=rho(event),
+            event=event,
+            purpose="training" if plan.sampling.aside is None else "training and its scaler",
+        ),
+        cap=recipe.privacy.cap_epsilon,
+    )
+
+
+def _train(
+    model: Forecaster,
+    prepared: Prepared,
+    recipe: Recipe,
+    plan: Plan,
+    on_epoch: Callable[[Epoch], None],
+) -> tuple[History, dict[str, Any]]:
+    """Scale, train, and prove that it was noised."""
+    found = _scale(prepared, recipe, plan)
+    set_scaler(model, found.mean, found.spread, found.step)
+    training = recipe.training
+    updates = PrivateTraining(plan.sampling, training.grad_norm, secure=recipe.privacy.secure_noise)
+    loss = per_window(training.loss)
+    twins = twins_differ(model, training.grad_norm, _made_up(model), loss)
+    history = train(model, prepared.split.train, None, training, on_epoch=on_epoch, updates=updates)
+    tensors = sum(parameter.requires_grad for parameter in model.parameters())
+    proof = prove(plan.sampling, updates.draws, parameters=tensors, twins_differ=twins)
+    return history, proof.to_dict()
+
+
+def _scale(prepared: Prepared, recipe: Recipe, plan: Plan) -> Scale:
+    """Typical size of the counts, declared or estimated under the charge."""
+    if plan.sampling.aside is None:
+        assert recipe.source.max_count is not None  # noqa: S101  (what the plan rests on)
+        return scale.declared(recipe.source.max_count, len(prepared.raw.regions))
+    return scale.estimate(_training_counts(prepared), plan.sampling.aside, width=plan.width)
+
+
+def _promise(
+    plan: Plan,
+    prepared: Prepared,
+    recipe: Recipe,
+    inputs: Promise,
+    ledger: Ledger,
+    entry: Entry,
+    proof: dict[str, Any],
+) -> Promise:
+    """What may be claimed; nothing, if the proof of noise failed."""
+    if not proof["holds"]:
+        return Promise(statement=statement.unproven(proof), proof=proof, ledger_entry=entry.id)
+    sampling, delta = plan.sampling, recipe.privacy.delta
+    epsilon = sampling.epsilon(plan.delta) + (inputs.epsilon or 0.0)
+    return Promise(
+        statement=statement.gradient_perturbation(
+            sampling,
+            plan.unit,
+            epsilon=epsilon,
+            delta=delta,
+            delta_of_training=plan.delta,
+            clip=recipe.training.grad_norm,
+            hit_because=plan.hit_because,
+            scaler=scale.ESTIMATED if sampling.aside else scale.DECLARED,
+            inputs=inputs.statement if inputs.release else None,
+            spent=ledger.spent(prepared.raw.source, plan.unit, delta),
+            persons=prepared.raw.persons,
+        ),
+        unit=plan.unit.value,
+        neighbours=plan.unit.neighbours,
+        epsilon=epsilon,
+        delta=delta,
+        sensitivity=None,
+        sigma=sampling.noise_multiplier,
+        epsilon_naive=sampling.naive_epsilon(plan.delta),
+        proof=proof,
+        ledger_entry=entry.id,
+        release=inputs.release,
+    )
+
+
+def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:
+    """Epochs with the budget spent by then; all of it is known beforehand."""
+    delta, unit = plan.delta, plan.unit.value
+    true = plan.sampling.epsilon_by_epoch(delta)
+    naive = plan.sampling.naive_epsilon_by_epoch(delta)
+
+    def report(epoch: Epoch) -> None:
+        at = epoch.number - 1
+        on_epoch(
+            epoch,
+            {
+                f"epsilon {unit} delta {delta:g}": true[at],
+                f"epsilon naive one window delta {delta:g}": naive[at],
+            },
+        )
+
+    return report
+
+
+def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """What makes a training the same as another one."""
+    return {
+        "data": print_of_data,
+        "unit": plan.unit.value,
+        "event": plan.sampling.event(),
+        "draw": recipe.privacy.draw,
+        "secure": recipe.privacy.secure_noise,
+        "max_count": recipe.source.max_count,
+        **{name: asdict(getattr(recipe, name)) for name in ("windows", "model", "training")},
+    }
+
+
+def _kept(folder: Any) -> tuple[Forecaster, History, dict[str, Any]]:
+    """The model of an earlier run of the same request."""
+    extra = saved.load_extra(folder)
+    history = extra["history"]
+    epochs = tuple(Epoch(**epoch) for epoch in history["epochs"])
+    return saved.load(folder), replace(History(**history), epochs=epochs), extra["proof"]
+
+
+def _made_up(model: Forecaster) -> Batch:
+    """Windows of the model's shape that come from nowhere."""
+    config, draw = model.config, torch.Generator().manual_seed(0)
+    regions = len(config.regions)
+
+    def counts(*shape: int) -> torch.Tensor:
+        middle, spread = model.mean.cpu(), model.scale.cpu()
+        return middle + spread * torch.randn(4, *shape, regions, generator=draw)
+
+    return Batch(
+        past=counts(config.lags),
+        past_calendar=torch.zeros(4, config.lags, config.features),
+        seasonal=counts(config.seasonal, config.horizon),
+        calendar=torch.zeros(4, config.horizon, config.features),
+        target=counts(config.horizon),
+    )
+
+
+def _training_counts(prepared: Prepared) -> Any:
+    """Raw counts of the intervals before the test period, [T, R]."""
+    first = prepared.raw.times.get_loc(prepared.truth.times[0])
+    return prepared.raw.values[:first]
+
+
+def _width(unit: Unit, prepared: Prepared) -> int:
+    """Consecutive intervals that a unit may change."""
+    if isinstance(unit, IntervalUnit):
+        return unit.width
+    if unit is PrivacyUnit.USER:
+        return len(prepared.raw.times)
+    return 1 if unit.span is None else math.ceil(unit.span / prepared.raw.interval.to_pytimedelta())
+
+
+def _regions(unit: Unit, prepared: Prepared) -> int:
+    """Counts of one interval that a unit may change."""
+    every = len(prepared.raw.regions)
+    return every if isinstance(unit, IntervalUnit) else prepared.raw.regions_per_interval or every

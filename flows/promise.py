@@ -1,0 +1,36 @@
+"""The promise of a run in figures and words, whichever mechanism keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dp import statement
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a run guarantees; everything is None where there is no mechanism.
+
+    Attributes:
+        statement: what is guaranteed, to whom.
+        unit, neighbours, epsilon, delta: the guarantee.
+        sensitivity: L2 sensitivity of the counts, in persons; under `input`.
+        sigma: standard deviation in persons under `input`, noise multiplier under `gradient`.
+        epsilon_naive: what a per-window account would say; under `gradient`, never a guarantee.
+        proof: checks of the noise; under `gradient`.
+        ledger_entry: number of the charge.
+        release: name of the kept panel that forecasts read.
+    """
+
+    statement: dict[str, Any] = field(default_factory=statement.no_privacy)
+    unit: str | None = None
+    neighbours: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    sensitivity: float | None = None
+    sigma: float | None = None
+    epsilon_naive: float | None = None
+    proof: dict[str, Any] | None = None
+    ledger_entry: int | None = None
+    release: str | None = None
