@@ -12,6 +12,11 @@ from dp.unit import ContributionBound
 
 Event = dict[str, Any]
 
+_WEAKEST = 5_000.0
+"""Times the noise that was asked for: what does not fit then is not worth releasing."""
+_POINTS = 400_000
+"""The most points that the privacy loss of a step is looked at when trainings are composed."""
+
 COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
 
 
@@ -54,9 +59,11 @@ def largest_fitting(cap: float, event: Event, before: Sequence[Event], delta: fl
     """The largest epsilon that a release like `event` may have so that the total keeps to `cap`."""
     if not before:
         return cap
-    low, high = 0.0, math.log(1e6)
-    if total_epsilon((*before, weaker(event, math.exp(high))), delta) > cap:
-        return 0.0
+    low, high = 0.0, math.log(2.0)
+    while total_epsilon((*before, weaker(event, math.exp(high))), delta) > cap:
+        low, high = high, high + math.log(2.0)
+        if high > math.log(_WEAKEST):
+            return 0.0
     while high - low > 1e-3:
         middle = (low + high) / 2
         fits = total_epsilon((*before, weaker(event, math.exp(middle))), delta) <= cap
@@ -79,7 +86,8 @@ def _of_trainings(events: Sequence[Event], delta: float) -> float:
         return 0.0
     if len(runs) == 1:
         return runs[0].epsilon(delta)
-    spacing = min(run.spacing for run in runs)
+    # One grid for all: as fine as the quietest needs, as coarse as the loudest can be held.
+    spacing = max(min(run.spacing for run in runs), max(run.largest_loss for run in runs) / _POINTS)
     total = runs[0].loss_distribution(spacing)
     for run in runs[1:]:
         total = total.compose(run.loss_distribution(spacing))

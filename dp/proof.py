@@ -81,7 +81,8 @@ def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_diff
     return Proof(
         {
             "every update was noised": draws.noised == sampling.steps * parameters,
-            "the noise has the strength accounted for": sampling.noise_multiplier > 0
+            "the noise has the strength accounted for": draws.values > 0
+            and sampling.noise_multiplier > 0
             and abs(ratio - 1) <= tolerance,
             "every batch drawn was used once": draws.seen == draws.drawn
             and len(draws.drawn) == sampling.steps,

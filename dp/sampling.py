@@ -99,7 +99,12 @@ class WindowSampling:
     @property
     def spacing(self) -> float:
         """A spacing of the discretised privacy loss that is fine enough."""
-        return windowed.spacing(self.hit, self.rate, self.noise_multiplier)
+        return self.largest_loss / windowed.FINE
+
+    @property
+    def largest_loss(self) -> float:
+        """Privacy loss of a step beyond which there is next to no mass."""
+        return windowed.largest_loss(self.hit, self.rate, self.noise_multiplier)
 
     def loss_distribution(self, spacing: float) -> Any:
         """Privacy loss of the whole training (dp-accounting's `PrivacyLossDistribution`)."""

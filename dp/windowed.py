@@ -26,7 +26,7 @@ from dp.budget import Budget
 
 Floats = NDArray[np.float64]
 
-_FINE, _COARSE = 4_000, 500
+FINE, COARSE = 4_000, 500
 """Points of the privacy loss between 0 and its largest value that is looked at."""
 _TAIL = 10.0
 """Standard deviations of noise beyond which the loss counts as infinite: a mass of 1e-23."""
@@ -114,7 +114,7 @@ def loss_distribution(hit: int, rate: float, noise: float, spacing: float) -> An
     from dp_accounting.pld.pld_pmf import create_pmf_pessimistic_connect_dots
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
-    points = np.arange(math.ceil(_largest_loss(hit, rate, noise) / spacing) + 1)
+    points = np.arange(math.ceil(largest_loss(hit, rate, noise) / spacing) + 1)
     epsilon = np.asarray(points * spacing, dtype=np.float64)
     delta = np.clip(step_delta(hit, rate, noise, epsilon) + 2 * _DROPPED, 0.0, 1.0)
     # P and Q are mirror images, so that the curve below 0 follows from that above.
@@ -133,7 +133,7 @@ def epsilon_of(
     delta: float,
     *,
     aside: CellNoise | None = None,
-    grid: int = _FINE,
+    grid: int = FINE,
 ) -> float:
     """Epsilon(delta), never below the true one, of `steps` steps.
 
@@ -157,12 +157,12 @@ def epsilon_path(
     delta: float,
     *,
     aside: CellNoise | None = None,
-    grid: int = _COARSE,
+    grid: int = COARSE,
 ) -> list[float]:
     """Epsilon(delta) after each of several increasing numbers of steps, never below the true one."""
     if not noise:
         return [math.inf] * len(marks)
-    width = _largest_loss(hit, rate, noise) / grid
+    width = largest_loss(hit, rate, noise) / grid
     step = loss_distribution(hit, rate, noise, width)
     total = None if aside is None else aside.loss_distribution(width)
     path: list[float] = []
@@ -184,7 +184,7 @@ def noise_for(
             smallest epsilon that can be reached.
     """
 
-    def excess(noise: float, grid: int = _COARSE) -> float:
+    def excess(noise: float, grid: int = COARSE) -> float:
         found = epsilon_of(hit, rate, noise, steps, budget.delta, aside=aside, grid=grid)
         return found - budget.epsilon
 
@@ -203,7 +203,7 @@ def noise_for(
     while high > low * (1 + 1e-4):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if excess(middle) <= 0 else (middle, high)
-    while excess(high * (1 - 1e-4), _FINE) <= 0 and high > 1e-3:  # a finer grid needs a little less
+    while excess(high * (1 - 1e-4), FINE) <= 0 and high > 1e-3:  # a finer grid needs a little less
         high *= 1 - 1e-4
     return high
 
@@ -223,11 +223,6 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
     return float(step.self_compose(steps).get_epsilon_for_delta(delta))
 
 
-def spacing(hit: int, rate: float, noise: float) -> float:
-    """Spacing of the discretised privacy loss that is fine enough for a step."""
-    return _largest_loss(hit, rate, noise) / _FINE
-
-
 @lru_cache(maxsize=64)
 def _binomial(hit: int, rate: float) -> tuple[Floats, Floats]:
     """How many of the changed windows are in a batch: counts and log probabilities."""
@@ -240,7 +235,7 @@ def _binomial(hit: int, rate: float) -> tuple[Floats, Floats]:
     return counts[kept].astype(np.float64), log_mass[kept]
 
 
-def _largest_loss(hit: int, rate: float, noise: float) -> float:
+def largest_loss(hit: int, rate: float, noise: float) -> float:
     """Privacy loss at the point beyond which P has next to no mass."""
     counts, log_mass = _binomial(hit, rate)
     at = counts[-1] + _TAIL * noise

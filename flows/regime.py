@@ -11,13 +11,14 @@ from typing import Any
 
 _GRADIENT: dict[str, dict[str, Any]] = {
     "windows": {"lags": 2, "seasonal": ["1d", "7d"], "validation": "0d"},
-    "model": {"hidden": 16},
+    "model": {"hidden": 32},
     "training": {
         "batch_size": 512,
         "epochs": 42,
         "grad_norm": 1.0,
         "learning_rate": 0.01,
-        "average": 0.95,
+        "schedule": "constant",
+        "average": 0.9,
     },
 }
 

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from dp.accounting import gaussian_mu
+from dp.budget import Budget
+from dp.scale import SHARE, declared, estimate, scale_noise
+from dp.windowed import CellNoise
+
+BUDGET = Budget(7.5, 1e-7)
+
+
+def counts(intervals: int = 3000) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    steps = rng.normal(size=(intervals, 2)) * [100.0, 1000.0]
+    drift = np.abs(np.cumsum(steps, axis=0) * 0.05)
+    return np.round(np.array([2_000, 40_000]) + drift + steps)
+
+
+def test_the_estimate_is_near_the_truth() -> None:
+    noise = scale_noise(BUDGET, width=1, intervals=3000, regions=2)
+    found = estimate(counts(), noise, width=1)
+    true = np.diff(counts(), axis=0)[::2]
+    assert found.step == pytest.approx(np.sqrt((true**2).mean(axis=0)), rel=0.35)
+    assert found.mean == pytest.approx(np.median(counts(), axis=0), rel=0.3)
+    assert all(spread > 0 for spread in found.spread)
+
+
+def test_the_noise_takes_its_share_of_the_budget() -> None:
+    noise = scale_noise(BUDGET, width=1, intervals=3000, regions=6)
+    mu = np.sqrt(noise.cells) / noise.sigma
+    assert mu**2 == pytest.approx(SHARE * gaussian_mu(BUDGET) ** 2, rel=1e-9)
+    assert noise.cells == 24
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_a_unit_moves_as_many_cells_as_are_accounted_for(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One level and one step in each region: two cells each, by one."""
+    histograms: list[np.ndarray] = []
+
+    def seen(cells: np.ndarray, sigma: float) -> np.ndarray:
+        histograms.append(cells)
+        return cells
+
+    monkeypatch.setattr("dp.scale.discrete_gaussian", seen)
+    values, noise = counts(200), CellNoise(5.0, 8)
+    estimate(values, noise, width=width)
+    before = np.array(histograms)
+    for at in range(40):
+        changed = values.copy()
+        changed[at : at + width] = 1e6 + at
+        histograms.clear()
+        estimate(changed, noise, width=width)
+        moved = np.abs(np.array(histograms) - before)
+        assert moved.max() <= 1
+        assert moved.sum() <= noise.cells
+
+
+def test_gaps_are_left_out() -> None:
+    values = counts(400)
+    values[50:90] = np.nan
+    found = estimate(values, CellNoise(2.0, 8), width=1)
+    assert np.isfinite([*found.mean, *found.spread, *found.step]).all()
+
+
+def test_counts_of_nothing_still_give_a_scale() -> None:
+    found = estimate(np.zeros((400, 1)), CellNoise(5.0, 4), width=1)
+    assert found.spread[0] >= 1
+    assert found.step[0] >= 1
+
+
+def test_a_unit_too_long_to_estimate_for_is_told_what_to_declare() -> None:
+    with pytest.raises(ValueError, match=r"48 intervals.*source\.max_count"):
+        scale_noise(Budget(1.0, 1e-7), width=48, intervals=3000, regions=6)
+
+
+def test_declared_bounds_look_at_no_count() -> None:
+    found = declared(1600, regions=3)
+    assert found.mean == (800.0,) * 3
+    assert found.step == (100.0,) * 3
