@@ -99,12 +99,14 @@ class WindowSampling:
     @property
     def spacing(self) -> float:
         """A spacing of the discretised privacy loss that is fine enough."""
-        return self.largest_loss / windowed.FINE
+        step = windowed.largest_loss(self.hit, self.rate, self.noise_multiplier)
+        return max(step, self.aside.largest_loss / 50 if self.aside else 0.0) / windowed.FINE
 
     @property
     def largest_loss(self) -> float:
-        """Privacy loss of a step beyond which there is next to no mass."""
-        return windowed.largest_loss(self.hit, self.rate, self.noise_multiplier)
+        """Privacy loss of a step, or beside the steps, beyond which there is next to no mass."""
+        step = windowed.largest_loss(self.hit, self.rate, self.noise_multiplier)
+        return max(step, self.aside.largest_loss if self.aside else 0.0)
 
     def loss_distribution(self, spacing: float) -> Any:
         """Privacy loss of the whole training (dp-accounting's `PrivacyLossDistribution`)."""

@@ -52,6 +52,12 @@ class CellNoise:
         if not (self.sigma >= 2 and self.cells >= 1):
             raise ValueError(f"expected sigma={self.sigma} ≥ 2 and cells={self.cells} ≥ 1")
 
+    @property
+    def largest_loss(self) -> float:
+        """Privacy loss beyond which there is next to no mass."""
+        mu = math.sqrt(self.cells) / self.sigma
+        return mu * (_TAIL + mu)
+
     def loss_distribution(self, spacing: float) -> Any:
         """Pessimistic privacy loss distribution (dp-accounting's `PrivacyLossDistribution`).
 
@@ -162,7 +168,8 @@ def epsilon_path(
     """Epsilon(delta) after each of several increasing numbers of steps, never below the true one."""
     if not noise:
         return [math.inf] * len(marks)
-    width = largest_loss(hit, rate, noise) / grid
+    # With very much noise the step's own grid would be too fine for what is composed with it.
+    width = max(largest_loss(hit, rate, noise), aside.largest_loss / 50 if aside else 0.0) / grid
     step = loss_distribution(hit, rate, noise, width)
     total = None if aside is None else aside.loss_distribution(width)
     path: list[float] = []
@@ -190,8 +197,9 @@ def noise_for(
 
     # With much noise the step is close to one Gaussian of the mean number of windows.
     low = high = max(0.1, 2 * hit * rate * math.sqrt(steps) / gaussian_mu(budget))
+    stride = 1.2
     while excess(high) > 0:
-        low, high = high, high * 1.2
+        low, high, stride = high, high * stride, stride * 1.3
         if high > _MOST_NOISE * hit:
             least = epsilon_of(hit, rate, high, steps, budget.delta, aside=aside)
             raise ValueError(

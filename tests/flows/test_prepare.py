@@ -5,6 +5,8 @@ import pytest
 from data.panel import Panel
 from flows.errors import UsageError
 from flows.prepare import prepare
+from flows.privatise import Privatised
+from flows.promise import Promise
 from flows.recipe import WindowConfig
 
 CONFIG = WindowConfig(lags=4, seasonal=("1d",), test="7d", validation="7d")
@@ -18,10 +20,14 @@ def raw() -> Panel:
     return Panel(counts, "mine")
 
 
+def used(inputs: Panel, training: Panel | None = None) -> Privatised:
+    return Privatised(inputs, training or inputs, Promise())
+
+
 def test_models_read_and_learn_from_the_release_alone() -> None:
     """Raw counts are below 50, released ones above 900: nothing a model gets is below 900."""
     released = raw().with_values(raw().values + 950)
-    prepared = prepare(released, raw(), CONFIG)
+    prepared = prepare(used(released), raw(), CONFIG)
     for windows in (prepared.split.train, prepared.split.validation, prepared.split.test):
         for values in (windows.past, windows.seasonal, windows.target):
             assert values.min() > 900
@@ -35,7 +41,7 @@ def test_models_read_and_learn_from_the_release_alone() -> None:
 
 def test_scores_are_against_raw_counts_of_the_test_period() -> None:
     released = raw().with_values(raw().values + 950)
-    prepared = prepare(released, raw(), CONFIG)
+    prepared = prepare(used(released), raw(), CONFIG)
     assert np.array_equal(prepared.truth.target[:, 0], raw().values[-28:])
     for windows in prepared.seasons.values():
         assert np.array_equal(windows.target, prepared.truth.target)
@@ -43,6 +49,26 @@ def test_scores_are_against_raw_counts_of_the_test_period() -> None:
 
 def test_a_length_that_fits_no_interval_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="1h is not a whole number"):
-        prepare(raw(), raw(), WindowConfig(seasonal=("1h",)))
+        prepare(used(raw()), raw(), WindowConfig(seasonal=("1h",)))
     with pytest.raises(UsageError, match="'soon' is not a length of time"):
-        prepare(raw(), raw(), WindowConfig(test="soon"))
+        prepare(used(raw()), raw(), WindowConfig(test="soon"))
+
+
+def test_without_repair_no_training_window_reads_or_forecasts_a_gap() -> None:
+    """One observed count must not reach windows that the account does not count."""
+    repaired = prepare(used(raw()), raw(), CONFIG)
+    untouched = prepare(used(raw()), raw(), CONFIG, repair=False)
+    gap = raw().times[30]
+    left_out = {gap + step * raw().interval for step in (1, 2, 3, 4)}  # lags 1 to 4; 4 is a day
+    assert set(repaired.split.train.times) - set(untouched.split.train.times) == left_out
+    assert np.isfinite(untouched.split.train.past).all()
+    assert len(untouched.truth) == len(repaired.truth)
+
+
+def test_forecasts_read_the_release_and_training_reads_what_it_protects() -> None:
+    released = raw().with_values(raw().values + 950)
+    prepared = prepare(used(released, training=raw()), raw(), CONFIG, repair=False)
+    assert prepared.split.train.past.max() < 50
+    assert prepared.truth.past.min() > 900
+    assert prepared.inputs.values.min() > 900
+    assert prepared.truth.target.max() < 50

@@ -39,7 +39,11 @@ def test_defaults_promise_something_to_people() -> None:
         ("privacy.epsilon=lots", "privacy.epsilon='lots'"),
         ("privacy.unit=person", "unit='person' is unknown; choose one of user"),
         ("privacy.mechanism=magic", "mechanism='magic' is unknown"),
-        ("privacy.mechanism=gradient", "not available yet"),
+        ("privacy.unit=interval-1", "choose user-interval"),
+        ("privacy.unit=interval-0", "interval-0"),
+        ("privacy.noise_multiplier=0", "noise_multiplier=0 gives no privacy at all"),
+        ("source.max_count=0", "max_count=0"),
+        ("training.average=1", "average=1"),
         ("privacy.epsilom=1", "did you mean privacy.epsilon?"),
         ("privcy.epsilon=1", "did you mean privacy?"),
         ("privacy.cap_epsilon=0", "cap_epsilon=0"),
@@ -56,6 +60,20 @@ def test_impossible_values_are_named(setting: str, named: str) -> None:
     with pytest.raises(UsageError) as error:
         compose(None, {}, [setting])
     assert named in str(error.value)
+
+
+def test_a_mechanism_brings_its_regime_and_the_recipe_wins() -> None:
+    plain, private = Recipe(), from_dict({"privacy": {"mechanism": "gradient"}})
+    assert private.windows.lags < plain.windows.lags
+    assert private.training.batch_size > plain.training.batch_size
+    assert private.training.average is not None
+    mine = {"privacy": {"mechanism": "gradient"}, "windows": {"lags": 9}}
+    assert from_dict(mine).windows.lags == 9
+    assert from_dict(mine).training == private.training
+    assert from_dict(from_dict(mine).to_dict()) == from_dict(mine)
+    assert from_dict({"privacy": {"mechanism": "input"}}) == plain
+    with pytest.raises(UsageError, match=r"\[model\] must be a table"):
+        from_dict({"privacy": {"mechanism": "gradient"}, "model": "gru"})
 
 
 def test_options_win_over_settings_and_those_over_the_recipe() -> None:
