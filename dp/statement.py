@@ -137,8 +137,16 @@ def gradient_perturbation(
             "windows": sampling.windows,
             "updates": sampling.steps,
             "windows_changed_by_one_unit": sampling.hit,
-            "because": hit_because,
         },
+        "bound": [
+            f"one unit changes at most {sampling.hit} of {sampling.windows} training windows: "
+            f"{hit_because}",
+            f"each window's gradient is clipped to {clip:g}, so that a changed one moves the sum by at "
+            f"most {2 * clip:g}",
+            f"a window is in the batch of an update with probability {sampling.rate:.4g}, unseen by "
+            "anybody",
+            f"scale of the counts: {scaler}",
+        ],
         "scaler": scaler,
         "inputs": inputs or "raw",
         "assumptions": [

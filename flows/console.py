@@ -31,9 +31,14 @@ def trained(document: dict[str, Any]) -> None:
     console.print(f"[dim]{document['evaluation']}; test {document['test']['from']} "
                   f"to {document['test']['to']}[/]")  # fmt: skip
     console.print(f"\n{escape(document['statement']['text'])}")
+    for gap in document["statement"].get("not_covered", []):
+        console.print(f"[dim]not covered: {escape(gap)}[/]")
+    if document["proof"] is not None:
+        held = "holds" if document["proof"]["holds"] else "[red]failed[/]"
+        console.print(f"Proof of noise {held} ({len(document['proof']['checks'])} checks).")
     for warning in document["statement"].get("warnings", []):
         console.print(f"[yellow]warning:[/] {warning}")
-    if document["ledger_entry"] is not None:
+    if document["ledger_entry"] is not None and document["unit"] is not None:
         spent = document["statement"]["epsilon_spent_on_data_set"]
         console.print(
             f"Charged as ledger entry {document['ledger_entry']}; spent so far on "
