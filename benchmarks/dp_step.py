@@ -2,8 +2,8 @@
 
 Forward, backward, clip; noise and the optimizer's step are left out, for they are the same in all.
 One process, one thread, the ways interleaved, medians; peak memory is what a fresh process needs for its
-steps, beyond its model, its data and a first small step. Ways: `torch` (not private), `veilcast`, Opacus with hooks
-(`GradSampleModule` on `DPGRU`/`DPLSTM`), Opacus with ghost clipping.
+steps, beyond its model, its data and a first small step. Ways: `torch` (not private), `veilcast`, Opacus
+with hooks (`GradSampleModule` on `DPGRU`/`DPLSTM`), Opacus with ghost clipping.
 """
 
 import argparse

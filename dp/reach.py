@@ -71,7 +71,8 @@ def hit_windows(
         found, why = windows, "every training window"
     else:
         found = min(windows, reach.hit(width))
-        why = f"windows that read one of {width} consecutive intervals"
+        what = "one interval" if width == 1 else f"any of {width} consecutive intervals"
+        why = f"windows that read {what}"
     if intervals_per_unit is not None and isinstance(unit, PrivacyUnit):
         single = reach.hit(1)
         if intervals_per_unit * single < found:

@@ -167,9 +167,10 @@ def gradient_perturbation(
 
 
 def _other_intervals(unit: IntervalUnit) -> list[str]:
+    longer = "several intervals" if unit.width == 1 else f"more than {unit.width} intervals"
     return [
-        f"whatever is spread over more than {unit.width} consecutive intervals, such as a person's "
-        "day: the guarantee weakens as intervals add up"
+        f"whatever is spread over {longer}, such as a person's day: the guarantee weakens as they "
+        "add up"
     ]
 
 

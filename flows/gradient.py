@@ -80,11 +80,14 @@ def fit_privately(
     key = release_key(secret, _identity(print_of_data, plan, recipe))
     folder = home.releases / key
     entry = ledger.find(key)
+    report = _reporting(plan, on_epoch)
     if entry and folder.exists():
         model, history, proof = _kept(folder)
+        for epoch in history.epochs:
+            report(epoch)
     else:
         entry = _charge(ledger, key, print_of_data, plan, prepared, recipe)
-        history, proof = _train(model, prepared, recipe, plan, _reporting(plan, on_epoch))
+        history, proof = _train(model, prepared, recipe, plan, report)
         saved.save(model, folder, {"history": asdict(history), "proof": proof})
         ledger.released(entry)
     return model, history, _promise(plan, prepared, recipe, inputs, ledger, entry, proof)
