@@ -38,16 +38,17 @@ class Gru(torch.autograd.Function):
         gates = layer.project(inputs, bias, tape.space)
         inner = tape.space.take((layer.name, "inner"), inputs, length, batch, layer.hidden)  # h_n
         states = layer.states(inputs, tape.space, "states")
+        both, new = gates[..., :two].unbind(), gates[..., two:].unbind()
+        reset, update = (part.unbind() for part in gates[..., :two].chunk(2, dim=2))
+        hidden, product = states.unbind(), inner.unbind()
         for step in layer.order(length):
-            before = layer.before(states, step)
-            reset_update, new = gates[step].tensor_split((two,), dim=1)
-            reset_update.addmm_(before, weight[:, :two]).sigmoid_()
-            torch.mm(before, weight[:, two:], out=inner[step])
+            before, after = layer.around(step)
+            both[step].addmm_(hidden[before], weight[:, :two]).sigmoid_()
+            torch.mm(hidden[before], weight[:, two:], out=product[step])
             if new_bias is not None:
-                inner[step] += new_bias
-            reset, update = reset_update.chunk(2, dim=1)
-            new.addcmul_(reset, inner[step]).tanh_()
-            torch.lerp(new, before, update, out=layer.after(states, step))
+                product[step].add_(new_bias)
+            new[step].addcmul_(reset[step], product[step]).tanh_()
+            torch.lerp(new[step], hidden[before], update[step], out=hidden[after])
         ctx.kept = (inputs, gates, inner, states)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
@@ -66,22 +67,24 @@ class Gru(torch.autograd.Function):
         new_side = space.take((layer.name, "new side"), inner, *inner.shape)
         grad = torch.zeros_like(states[0]) if last is None else last.clone()
         carry = torch.empty_like(grad)
+        both, to_both = gates[..., :two].unbind(), hidden_side[..., :two].unbind()
+        reset, update, new = (part.unbind() for part in gates.chunk(3, dim=2))
+        to_reset, to_update, to_inner = (part.unbind() for part in hidden_side.chunk(3, dim=2))
+        each, hidden, product, to_new = (
+            values.unbind() for values in (hidden_side, states, inner, new_side)
+        )
         for step in reversed(layer.order(len(inputs))):
             if along is not None:
                 grad += along[step]
-            reset, update, new = gates[step].chunk(3, dim=1)
-            to_reset, to_update, to_inner = hidden_side[step].chunk(3, dim=1)
-            to_new = new_side[step]
-            torch.sub(layer.before(states, step), new, out=to_update)
-            to_update *= grad
-            torch.mul(grad, update, out=carry)
+            torch.sub(hidden[layer.around(step)[0]], new[step], out=to_update[step])
+            to_update[step].mul_(grad)
+            torch.mul(grad, update[step], out=carry)
             grad -= carry
-            _tanh_backward(grad, new, grad_input=to_new)
-            torch.mul(to_new, reset, out=to_inner)
-            torch.mul(to_new, inner[step], out=to_reset)
-            both = hidden_side[step, :, :two]
-            _sigmoid_backward(both, gates[step, :, :two], grad_input=both)
-            carry.addmm_(hidden_side[step], layer.weight_hh)
+            _tanh_backward(grad, new[step], grad_input=to_new[step])
+            torch.mul(to_new[step], reset[step], out=to_inner[step])
+            torch.mul(to_new[step], product[step], out=to_reset[step])
+            _sigmoid_backward(to_both[step], both[step], grad_input=to_both[step])
+            carry.addmm_(each[step], layer.weight_hh)
             grad, carry = carry, grad
         shared, own = hidden_side[..., :two], hidden_side[..., two:]
         terms = (

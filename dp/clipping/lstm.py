@@ -38,20 +38,20 @@ class Lstm(torch.autograd.Function):
         squashed = space.take(
             (layer.name, "squashed"), inputs, length, batch, layer.hidden
         )  # tanh c'
+        each, hidden, cell = gates.unbind(), states.unbind(), cells.unbind()
+        both = gates[..., : 2 * layer.hidden].unbind()
+        enter, keep, write, read = (part.unbind() for part in gates.chunk(4, dim=2))
+        out = squashed.unbind()
         for step in layer.order(length):
-            gates[step].addmm_(layer.before(states, step), weight)
-            both, write, read = gates[step].tensor_split(
-                (2 * layer.hidden, 3 * layer.hidden), dim=1
-            )
-            both.sigmoid_()
-            write.tanh_()
-            read.sigmoid_()
-            enter, keep = both.chunk(2, dim=1)
-            cell = layer.after(cells, step)
-            torch.mul(keep, layer.before(cells, step), out=cell)
-            cell.addcmul_(enter, write)
-            torch.tanh(cell, out=squashed[step])
-            torch.mul(read, squashed[step], out=layer.after(states, step))
+            before, after = layer.around(step)
+            each[step].addmm_(hidden[before], weight)
+            both[step].sigmoid_()
+            write[step].tanh_()
+            read[step].sigmoid_()
+            torch.mul(keep[step], cell[before], out=cell[after])
+            cell[after].addcmul_(enter[step], write[step])
+            torch.tanh(cell[after], out=out[step])
+            torch.mul(read[step], out[step], out=hidden[after])
         ctx.kept = (inputs, gates, states, cells, squashed)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
@@ -69,24 +69,25 @@ class Lstm(torch.autograd.Function):
         grad = zeros if last is None else last.clone()
         cell_grad = zeros.clone() if last_cell is None else last_cell.clone()
         scratch = torch.empty_like(zeros)
+        each, cell, out = to_gates.unbind(), cells.unbind(), squashed.unbind()
+        both, to_both = gates[..., :two].unbind(), to_gates[..., :two].unbind()
+        enter, keep, write, read = (part.unbind() for part in gates.chunk(4, dim=2))
+        to_enter, to_keep, to_write, to_read = (part.unbind() for part in to_gates.chunk(4, dim=2))
         for step in reversed(layer.order(len(inputs))):
             if along is not None:
                 grad += along[step]
-            enter, keep, write, read = gates[step].chunk(4, dim=1)
-            to_enter, to_keep, to_write, to_read = to_gates[step].chunk(4, dim=1)
-            torch.mul(grad, squashed[step], out=to_read)
-            _sigmoid_backward(to_read, read, grad_input=to_read)
-            grad *= read
-            _tanh_backward(grad, squashed[step], grad_input=scratch)
+            torch.mul(grad, out[step], out=to_read[step])
+            _sigmoid_backward(to_read[step], read[step], grad_input=to_read[step])
+            grad *= read[step]
+            _tanh_backward(grad, out[step], grad_input=scratch)
             cell_grad += scratch
-            torch.mul(cell_grad, write, out=to_enter)
-            torch.mul(cell_grad, layer.before(cells, step), out=to_keep)
-            both = to_gates[step, :, :two]
-            _sigmoid_backward(both, gates[step, :, :two], grad_input=both)
-            torch.mul(cell_grad, enter, out=to_write)
-            _tanh_backward(to_write, write, grad_input=to_write)
-            cell_grad *= keep
-            torch.mm(to_gates[step], layer.weight_hh, out=grad)
+            torch.mul(cell_grad, write[step], out=to_enter[step])
+            torch.mul(cell_grad, cell[layer.around(step)[0]], out=to_keep[step])
+            _sigmoid_backward(to_both[step], both[step], grad_input=to_both[step])
+            torch.mul(cell_grad, enter[step], out=to_write[step])
+            _tanh_backward(to_write[step], write[step], grad_input=to_write[step])
+            cell_grad *= keep[step]
+            torch.mm(each[step], layer.weight_hh, out=grad)
         terms = (Term(to_gates, slice(None)),)
         ctx.tape.records.append(RecurrentRecord(layer, inputs, layer.all_before(states), terms))
         if not ctx.needs_input_grad[0]:

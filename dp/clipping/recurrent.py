@@ -67,13 +67,9 @@ class Direction:
 
     # States are kept in one array of T + 1, zeros at the end where processing starts.
 
-    def before(self, states: Tensor, step: int) -> Tensor:
-        """State before a step."""
-        return states[step + 1] if self.reverse else states[step]
-
-    def after(self, states: Tensor, step: int) -> Tensor:
-        """State after a step."""
-        return states[step] if self.reverse else states[step + 1]
+    def around(self, step: int) -> tuple[int, int]:
+        """Where the states before and after a step are."""
+        return (step + 1, step) if self.reverse else (step, step + 1)
 
     def all_before(self, states: Tensor) -> Tensor:
         """States before each step, [T, B, H]."""
