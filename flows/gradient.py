@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -15,13 +14,9 @@ from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key
 from dp.private import PrivateTraining, check_model, twins_differ
 from dp.proof import prove
-from dp.reach import WindowReach, hit_windows
-from dp.sampling import WindowSampling, calibrate
 from dp.scale import Scale
-from dp.unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
-from dp.windowed import CellNoise
-from flows.errors import UsageError
 from flows.prepare import Prepared
+from flows.private_plan import Plan, make_plan, training_counts
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -32,25 +27,6 @@ from models.tensors import Batch
 from models.training import Epoch, History, train
 
 OnEpoch = Callable[[Epoch, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that is fixed before anything private is touched.
-
-    Attributes:
-        unit: whom the promise is about.
-        sampling: batches, noise and their account.
-        hit_because: why so many windows count as changed.
-        width: intervals that a unit may change.
-        delta: of the training.
-    """
-
-    unit: Unit
-    sampling: WindowSampling
-    hit_because: str
-    width: int
-    delta: float
 
 
 def fit_privately(
@@ -69,7 +45,7 @@ def fit_privately(
         UsageError: the request makes no sense, or its epsilon cannot be reached.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
     """
-    plan = _plan(prepared, recipe)
+    plan = make_plan(prepared, recipe)
     model = new(
         recipe.model.forecaster(prepared.split.train.regions, prepared.spec), recipe.training.seed
     )
@@ -91,67 +67,6 @@ def fit_privately(
         saved.save(model, folder, {"history": asdict(history), "proof": proof})
         ledger.released(entry)
     return model, history, _promise(plan, prepared, recipe, inputs, ledger, entry, proof)
-
-
-def _plan(prepared: Prepared, recipe: Recipe) -> Plan:
-    """The account, from the recipe and from what is public about the panel."""
-    privacy, training, spec = recipe.privacy, recipe.training, prepared.spec
-    if training.patience is not None:
-        raise UsageError(
-            f"training.patience={training.patience} would stop by errors on raw counts, which is "
-            "not charged; leave it out under mechanism=gradient"
-        )
-    if not math.isfinite(training.grad_norm):
-        raise UsageError(
-            f"training.grad_norm={training.grad_norm} clips nothing; under mechanism=gradient every "
-            "window's gradient is clipped to it: choose a number, 1 for instance"
-        )
-    unit, budget = parse_unit(privacy.unit), privacy.budget_of_part
-    interval = prepared.raw.interval.to_pytimedelta()
-    windows = len(prepared.split.train)
-    try:
-        reach = WindowReach(spec.lags, spec.seasonal, spec.horizon)
-        hit, why = hit_windows(
-            unit,
-            reach,
-            windows=windows,
-            interval=interval,
-            intervals_per_unit=privacy.intervals_per_unit,
-        )
-        width = _width(unit, prepared)
-        aside = None
-        if recipe.source.max_count is None:
-            aside = scale.scale_noise(
-                budget,
-                width=width,
-                intervals=len(_training_counts(prepared)),
-                regions=_regions(unit, prepared),
-            )
-        sampling = _sampling(recipe, windows, hit, aside)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return Plan(unit, sampling, why, width, budget.delta)
-
-
-def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -> WindowSampling:
-    """Batches and noise: the least that keeps to the budget, or what was asked for."""
-    privacy, training = recipe.privacy, recipe.training
-    budget = privacy.budget_of_part
-    steps = training.epochs * -(-windows // training.batch_size)
-    shape = {
-        "windows": windows, "batch": training.batch_size, "steps": steps, "hit": hit, "aside": aside
-    }  # fmt: skip
-    if privacy.noise_multiplier is None:
-        return calibrate(budget, **shape)  # type: ignore[arg-type]
-    asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
-    spent = asked.epsilon(budget.delta)
-    if spent > budget.epsilon:
-        raise UsageError(
-            f"privacy.noise_multiplier={privacy.noise_multiplier:g} costs epsilon {spent:.4g} at "
-            f"delta {budget.delta:g} for {privacy.unit}, {budget.epsilon:g} was asked for; leave it "
-            "out to have it computed"
-        )
-    return asked
 
 
 def _charge(
@@ -200,7 +115,7 @@ def _scale(prepared: Prepared, recipe: Recipe, plan: Plan) -> Scale:
     if plan.sampling.aside is None:
         assert recipe.source.max_count is not None  # noqa: S101  (what the plan rests on)
         return scale.declared(recipe.source.max_count, len(prepared.raw.regions))
-    return scale.estimate(_training_counts(prepared), plan.sampling.aside, width=plan.width)
+    return scale.estimate(training_counts(prepared), plan.sampling.aside, width=plan.width)
 
 
 def _promise(
@@ -300,24 +215,3 @@ def _made_up(model: Forecaster) -> Batch:
         calendar=torch.zeros(4, config.horizon, config.features),
         target=counts(config.horizon),
     )
-
-
-def _training_counts(prepared: Prepared) -> Any:
-    """Raw counts of the intervals before the test period, [T, R]."""
-    first = prepared.raw.times.get_loc(prepared.truth.times[0])
-    return prepared.raw.values[:first]
-
-
-def _width(unit: Unit, prepared: Prepared) -> int:
-    """Consecutive intervals that a unit may change."""
-    if isinstance(unit, IntervalUnit):
-        return unit.width
-    if unit is PrivacyUnit.USER:
-        return len(prepared.raw.times)
-    return 1 if unit.span is None else math.ceil(unit.span / prepared.raw.interval.to_pytimedelta())
-
-
-def _regions(unit: Unit, prepared: Prepared) -> int:
-    """Counts of one interval that a unit may change."""
-    every = len(prepared.raw.regions)
-    return every if isinstance(unit, IntervalUnit) else prepared.raw.regions_per_interval or every

@@ -1,0 +1,119 @@
+"""The account of a private training, from what is asked for and what is public about the panel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dp import scale
+from dp.reach import WindowReach, hit_windows
+from dp.sampling import WindowSampling, calibrate
+from dp.unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
+from dp.windowed import CellNoise
+from flows.errors import UsageError
+from flows.prepare import Prepared
+from flows.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is fixed before anything private is touched.
+
+    Attributes:
+        unit: whom the promise is about.
+        sampling: batches, noise and their account.
+        hit_because: why so many windows count as changed.
+        width: intervals that a unit may change.
+        delta: of the training.
+    """
+
+    unit: Unit
+    sampling: WindowSampling
+    hit_because: str
+    width: int
+    delta: float
+
+
+def make_plan(prepared: Prepared, recipe: Recipe) -> Plan:
+    """The account, from the recipe and from what is public about the panel."""
+    privacy, training, spec = recipe.privacy, recipe.training, prepared.spec
+    if training.patience is not None:
+        raise UsageError(
+            f"training.patience={training.patience} would stop by errors on raw counts, which is "
+            "not charged; leave it out under mechanism=gradient"
+        )
+    if not math.isfinite(training.grad_norm):
+        raise UsageError(
+            f"training.grad_norm={training.grad_norm} clips nothing; under mechanism=gradient every "
+            "window's gradient is clipped to it: choose a number, 1 for instance"
+        )
+    unit, budget = parse_unit(privacy.unit), privacy.budget_of_part
+    interval = prepared.raw.interval.to_pytimedelta()
+    windows = len(prepared.split.train)
+    try:
+        reach = WindowReach(spec.lags, spec.seasonal, spec.horizon)
+        hit, why = hit_windows(
+            unit,
+            reach,
+            windows=windows,
+            interval=interval,
+            intervals_per_unit=privacy.intervals_per_unit,
+        )
+        width = _width(unit, prepared)
+        aside = None
+        if recipe.source.max_count is None:
+            aside = scale.scale_noise(
+                budget,
+                width=width,
+                intervals=len(training_counts(prepared)),
+                regions=_regions(unit, prepared),
+            )
+        sampling = _sampling(recipe, windows, hit, aside)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return Plan(unit, sampling, why, width, budget.delta)
+
+
+def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -> WindowSampling:
+    """Batches and noise: the least that keeps to the budget, or what was asked for."""
+    privacy, training = recipe.privacy, recipe.training
+    budget = privacy.budget_of_part
+    steps = training.epochs * -(-windows // training.batch_size)
+    shape = {
+        "windows": windows, "batch": training.batch_size, "steps": steps, "hit": hit, "aside": aside
+    }  # fmt: skip
+    if privacy.noise_multiplier is None:
+        return calibrate(budget, **shape)  # type: ignore[arg-type]
+    asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
+    spent = asked.epsilon(budget.delta)
+    if spent > budget.epsilon:
+        raise UsageError(
+            f"privacy.noise_multiplier={privacy.noise_multiplier:g} costs epsilon {spent:.4g} at "
+            f"delta {budget.delta:g} for {privacy.unit}, {budget.epsilon:g} was asked for; leave it "
+            "out to have it computed"
+        )
+    return asked
+
+
+def training_counts(prepared: Prepared) -> NDArray[np.float64]:
+    """Raw counts of the intervals before the test period, [T, R]."""
+    first = prepared.raw.times.get_loc(prepared.truth.times[0])
+    return prepared.raw.values[:first]
+
+
+def _width(unit: Unit, prepared: Prepared) -> int:
+    """Consecutive intervals that a unit may change."""
+    if isinstance(unit, IntervalUnit):
+        return unit.width
+    if unit is PrivacyUnit.USER:
+        return len(prepared.raw.times)
+    return 1 if unit.span is None else math.ceil(unit.span / prepared.raw.interval.to_pytimedelta())
+
+
+def _regions(unit: Unit, prepared: Prepared) -> int:
+    """Counts of one interval that a unit may change."""
+    every = len(prepared.raw.regions)
+    return every if isinstance(unit, IntervalUnit) else prepared.raw.regions_per_interval or every
