@@ -3,14 +3,12 @@
 import json
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from prefect.testing.utilities import prefect_test_harness
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
@@ -28,22 +26,6 @@ SMALL = [
     "--mechanism", "gradient", "--set", "model.hidden=4", "--set", "training.epochs=4",
     "--set", "training.batch_size=64", "--quiet",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    root = tmp_path / "var"
-    monkeypatch.setenv("VEILCAST_HOME", str(root))
-    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    for name in ("VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    return Home(root)
 
 
 def counts() -> pd.DataFrame:

@@ -4,13 +4,12 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
@@ -24,22 +23,6 @@ SMALL = [
     "--set", "model.hidden=4", "--set", "training.epochs=2", "--set", "windows.lags=6",
     "--quiet",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _server() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    root = tmp_path / "var"
-    monkeypatch.setenv("VEILCAST_HOME", str(root))
-    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    for name in ("VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    return Home(root)
 
 
 def counts() -> pd.DataFrame:
