@@ -59,6 +59,8 @@ def largest_fitting(cap: float, event: Event, before: Sequence[Event], delta: fl
     """The largest epsilon that a release like `event` may have so that the total keeps to `cap`."""
     if not before:
         return cap
+    if total_epsilon(before, delta) >= cap:
+        return 0.0
     low, high = 0.0, math.log(2.0)
     while total_epsilon((*before, weaker(event, math.exp(high))), delta) > cap:
         low, high = high, high + math.log(2.0)

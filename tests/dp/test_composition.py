@@ -49,9 +49,12 @@ def test_what_is_left_fits_and_no_more(event: dict[str, object]) -> None:
     cap = 1.2 * alone
     left = largest_fitting(cap, event, [event], DELTA)
     assert 0 < left < alone
-    factor = 1.0
-    while total_epsilon([weaker(event, factor)], DELTA) > left:
-        factor *= 1.0005
+    low, high = 1.0, 10.0
+    while high > low * 1.001:
+        factor = math.sqrt(low * high)
+        fits = total_epsilon([weaker(event, factor)], DELTA) <= left
+        low, high = (low, factor) if fits else (factor, high)
+    factor = high
     assert total_epsilon([event, weaker(event, factor)], DELTA) <= cap * 1.001
     assert total_epsilon([event, weaker(event, factor * 0.99)], DELTA) > cap * 0.999
     assert largest_fitting(alone * 0.9, event, [event], DELTA) == 0.0
