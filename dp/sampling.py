@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from dp import windowed
 from dp.budget import Budget
-from dp.randomness import Randomness
+
+if TYPE_CHECKING:  # the ledger accounts for trainings, and need not wait for torch
+    from torch import Tensor
+
+    from dp.randomness import Randomness
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class WindowSampling:
         Args:
             randomness: secret; who knows the batches knows more than the account allows for.
         """
+        import torch
+
         for _ in range(self.steps):
             yield torch.nonzero(randomness.uniform(self.windows) < self.rate).flatten()
 

@@ -83,7 +83,6 @@ def gradient_perturbation(
     *,
     epsilon: float,
     delta: float,
-    delta_of_training: float,
     clip: float,
     hit_because: str,
     scaler: str,
@@ -98,7 +97,6 @@ def gradient_perturbation(
         unit: privacy unit.
         epsilon: of everything this run released, at `delta`.
         delta: of everything this run released.
-        delta_of_training: the training's share of it.
         clip: C.
         hit_because: why so many windows count as changed.
         scaler: where the scale of the counts comes from.
@@ -106,7 +104,7 @@ def gradient_perturbation(
         spent: epsilon of everything charged to the data set for this unit so far, at `delta`.
         persons: how many people may be in the data, if known.
     """
-    naive = sampling.naive_epsilon(delta_of_training)
+    naive = sampling.naive_epsilon(delta)
     uncovered = [
         "the training loss and errors that were computed against raw counts: evaluated on raw data, "
         "not a private release",

@@ -90,6 +90,9 @@ class PrivacyConfig:
                 f"unit={self.unit} lets all counts of an interval change arbitrarily, which no noise "
                 "on counts can hide; choose user-interval (the records of one person in one interval)"
             )
+        for name in ("noise_multiplier", "protect_inputs", "secure_noise"):
+            if getattr(self, name) and self.mechanism != "gradient":
+                raise ValueError(f"{name} is for mechanism=gradient, not for {self.mechanism}")
         noise = self.noise_multiplier
         if noise is not None and not noise > 0:
             raise ValueError(

@@ -2,6 +2,8 @@
 
 import ast
 import importlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,11 @@ def test_imports_run_one_way(path: Path) -> None:
 def test_packages_are_this_repositorys(package: str) -> None:
     module = importlib.import_module(package)
     assert Path(module.__file__ or "").resolve().parent == ROOT / package
+
+
+def test_the_ledger_does_not_wait_for_torch() -> None:
+    code = "import sys, dp.ledger; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_files_stay_small() -> None:

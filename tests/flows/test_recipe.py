@@ -42,6 +42,8 @@ def test_defaults_promise_something_to_people() -> None:
         ("privacy.unit=interval-1", "choose user-interval"),
         ("privacy.unit=interval-0", "interval-0"),
         ("privacy.noise_multiplier=0", "noise_multiplier=0 gives no privacy at all"),
+        ("privacy.noise_multiplier=30", "noise_multiplier is for mechanism=gradient"),
+        ("privacy.protect_inputs=true", "protect_inputs is for mechanism=gradient"),
         ("source.max_count=0", "max_count=0"),
         ("training.average=1", "average=1"),
         ("privacy.epsilom=1", "did you mean privacy.epsilon?"),
