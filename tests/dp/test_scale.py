@@ -79,3 +79,27 @@ def test_declared_bounds_look_at_no_count() -> None:
     found = declared(1600, regions=3)
     assert found.mean == (800.0,) * 3
     assert found.step == (100.0,) * 3
+
+
+def test_every_histogram_gets_the_noise_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dp import scale
+
+    honest, drawn = scale.discrete_gaussian, []
+
+    def watched(cells: np.ndarray, sigma: float) -> np.ndarray:
+        noised = honest(cells, sigma)
+        drawn.append((sigma, noised - cells))
+        return noised
+
+    monkeypatch.setattr(scale, "discrete_gaussian", watched)
+    for _ in range(10):
+        estimate(counts(), CellNoise(16.0, 8), width=1)
+    assert len(drawn) == 10 * 4  # levels and steps of two regions
+    assert {sigma for sigma, _ in drawn} == {16.0}
+    noise = np.concatenate([added for _, added in drawn])
+    assert noise.std() == pytest.approx(16.0, rel=0.1)
+
+
+def test_two_estimates_of_the_same_counts_differ() -> None:
+    noise = CellNoise(16.0, 8)
+    assert estimate(counts(), noise, width=1) != estimate(counts(), noise, width=1)
