@@ -33,7 +33,7 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """Exact epsilon(delta) of Gaussian noise with μ = Δ₂/σ; for k releases μ = √Σμᵢ²."""
-    return _epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
+    return smallest_epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
 
 
 def gaussian_mu(budget: Budget) -> float:
@@ -60,7 +60,7 @@ def zcdp_delta(rho: float, epsilon: float) -> float:
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
     """Epsilon(delta) of a ρ-zCDP mechanism; ρ adds up over releases of any kind."""
-    return _epsilon(lambda epsilon: zcdp_delta(rho, epsilon), delta)
+    return smallest_epsilon(lambda epsilon: zcdp_delta(rho, epsilon), delta)
 
 
 def discrete_rho(sigma: float, bound: ContributionBound) -> float:
@@ -98,7 +98,7 @@ def discrete_delta(sigma: float, bound: ContributionBound, epsilon: float) -> fl
 
 def discrete_epsilon(sigma: float, bound: ContributionBound, delta: float) -> float:
     """Epsilon(delta), never below the true one, of discrete Gaussian noise on a panel of counts."""
-    return _epsilon(lambda epsilon: discrete_delta(sigma, bound, epsilon), delta)
+    return smallest_epsilon(lambda epsilon: discrete_delta(sigma, bound, epsilon), delta)
 
 
 def discrete_sigma(budget: Budget, bound: ContributionBound) -> float:
@@ -117,7 +117,7 @@ def discrete_sigma(budget: Budget, bound: ContributionBound) -> float:
     return high
 
 
-def _epsilon(curve: Callable[[float], float], delta: float) -> float:
+def smallest_epsilon(curve: Callable[[float], float], delta: float) -> float:
     """The smallest epsilon ≥ 0 at which a decreasing curve is not above delta, on the safe side."""
     if curve(0.0) <= delta:
         return 0.0

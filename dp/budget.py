@@ -28,13 +28,24 @@ class BudgetRefused(Exception):  # noqa: N818  (the vocabulary of the design)
         spent: epsilon spent so far, composed.
         left: the largest epsilon that a release may have.
         short: what is missing for the release that was asked for.
+        fits: what would be granted instead, in words.
     """
 
-    def __init__(self, *, asked: float, spent: float, left: float, account: str, terms: str):
-        self.asked, self.spent, self.left = asked, spent, left
+    def __init__(
+        self,
+        *,
+        asked: float,
+        spent: float,
+        left: float,
+        account: str,
+        terms: str,
+        fits: tuple[str, ...] = (),
+    ) -> None:
+        self.asked, self.spent, self.left, self.fits = asked, spent, left, fits
         self.short = asked - left
+        instead = f"What would fit: {'; '.join(fits)}. " if fits else "Nothing of the kind fits. "
         super().__init__(
             f"privacy budget of {account} refused, nothing was drawn: asked epsilon {asked:.4g}, "
-            f"spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). "
-            "Ask for less, or raise the cap (privacy.cap_epsilon) and answer for it."
+            f"spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). {instead}"
+            "Or have the cap raised by who answers for it (veilcast budget cap)."
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dp.accounting import discrete_delta, discrete_epsilon, discrete_rho, discrete_sigma
 from dp.budget import Budget
+from dp.permit import Permit
 from dp.unit import ContributionBound
 
 
@@ -59,11 +60,15 @@ class CountNoise:
             "weight": self.bound.weight,
         }
 
-    def draw(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    def draw(self, counts: NDArray[np.float64], permit: Permit) -> NDArray[np.float64]:
         """Counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
 
         The noise comes from OpenDP's exact sampler and the operating system's randomness; it has no
         seed, so that nobody can draw it again.
+
+        Args:
+            counts: raw counts, [T, R].
+            permit: from the ledger, for this noise.
 
         Raises:
             ValueError: a count is not a whole number.
@@ -72,6 +77,7 @@ class CountNoise:
         whole = counts[observed].astype(np.int64)
         if not np.array_equal(whole, counts[observed]):
             raise ValueError("noise is for whole counts; aggregate or round at the source")
+        permit.use("noise on counts", self.event())
         noised = np.full(counts.shape, np.nan)
         noised[observed] = discrete_gaussian(whole, self.sigma, self)
         return noised

@@ -1,18 +1,68 @@
-"""Releasing a panel: charge, then noise, then keep it, so that it is never drawn twice."""
+"""Releasing: charge, then noise, then keep it, so that it is never drawn twice."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from dataclasses import dataclass
-from pathlib import Path
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
+from dp.budget import Budget
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
+from dp.period import Period
+from dp.permit import Permit
 from dp.unit import PrivacyUnit
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something released and the ledger's entry for it.
+
+    Attributes:
+        content: what was released.
+        entry: the charge.
+        fresh: whether it was made now, or the kept one was returned.
+    """
+
+    content: bytes
+    entry: Entry
+    fresh: bool
+
+
+def once(
+    ledger: Ledger, charge: Charge, make: Callable[[Permit], bytes], *, cap: Budget | None = None
+) -> Kept:
+    """Make a release under a charge; the same key returns the same release for nothing.
+
+    The charge is committed before `make` is called. If a process dies after that, noise may have been
+    drawn: the charge stays, and the next attempt has a key of its own and pays again. One that died
+    before it goes on with the same charge.
+
+    Args:
+        ledger: where the charge is written and the release is kept.
+        charge: what is about to be spent.
+        make: draws the noise.
+        cap: a cap beside the account's own.
+
+    Raises:
+        BudgetRefused: a total would pass its cap; nothing was drawn.
+    """
+    with ledger.hold(charge.key):
+        attempt, key = 1, charge.key
+        while (found := ledger.find(key)) is not None and found.state == "committed":
+            attempt += 1
+            key = f"{charge.key}.{attempt}"
+        if found is not None and found.state == "released":
+            return Kept(ledger.released(key), found, fresh=False)
+        entry = ledger.reserve(replace(charge, key=key), cap=cap)
+        permit = ledger.commit(entry)
+        content = make(permit)
+        ledger.release(permit, content)
+        return Kept(content, replace(entry, state="released"), fresh=True)
 
 
 @dataclass(frozen=True)
@@ -34,79 +84,80 @@ def release_counts(
     counts: pd.DataFrame,
     noise: CountNoise,
     *,
-    account: str,
+    dataset: str,
     unit: PrivacyUnit,
     ledger: Ledger,
-    folder: Path,
     secret: bytes,
     draw: int = 0,
-    cap: float | None = None,
+    cap: Budget | None = None,
+    purpose: str = "panel",
+    **about: Any,
 ) -> Release:
     """Noise a panel under a charge; the same request returns the same release for nothing.
 
-    A release is the same if panel, unit, bound, sigma and `draw` are. A crash between the charge and
-    the keeping leaves a charge without a release; noise may have been drawn for it, so the next
-    attempt pays again.
+    A release is the same if panel, unit, bound, sigma and `draw` are.
 
     Args:
-        counts: raw counts, [T, R]; rows of NaN where not observed.
+        counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
         noise: the calibrated mechanism.
-        account: the data set's name in the ledger.
+        dataset: the data set's name in the ledger.
         unit: privacy unit.
         ledger: where the charge is written.
-        folder: where releases are kept.
         secret: the installation's key.
         draw: number of an independent draw; every number is charged.
-        cap: largest total epsilon of the account for this unit.
+        cap: a cap for the unit beside the account's own.
+        purpose: what the release is for.
+        about: further fields of the `Charge`.
 
     Raises:
-        BudgetRefused: the total would pass the cap; nothing was drawn.
+        BudgetRefused: a total would pass its cap; nothing was drawn.
     """
     print_of_data = fingerprint(secret, counts)
     identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
-    key = release_key(secret, identity)
-    path = folder / f"{key}.parquet"
-    entry = ledger.find(key)
-    if entry and path.exists():
-        return Release(_read(path, counts), entry, fresh=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    entry = ledger.charge(
-        Charge(
-            key=key,
-            account=account,
-            fingerprint=print_of_data,
-            unit=unit,
-            epsilon=noise.epsilon,
-            delta=noise.budget.delta,
-            rho=noise.rho,
-            event=noise.event(),
-            purpose="noised panel",
-        ),
-        cap=cap,
+    charge = Charge(
+        key=release_key(secret, identity),
+        dataset=dataset,
+        fingerprint=print_of_data,
+        period=period_of(counts),
+        unit=unit,
+        epsilon=noise.epsilon,
+        delta=noise.budget.delta,
+        event={**noise.event(), "panel": facts(counts)},
+        purpose=purpose,
+        **about,
     )
-    noised = pd.DataFrame(
-        noise.draw(counts.to_numpy(dtype=float)), index=counts.index, columns=counts.columns
+
+    def make(permit: Permit) -> bytes:
+        noised = noise.draw(counts.to_numpy(dtype=float), permit)
+        frame = pd.DataFrame(noised, index=counts.index, columns=counts.columns)
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer)
+        return buffer.getvalue()
+
+    kept = once(ledger, charge, make, cap=cap)
+    released = panel_of(kept.content)
+    released.index, released.columns = counts.index, counts.columns
+    return Release(released, kept.entry, kept.fresh)
+
+
+def panel_of(content: bytes) -> pd.DataFrame:
+    """The noised counts of a kept release."""
+    return pd.read_parquet(io.BytesIO(content))
+
+
+def period_of(counts: pd.DataFrame) -> Period:
+    """The period of a panel, with gaps or without."""
+    times = pd.DatetimeIndex(counts.index)
+    interval = (times[1:] - times[:-1]).min()
+    return Period(
+        times[0].to_pydatetime(), (times[-1] + interval).to_pydatetime(), interval.to_pytimedelta()
     )
-    fresh = _keep(noised, path)
-    ledger.released(entry)
-    return Release(noised if fresh else _read(path, counts), entry, fresh)
 
 
-def _keep(noised: pd.DataFrame, path: Path) -> bool:
-    """Keep a release, whole or not at all; False if another process has kept one first."""
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        noised.to_parquet(temporary)
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
-
-
-def _read(path: Path, like: pd.DataFrame) -> pd.DataFrame:
-    kept = pd.read_parquet(path)
-    kept.index = like.index
-    kept.columns = like.columns
-    return kept
+def facts(counts: pd.DataFrame) -> dict[str, Any]:
+    """What is public about a panel and decides what its release costs other units."""
+    return {
+        "observed": int(counts.notna().all(axis=1).sum()),
+        "interval_seconds": period_of(counts).interval.total_seconds(),
+        "regions": len(counts.columns),
+    }

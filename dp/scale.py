@@ -71,7 +71,7 @@ def scale_noise(budget: Budget, *, width: int, intervals: int, regions: int) -> 
     noise = CellNoise(
         sigma=max(2.0, math.sqrt(4 * regions / SHARE) / gaussian_mu(budget)), cells=4 * regions
     )
-    records = intervals // _distance(width)
+    records = intervals // distance(width)
     if noise.sigma * 8 > records:
         raise ValueError(
             f"the scale of the counts cannot be estimated privately for a unit of {width} intervals: "
@@ -89,8 +89,8 @@ def estimate(counts: Floats, noise: CellNoise, *, width: int) -> Scale:
         noise: from `scale_noise`.
         width: w, intervals that a unit may change.
     """
-    distance = _distance(width)
-    first, second = counts[:-1:distance], counts[1::distance]
+    apart = distance(width)
+    first, second = counts[:-1:apart], counts[1::apart]
     both = ~np.isnan(first + second).any(axis=1)
     first, second = first[both], second[both]
     levels = [_quantiles(column, noise.sigma, (0.16, 0.5, 0.84)) for column in first.T]
@@ -115,6 +115,6 @@ def _quantiles(values: Floats, sigma: float, shares: tuple[float, ...]) -> tuple
     return tuple(float(np.interp(share, heights, edges)) for share in shares)
 
 
-def _distance(width: int) -> int:
+def distance(width: int) -> int:
     """Between the starts of two pairs, so that `width` consecutive intervals touch one at most."""
     return max(2, width + 1)

@@ -195,6 +195,7 @@ def _errors() -> Iterator[None]:
     """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused."""
     from data.errors import DataError
     from dp.budget import BudgetRefused
+    from dp.errors import LedgerError
     from flows.errors import SetupError, UsageError
 
     try:
@@ -203,7 +204,7 @@ def _errors() -> Iterator[None]:
         code, message = 3, str(error)
     except UsageError as error:
         code, message = 2, str(error)
-    except (DataError, SetupError) as error:
+    except (DataError, LedgerError, SetupError) as error:
         code, message = 1, str(error)
     except OSError as error:
         code, message = 1, f"{error.strerror or error} ({error.filename or 'system'})"

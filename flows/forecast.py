@@ -36,7 +36,7 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     plan, home = from_dict(recipe), open_home()
     table = ingest_step(plan.source)
     raw, findings = validate_step(table, plan.source.max_gap)
-    privatised = privatise_step(raw, plan.privacy, home)
+    privatised = privatise_step(raw, plan, home)
     prepared = window_step(privatised, raw, plan)
     with Tracker(home).run(f"{plan.model.name} {plan.privacy.mechanism}") as run:
         fitted = train_step(prepared, plan, privatised.promise, home, run.log_epoch)

@@ -9,14 +9,15 @@ from typing import Any
 import torch
 
 from dp import scale, statement
-from dp.composition import rho
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key
+from dp.permit import Permit
 from dp.private import PrivateTraining, check_model, twins_differ
 from dp.proof import prove
+from dp.release import once, period_of
 from dp.scale import Scale
 from flows.prepare import Prepared
-from flows.private_plan import Plan, make_plan, training_counts
+from flows.private_plan import Plan, facts, make_plan, training_counts
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -53,40 +54,44 @@ def fit_privately(
     secret = local_secret(home.secret)
     ledger = Ledger(home.database_url)
     print_of_data = fingerprint(secret, prepared.raw.counts)
-    key = release_key(secret, _identity(print_of_data, plan, recipe))
-    folder = home.releases / key
-    entry = ledger.find(key)
+    charge = _charge(
+        release_key(secret, _identity(print_of_data, plan, recipe)),
+        print_of_data,
+        plan,
+        prepared,
+        recipe,
+    )
     report = _reporting(plan, on_epoch)
-    if entry and folder.exists():
-        model, history, proof = _kept(folder)
+
+    def make(permit: Permit) -> bytes:
+        history, proof = _train(model, prepared, recipe, plan, report, permit)
+        return saved.packed(model, {"history": asdict(history), "proof": proof})
+
+    kept = once(ledger, charge, make, cap=recipe.privacy.cap)
+    model, history, proof = _unpacked(kept.content)
+    if not kept.fresh:
         for epoch in history.epochs:
             report(epoch)
-    else:
-        entry = _charge(ledger, key, print_of_data, plan, prepared, recipe)
-        history, proof = _train(model, prepared, recipe, plan, report)
-        saved.save(model, folder, {"history": asdict(history), "proof": proof})
-        ledger.released(entry)
-    return model, history, _promise(plan, prepared, recipe, inputs, ledger, entry, proof)
+    return model, history, _promise(plan, prepared, recipe, inputs, ledger, kept.entry, proof)
 
 
-def _charge(
-    ledger: Ledger, key: str, print_of_data: str, plan: Plan, prepared: Prepared, recipe: Recipe
-) -> Entry:
-    """Write the charge down before anything is drawn."""
-    event = plan.sampling.event()
-    return ledger.charge(
-        Charge(
-            key=key,
-            account=prepared.raw.source,
-            fingerprint=print_of_data,
-            unit=plan.unit,
-            epsilon=plan.sampling.epsilon(plan.delta),
-            delta=plan.delta,
-            rho=rho(event),
-            event=event,
-            purpose="training" if plan.sampling.aside is None else "training and its scaler",
-        ),
-        cap=recipe.privacy.cap_epsilon,
+def _charge(key: str, print_of_data: str, plan: Plan, prepared: Prepared, recipe: Recipe) -> Charge:
+    """What is written down before anything is drawn."""
+    sampling = plan.sampling
+    scaled = scale.DECLARED if sampling.aside is None else scale.ESTIMATED
+    return Charge(
+        key=key,
+        dataset=recipe.source.account or prepared.raw.source,
+        fingerprint=print_of_data,
+        period=period_of(prepared.raw.counts),
+        unit=plan.unit,
+        epsilon=sampling.epsilon(plan.delta),
+        delta=plan.delta,
+        event={**sampling.event(), "panel": facts(prepared, plan)},
+        purpose="training",
+        bound=(f"{sampling.hit} of {sampling.windows} windows: {plan.hit_because}", scaled),
+        population=recipe.source.population,
+        recipe=recipe.to_dict(),
     )
 
 
@@ -96,8 +101,10 @@ def _train(
     recipe: Recipe,
     plan: Plan,
     on_epoch: Callable[[Epoch], None],
+    permit: Permit,
 ) -> tuple[History, dict[str, Any]]:
     """Scale, train, and prove that it was noised."""
+    permit.use("training", plan.sampling.event())
     found = _scale(prepared, recipe, plan)
     set_scaler(model, found.mean, found.spread, found.step)
     training = recipe.training
@@ -142,7 +149,7 @@ def _promise(
             hit_because=plan.hit_because,
             scaler=scale.ESTIMATED if sampling.aside else scale.DECLARED,
             inputs=inputs.statement if inputs.release else None,
-            spent=ledger.spent(prepared.raw.source, plan.unit, delta),
+            spent=ledger.spent(entry.dataset, plan.unit, delta),
             persons=prepared.raw.persons,
         ),
         unit=plan.unit.value,
@@ -190,12 +197,12 @@ def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _kept(folder: Any) -> tuple[Forecaster, History, dict[str, Any]]:
-    """The model of an earlier run of the same request."""
-    extra = saved.load_extra(folder)
+def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
+    """The model of a release, with its history and proof."""
+    model, extra = saved.unpacked(content)
     history = extra["history"]
     epochs = tuple(Epoch(**epoch) for epoch in history["epochs"])
-    return saved.load(folder), replace(History(**history), epochs=epochs), extra["proof"]
+    return model, replace(History(**history), epochs=epochs), extra["proof"]
 
 
 def _made_up(model: Forecaster) -> Batch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,21 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
             "out to have it computed"
         )
     return asked
+
+
+def facts(prepared: Prepared, plan: Plan) -> dict[str, Any]:
+    """What is public and decides what the training costs other units (`dp.seen`)."""
+    spec, panel = prepared.spec, prepared.raw
+    return {
+        "observed": len(training_counts(prepared)),
+        "interval_seconds": panel.interval.total_seconds(),
+        "regions": len(panel.regions),
+        "regions_per_interval": panel.regions_per_interval or len(panel.regions),
+        "lags": spec.lags,
+        "seasonal": list(spec.seasonal),
+        "horizon": spec.horizon,
+        "distance": scale.distance(plan.width),
+    }
 
 
 def training_counts(prepared: Prepared) -> NDArray[np.float64]:

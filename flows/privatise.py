@@ -9,12 +9,12 @@ import pandas as pd
 from data.panel import Panel
 from dp import statement
 from dp.ledger import Ledger, local_secret
-from dp.mechanisms import CountNoise, calibrate
-from dp.release import Release, release_counts
+from dp.mechanisms import calibrate
+from dp.release import panel_of, release_counts
 from dp.unit import PrivacyUnit, derive_bound
 from flows.errors import UsageError
 from flows.promise import Promise
-from flows.recipe import PrivacyConfig
+from flows.recipe import Recipe
 from flows.settings import Home
 
 
@@ -34,26 +34,28 @@ class Privatised:
     promise: Promise
 
 
-def privatise(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
+def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
     """The panel under the mechanism that was asked for.
 
     Raises:
         UsageError: a declared bound does not fit the panel.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
     """
+    privacy = recipe.privacy
     if privacy.mechanism == "none" or (
         privacy.mechanism == "gradient" and not privacy.protect_inputs
     ):
         return Privatised(inputs=panel, training=panel, promise=Promise())
-    noised, promise = _noised(panel, privacy, home)
+    noised, promise = _noised(panel, recipe, home)
     private_training = privacy.mechanism == "gradient"
     return Privatised(
         inputs=noised, training=panel if private_training else noised, promise=promise
     )
 
 
-def _noised(panel: Panel, privacy: PrivacyConfig, home: Home) -> tuple[Panel, Promise]:
+def _noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Promise]:
     """Noised counts under a charge, with their promise."""
+    privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
     try:
         bound, reasons = derive_bound(
@@ -70,8 +72,21 @@ def _noised(panel: Panel, privacy: PrivacyConfig, home: Home) -> tuple[Panel, Pr
     budget = privacy.budget_of_part
     noise = calibrate(budget, bound)
     ledger = Ledger(home.database_url)
-    release = _release(panel, noise, unit, privacy, ledger, home)
-    spent = ledger.spent(panel.source, unit, privacy.delta)
+    release = release_counts(
+        panel.counts,
+        noise,
+        dataset=recipe.source.account or panel.source,
+        unit=unit,
+        ledger=ledger,
+        secret=local_secret(home.secret),
+        draw=privacy.draw,
+        cap=privacy.cap,
+        purpose="forecast inputs" if privacy.mechanism == "gradient" else "panel",
+        bound=reasons,
+        population=recipe.source.population,
+        recipe=recipe.to_dict(),
+    )
+    spent = ledger.spent(release.entry.dataset, unit, privacy.delta)
     return replace(panel, counts=release.counts), Promise(
         statement=statement.input_perturbation(
             noise, unit, reasons=reasons, spent=spent, persons=panel.persons
@@ -91,34 +106,6 @@ def kept_release(key: str, home: Home) -> pd.DataFrame:
     """The noised counts of an earlier release, [T, R].
 
     Raises:
-        UsageError: it is no longer there.
+        LedgerError: it is not in the ledger.
     """
-    path = home.releases / f"{key}.parquet"
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UsageError(
-            f"release {key[:12]} is not in {home.releases}; train again (the same request is "
-            "charged again only if its release is lost)"
-        ) from None
-
-
-def _release(
-    panel: Panel,
-    noise: CountNoise,
-    unit: PrivacyUnit,
-    privacy: PrivacyConfig,
-    ledger: Ledger,
-    home: Home,
-) -> Release:
-    return release_counts(
-        panel.counts,
-        noise,
-        account=panel.source,
-        unit=unit,
-        ledger=ledger,
-        folder=home.releases,
-        secret=local_secret(home.secret),
-        draw=privacy.draw,
-        cap=privacy.cap_epsilon,
-    )
+    return panel_of(Ledger(home.database_url).released(key))

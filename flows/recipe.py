@@ -36,6 +36,9 @@ class SourceConfig:
         max_gap: the longest gap that may be repaired (after the noise).
         max_count: the largest count that can occur; sets the scale of a private training without
             looking at any count.
+        account: the data set's name in the ledger, if not the source's; sources of the same people
+            belong to one account.
+        population: whose records these are, in words; one account is about one population.
     """
 
     name: str = "synthetic"
@@ -43,6 +46,8 @@ class SourceConfig:
     persons: int | None = None
     max_gap: str = "1d"
     max_count: float | None = None
+    account: str | None = None
+    population: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_count is not None and not 1 <= self.max_count < float("inf"):
@@ -112,6 +117,11 @@ class PrivacyConfig:
     def budget(self) -> Budget:
         """Epsilon and delta, checked."""
         return Budget(self.epsilon, self.delta)
+
+    @property
+    def cap(self) -> Budget | None:
+        """The recipe's own cap, beside the account's."""
+        return None if self.cap_epsilon is None else Budget(self.cap_epsilon, self.delta)
 
     @property
     def budget_of_part(self) -> Budget:

@@ -42,11 +42,6 @@ class Home:
         return self.root / "artifacts"
 
     @property
-    def releases(self) -> Path:
-        """Noised panels, kept so that they are never drawn twice."""
-        return self.root / "releases"
-
-    @property
     def reports(self) -> Path:
         """Reports and figures for people."""
         return self.root / "reports"
@@ -65,7 +60,7 @@ def open_home() -> Home:
     """
     home = Home(Path(os.environ.get("VEILCAST_HOME") or "var").absolute())
     try:
-        for folder in (home.root, home.artifacts, home.releases, home.reports):
+        for folder in (home.root, home.artifacts, home.reports):
             folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home.root):
             pass

@@ -22,7 +22,7 @@ from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import PrivacyConfig, Recipe, SourceConfig
+from flows.recipe import Recipe, SourceConfig
 from flows.record import ActiveRun
 from flows.settings import Home
 
@@ -52,10 +52,10 @@ def validate_step(table: Table, max_gap: str) -> tuple[Panel, tuple[Finding, ...
 
 
 @task(name="privatise", **_PLAIN)
-def privatise_step(panel: Panel, privacy: PrivacyConfig, home: Home) -> Privatised:
+def privatise_step(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
     """Charge the ledger, then add noise. Never retried without its key."""
-    progress.stage(f"privatise: {privacy.mechanism}")
-    return privatise.privatise(panel, privacy, home)
+    progress.stage(f"privatise: {recipe.privacy.mechanism}")
+    return privatise.privatise(panel, recipe, home)
 
 
 @task(name="window", **_PLAIN)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,28 @@ def load_extra(folder: Path) -> dict[str, Any]:
     """What was saved beside the model; raises ModelError like `load`."""
     extra: dict[str, Any] = _document(folder)["extra"]
     return extra
+
+
+def packed(model: Forecaster, extra: dict[str, Any]) -> bytes:
+    """What `save` writes, as one uncompressed archive."""
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(buffer, "w") as archive:
+        save(model, Path(scratch) / "model", extra)
+        for name in (WEIGHTS, CONFIG):
+            archive.write(Path(scratch) / "model" / name, name)
+    return buffer.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[Forecaster, dict[str, Any]]:
+    """Model and extra of an archive by `packed`; raises ModelError like `load`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                for name in (WEIGHTS, CONFIG):
+                    (Path(scratch) / name).write_bytes(archive.read(name))
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise ModelError(f"not an archive of a model: {error}") from error
+        return load(Path(scratch)), load_extra(Path(scratch))
 
 
 def _document(folder: Path) -> dict[str, Any]:

@@ -1,176 +1,373 @@
-"""Charges: written and committed before noise is drawn, kept whatever happens afterwards."""
+"""Charges: reserved within the cap, committed before noise is drawn, kept whatever happens after."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import difflib
+import hashlib
+import json
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, select, update
-from sqlalchemy.engine import make_url
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dp import composition
-from dp.budget import BudgetRefused
-from dp.ledger.tables import Base, EntryRow
+from dp.budget import Budget
+from dp.composition import Total
+from dp.errors import LedgerError
+from dp.ledger import log, totals
+from dp.ledger.database import Database
+from dp.ledger.refusal import refusal
+from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
+from dp.ledger.values import Account, Charge, Entry
+from dp.period import Period
+from dp.permit import _LEDGER, Permit
+from dp.seen import seen_by
 from dp.unit import Unit, parse_unit
 
-
-@dataclass(frozen=True)
-class Charge:
-    """What is about to be spent.
-
-    Attributes:
-        key: idempotency key of the release.
-        account: the data set by name; everything spent on an account adds up.
-        fingerprint: keyed fingerprint of the panel.
-        unit: privacy unit.
-        epsilon: epsilon of this release at `delta`.
-        delta: delta.
-        rho: the same as ρ-zCDP.
-        event: the mechanism with its parameters, enough to account it again.
-        purpose: what the release is for.
-    """
-
-    key: str
-    account: str
-    fingerprint: str
-    unit: Unit
-    epsilon: float
-    delta: float
-    rho: float
-    event: dict[str, Any]
-    purpose: str
-
-
-@dataclass(frozen=True)
-class Entry(Charge):
-    """A charge in the ledger, with its number, time (UTC) and state."""
-
-    id: int
-    time: str
-    state: str
+STATES = ("reserved", "committed", "released", "voided")
 
 
 class Ledger:
-    """The entries of one SQLite database."""
+    """The ledger in one database.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        LedgerError: the database cannot be used.
+    """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
-        Base.metadata.create_all(self._engine)
+        self.database = Database(url)
+        self.hold = self.database.hold
 
-    def charge(self, charge: Charge, *, cap: float | None = None) -> Entry:
-        """Write a charge and commit it; only then may noise be drawn.
+    def reserve(self, charge: Charge, *, cap: Budget | None = None) -> Entry:
+        """Set budget aside; every unit of the data set that has a cap is looked at.
 
         Args:
             charge: what is about to be spent.
-            cap: the largest total epsilon, at the charge's delta, of the account for this unit.
+            cap: a cap for the charge's unit beside the account's own; the smaller one counts.
+
+        Returns:
+            The entry; the same one again if the key is reserved already.
 
         Raises:
-            BudgetRefused: the total would pass the cap; nothing is written.
+            BudgetRefused: a total would pass its cap; nothing is written.
+            LedgerError: the key has been committed already, or the population is another one.
         """
-        with Session(self._engine) as session, session.begin():
-            if cap is not None:
-                _within(cap, charge, _entries(session, charge.account, charge.unit))
-            row = EntryRow(
-                **{**asdict(charge), "unit": charge.unit.value},
-                neighbours=charge.unit.neighbours,
-                time=datetime.now(UTC).isoformat(timespec="seconds"),
-                state="charged",
+        with self.database.writing() as session:
+            found = _find(session, charge.key)
+            if found is not None and found.state == "reserved":
+                return found
+            if found is not None and found.state != "voided":
+                raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
+            dataset = _known_as(session, charge)
+            own = _open(session, dataset, charge.unit, charge.population)
+            for account in _accounts(session, dataset):
+                caps = [account.cap, cap if account.id == own.id else None]
+                _add(session, account, charge, [one for one in caps if one is not None])
+            row = log.append(
+                session,
+                "reserved",
+                _body(charge, dataset),
+                account=own.id,
+                key=charge.key,
+                fingerprint=charge.fingerprint,
             )
-            session.add(row)
-            session.flush()
-            return _entry(row)
+            return _entry(session, row)
 
-    def released(self, entry: Entry) -> None:
-        """Note that the release of an entry has been kept and can be returned again."""
-        with Session(self._engine) as session, session.begin():
-            session.execute(
-                update(EntryRow).where(EntryRow.id == entry.id).values(state="released")
-            )
+    def commit(self, entry: Entry) -> Permit:
+        """Make a reservation final; from here on noise may have been drawn."""
+        self._move(entry, "committed", {}, after="reserved")
+        return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
+
+    def void(self, entry: Entry) -> None:
+        """Give a reservation back; only before it is committed, when no noise can have been drawn."""
+        with self.database.writing() as session:
+            _step(session, entry, "voided", {}, after="reserved")
+            for account in _accounts(session, entry.dataset):
+                _rebuild(session, account)
+
+    def release(self, permit: Permit, content: bytes) -> None:
+        """Keep what was released, and note that it can be returned, in one transaction."""
+        digest = hashlib.sha256(content).hexdigest()
+        with self.database.writing() as session:
+            row = session.get(LogRow, permit.entry)
+            assert row is not None  # noqa: S101  (a permit is made from an entry)
+            session.add(ReleaseRow(entry=permit.entry, content=content))
+            _step(session, _entry(session, row), "released", {"sha256": digest}, after="committed")
+
+    def released(self, key: str) -> bytes:
+        """What was released under a key.
+
+        Raises:
+            LedgerError: nothing was.
+        """
+        with self.database.reading() as session:
+            entry = _find(session, key)
+            kept = session.get(ReleaseRow, entry.id) if entry else None
+            if kept is None:
+                raise LedgerError(
+                    f"{self.database.name} has no release {key[:12]}; train again (the same request "
+                    "is charged again only if its release is not there)"
+                )
+            return kept.content
 
     def find(self, key: str) -> Entry | None:
-        """The latest entry under an idempotency key."""
-        with Session(self._engine) as session:
-            query = select(EntryRow).where(EntryRow.key == key).order_by(EntryRow.id.desc())
-            row = session.scalars(query).first()
-            return _entry(row) if row else None
+        """The entry under an idempotency key."""
+        with self.database.reading() as session:
+            return _find(session, key)
 
-    def entries(self, account: str, unit: Unit) -> tuple[Entry, ...]:
-        """Everything charged to an account for one unit, oldest first."""
-        with Session(self._engine) as session:
-            return _entries(session, account, unit)
+    def entry(self, number: int) -> Entry:
+        """The entry of a number."""
+        with self.database.reading() as session:
+            row = session.get(LogRow, number)
+            if row is None or row.kind != "reserved":
+                raise LedgerError(f"{self.database.name} has no entry {number}")
+            return _entry(session, row)
 
-    def spent(self, account: str, unit: Unit, delta: float) -> float:
-        """Epsilon at `delta` of everything charged to an account for one unit, composed."""
-        return total_epsilon(self.entries(account, unit), delta)
+    def entries(self, dataset: str | None = None, unit: Unit | None = None) -> tuple[Entry, ...]:
+        """Entries, oldest first; of one data set and of one unit, if given."""
+        with self.database.reading() as session:
+            return tuple(
+                entry
+                for entry in all_entries(session)
+                if dataset in (None, entry.dataset) and unit in (None, entry.unit)
+            )
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts, by data set."""
+        with self.database.reading() as session:
+            return _accounts(session, None)
+
+    def account(self, dataset: str, unit: Unit) -> Account:
+        """One account.
+
+        Raises:
+            LedgerError: there is none.
+        """
+        with self.database.reading() as session:
+            return _the_account(session, dataset, unit)
+
+    def spent(self, dataset: str, unit: Unit, delta: float) -> float:
+        """Epsilon at `delta` of everything charged to a data set, for the most affected unit.
+
+        Charges for other units are counted as they look to this one (`dp.seen`).
+        """
+        with self.database.reading() as session:
+            found = [one for one in _accounts(session, dataset) if one.unit == unit]
+            if found:
+                return totals.epsilon(totals.load(session, found[0]), delta)
+            made_up = Account(0, dataset, unit, None, None)
+            charges = _live(all_entries(session), dataset)
+            return totals.epsilon(totals.of_charges(made_up, charges), delta)
+
+    def worst(self, account: Account) -> list[Total]:
+        """What has been spent on the most affected units, as curves."""
+        with self.database.reading() as session:
+            return list(totals.largest(totals.load(session, account).values()))
+
+    def set_cap(
+        self, dataset: str, unit: Unit, cap: Budget | None, *, because: str = "", new: bool = False
+    ) -> Account:
+        """Change the cap of an account; the log keeps the old one.
+
+        Args:
+            dataset: name of the data set.
+            unit: privacy unit.
+            cap: the new cap; None for none.
+            because: the reason, for the log.
+            new: whether the data set may be one that nothing was charged to yet.
+
+        Raises:
+            LedgerError: no such account, or more than the cap has been spent.
+        """
+        with self.database.writing() as session:
+            if not new and not _accounts(session, dataset):
+                _the_account(session, dataset, unit)
+            account = _open(session, dataset, unit, None)
+            stretches = totals.load(session, account)
+            if cap is not None and not all(
+                one.within(cap) for one in totals.largest(stretches.values())
+            ):
+                spent = totals.epsilon(stretches, cap.delta)
+                raise LedgerError(
+                    f"{dataset}, {unit.value} has spent epsilon {spent:.6g} at delta {cap.delta:g} "
+                    f"({unit.neighbours}); a cap of {cap.epsilon:g} is below that. Choose at least "
+                    "what is spent: it cannot be taken back"
+                )
+            row = session.get_one(AccountRow, account.id)
+            row.cap_epsilon, row.cap_delta = (cap.epsilon, cap.delta) if cap else (None, None)
+            body = {"cap": asdict(cap) if cap else None, "because": because}
+            log.append(session, "cap", body, account=account.id)
+            return _account(row)
+
+    def head(self) -> str:
+        """Hash of the last line of the log: who notes it can tell later whether any was changed."""
+        with self.database.reading() as session:
+            query = select(LogRow.hash).order_by(LogRow.seq.desc()).limit(1)
+            return session.scalars(query).first() or log.START
+
+    def _move(self, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
+        with self.database.writing() as session:
+            _step(session, entry, state, body, after=after)
 
 
-def total_epsilon(entries: tuple[Charge, ...], delta: float) -> float:
-    """Epsilon at `delta` of several releases together (`dp.composition`)."""
-    return composition.total_epsilon([entry.event for entry in entries], delta)
+def all_entries(session: Session) -> list[Entry]:
+    """Every entry, oldest first."""
+    states: dict[int, str] = {}
+    for entry, kind in session.execute(
+        select(LogRow.entry, LogRow.kind).where(LogRow.entry.is_not(None)).order_by(LogRow.seq)
+    ):
+        states[entry] = kind
+    rows = session.scalars(select(LogRow).where(LogRow.kind == "reserved").order_by(LogRow.seq))
+    return [_as_entry(row, states.get(row.seq, "reserved")) for row in rows]
 
 
-def _within(cap: float, charge: Charge, before: tuple[Entry, ...]) -> None:
-    """Refuse a charge that would take the total past the cap."""
-    if total_epsilon((*before, charge), charge.delta) <= cap * (1 + 1e-9):
-        return
-    events = [entry.event for entry in before]
-    raise BudgetRefused(
-        asked=charge.epsilon,
-        spent=total_epsilon(before, charge.delta),
-        left=composition.largest_fitting(cap, charge.event, events, charge.delta),
-        account=charge.account,
-        terms=f"unit {charge.unit.value}, delta {charge.delta:g}, {charge.unit.neighbours}, "
-        f"cap {cap:g}",
-    )
+def _live(entries: list[Entry], dataset: str) -> list[Entry]:
+    return [one for one in entries if one.dataset == dataset and one.state != "voided"]
 
 
-def _entries(session: Session, account: str, unit: Unit) -> tuple[Entry, ...]:
-    query = (
-        select(EntryRow)
-        .where(EntryRow.account == account, EntryRow.unit == unit.value)
-        .order_by(EntryRow.id)
-    )
-    return tuple(_entry(row) for row in session.scalars(query))
+def _find(session: Session, key: str) -> Entry | None:
+    query = select(LogRow).where(LogRow.key == key).order_by(LogRow.seq.desc()).limit(1)
+    row = session.scalars(query).first()
+    return _entry(session, row) if row else None
 
 
-def _entry(row: EntryRow) -> Entry:
+def _entry(session: Session, row: LogRow) -> Entry:
+    query = select(LogRow.kind).where(LogRow.entry == row.seq).order_by(LogRow.seq.desc()).limit(1)
+    return _as_entry(row, session.scalars(query).first() or "reserved")
+
+
+def _as_entry(row: LogRow, state: str) -> Entry:
+    body = json.loads(row.body)
     return Entry(
-        id=row.id,
+        id=row.seq,
         time=row.time,
-        state=row.state,
-        key=row.key,
-        account=row.account,
-        fingerprint=row.fingerprint,
-        unit=parse_unit(row.unit),
-        epsilon=row.epsilon,
-        delta=row.delta,
-        rho=row.rho,
-        event=row.event,
-        purpose=row.purpose,
+        state=state,
+        hash=row.hash,
+        key=row.key or "",
+        fingerprint=row.fingerprint or "",
+        dataset=body["dataset"],
+        period=Period.from_dict(body["period"]),
+        unit=parse_unit(body["unit"]),
+        epsilon=body["epsilon"],
+        delta=body["delta"],
+        event=body["event"],
+        purpose=body["purpose"],
+        bound=tuple(body["bound"]),
+        population=body["population"],
+        recipe=body["recipe"],
     )
 
 
-def _engine(url: str) -> Engine:
-    """An engine whose transactions take SQLite's write lock at once.
+def _body(charge: Charge, dataset: str) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "called": charge.dataset,
+        "period": charge.period.to_dict(),
+        "unit": charge.unit.value,
+        "neighbours": charge.unit.neighbours,
+        "epsilon": charge.epsilon,
+        "delta": charge.delta,
+        "event": charge.event,
+        "purpose": charge.purpose,
+        "bound": list(charge.bound),
+        "population": charge.population,
+        "recipe": charge.recipe,
+    }
 
-    Reading what was spent and writing the new charge must be one step: with SQLite's usual deferred
-    transactions two processes could both read, and then both write.
-    """
-    if make_url(url).get_backend_name() != "sqlite":
-        raise ValueError(
-            f"the ledger keeps to SQLite for now, got {make_url(url).render_as_string()}; "
-            "unset VEILCAST_DATABASE_URL"
-        )
-    engine = create_engine(url, connect_args={"timeout": 60})
 
-    @event.listens_for(engine, "connect")
-    def _no_implicit_begin(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
+def _step(session: Session, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
+    row = session.get_one(LogRow, entry.id)
+    now = _entry(session, row).state
+    if now != after:
+        raise LedgerError(f"entry {entry.id} is {now}; only what is {after} can be {state}")
+    log.append(session, state, body, account=row.account, entry=entry.id)
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    return engine
+def _known_as(session: Session, charge: Charge) -> str:
+    """The name that the data set has in the ledger: a copy under another name is no new budget."""
+    query = (
+        select(AccountRow.dataset)
+        .join(LogRow, LogRow.account == AccountRow.id)
+        .where(LogRow.fingerprint == charge.fingerprint)
+        .order_by(LogRow.seq)
+        .limit(1)
+    )
+    return session.scalars(query).first() or charge.dataset
+
+
+def _accounts(session: Session, dataset: str | None) -> tuple[Account, ...]:
+    query = select(AccountRow).order_by(AccountRow.dataset, AccountRow.id)
+    if dataset is not None:
+        query = query.where(AccountRow.dataset == dataset)
+    return tuple(_account(row) for row in session.scalars(query))
+
+
+def _account(row: AccountRow) -> Account:
+    cap = None
+    if row.cap_epsilon is not None and row.cap_delta is not None:
+        cap = Budget(row.cap_epsilon, row.cap_delta)
+    return Account(row.id, row.dataset, parse_unit(row.unit), row.population, cap)
+
+
+def _the_account(session: Session, dataset: str, unit: Unit) -> Account:
+    found = _accounts(session, dataset)
+    for account in found:
+        if account.unit == unit:
+            return account
+    if found:
+        units = ", ".join(account.unit.value for account in found)
+        raise LedgerError(f"{dataset} has no account for unit {unit.value}; it has {units}")
+    names = sorted({account.dataset for account in _accounts(session, None)})
+    close = difflib.get_close_matches(dataset, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
+    raise LedgerError(f"no account of a data set called {dataset!r}; {hint}")
+
+
+def _open(session: Session, dataset: str, unit: Unit, population: str | None) -> Account:
+    """The account, opened if need be with what earlier charges for other units cost this one."""
+    found = _accounts(session, dataset)
+    for account in found:
+        if population and account.population and population != account.population:
+            raise LedgerError(
+                f"{dataset} is on record with the population {account.population!r}, this run "
+                f"declares {population!r}; other people are another data set: give it another name "
+                "(source.account)"
+            )
+    known = next((one.population for one in found if one.population), population)
+    for account in found:
+        if account.unit == unit:
+            return account
+    body = {"dataset": dataset, "unit": unit.value, "neighbours": unit.neighbours,
+            "population": known}  # fmt: skip
+    row = log.append(session, "account", body, account=None)
+    session.add(
+        AccountRow(id=row.seq, dataset=dataset, unit=unit.value, population=known,
+                   cap_epsilon=None, cap_delta=None)
+    )  # fmt: skip
+    session.flush()
+    account = Account(row.seq, dataset, unit, known, None)
+    if found:
+        _rebuild(session, account)
+    return account
+
+
+def _add(session: Session, account: Account, charge: Charge, caps: list[Budget]) -> None:
+    """Add a charge to an account's totals, unless a cap would be passed."""
+    reach = charge.period.reach(account.unit)
+    event = seen_by(account.unit, charge.event, charge.unit)
+    before = totals.load(session, account, reach)
+    after, touched = totals.add(before, reach, event)
+    for cap in caps:
+        if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):
+            raise refusal(account, charge, event, touched, cap)
+    totals.replace(session, account, before, after)
+
+
+def _rebuild(session: Session, account: Account) -> None:
+    """Totals from all entries of the data set."""
+    charges = _live(all_entries(session), account.dataset)
+    before = totals.load(session, account)
+    totals.replace(session, account, before, totals.of_charges(account, charges))

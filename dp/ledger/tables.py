@@ -1,10 +1,8 @@
-"""The ledger's one table."""
+"""The ledger's tables: one log that is only ever added to, and what is derived from it."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import JSON, Float, Index, Integer, String
+from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -12,22 +10,56 @@ class Base(DeclarativeBase):
     """Tables of the ledger."""
 
 
-class EntryRow(Base):
-    """One charge. Rows are added, never removed; only `state` moves, from charged to released."""
+class LogRow(Base):
+    """One line of the log. Never changed, never removed; each holds the hash of the one before."""
 
-    __tablename__ = "ledger_entries"
-    __table_args__ = (Index("ledger_entries_account", "account", "unit"),)
+    __tablename__ = "ledger_log"
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    key: Mapped[str] = mapped_column(String(64), index=True)
-    time: Mapped[str] = mapped_column(String(32))
-    account: Mapped[str] = mapped_column(String(400))
-    fingerprint: Mapped[str] = mapped_column(String(64))
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    time: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(16))
+    account: Mapped[int] = mapped_column(Integer, index=True)
+    entry: Mapped[int | None] = mapped_column(Integer, index=True)
+    key: Mapped[str | None] = mapped_column(String(80), index=True)
+    fingerprint: Mapped[str | None] = mapped_column(String(64), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    previous: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AccountRow(Base):
+    """An account as the log has left it: one data set and one privacy unit."""
+
+    __tablename__ = "ledger_accounts"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    dataset: Mapped[str] = mapped_column(String(400))
     unit: Mapped[str] = mapped_column(String(32))
-    neighbours: Mapped[str] = mapped_column(String(100))
-    epsilon: Mapped[float] = mapped_column(Float)
-    delta: Mapped[float] = mapped_column(Float)
-    rho: Mapped[float] = mapped_column(Float)
-    event: Mapped[dict[str, Any]] = mapped_column(JSON)
-    purpose: Mapped[str] = mapped_column(String(100))
-    state: Mapped[str] = mapped_column(String(16))
+    population: Mapped[str | None] = mapped_column(String(400))
+    cap_epsilon: Mapped[float | None] = mapped_column(Float)
+    cap_delta: Mapped[float | None] = mapped_column(Float)
+
+    __table_args__ = (Index("ledger_accounts_name", "dataset", "unit", unique=True),)
+
+
+class TotalRow(Base):
+    """What has been spent on the units of one stretch of time; derived, and checked by `verify`."""
+
+    __tablename__ = "ledger_totals"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account: Mapped[int] = mapped_column(ForeignKey("ledger_accounts.id"))
+    start: Mapped[int] = mapped_column(BigInteger)
+    end: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ledger_totals_reach", "account", "start"),)
+
+
+class ReleaseRow(Base):
+    """What was released under an entry, so that it can be returned and is never drawn twice."""
+
+    __tablename__ = "ledger_releases"
+
+    entry: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(LargeBinary)

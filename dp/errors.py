@@ -1,0 +1,7 @@
+"""Errors of the ledger that its user can mend."""
+
+from __future__ import annotations
+
+
+class LedgerError(RuntimeError):
+    """The ledger cannot do what was asked; nothing was written and nothing was drawn."""

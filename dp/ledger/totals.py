@@ -1,0 +1,114 @@
+"""What has been spent, stretch of time by stretch of time, kept up to date charge by charge.
+
+A charge adds to the units that may have records in its period and to no others, so that looking at
+those alone is enough, however long the history is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from dp.composition import Event, Total
+from dp.ledger.tables import TotalRow
+from dp.ledger.values import Account, Charge
+from dp.period import Reach
+from dp.seen import seen_by
+
+Stretches = dict[Reach, Total]
+"""What has been spent on the units of each stretch; together they have no gaps and no overlaps."""
+
+
+def load(session: Session, account: Account, reach: Reach | None = None) -> Stretches:
+    """What has been spent, as far as it overlaps `reach`."""
+    query = select(TotalRow.start, TotalRow.end, TotalRow.total).where(
+        TotalRow.account == account.id
+    )
+    if reach is not None:
+        query = query.where(TotalRow.start < reach[1], TotalRow.end > reach[0])
+    rows = session.execute(query.order_by(TotalRow.start))
+    return {(row.start, row.end): Total.from_json(row.total) for row in rows}
+
+
+def add(before: Stretches, reach: Reach, event: Event | None) -> tuple[Stretches, Stretches]:
+    """Stretches with one more event.
+
+    Args:
+        before: those that overlap `reach`.
+        reach: of the event.
+        event: None if it promises the unit nothing.
+
+    Returns:
+        All stretches that replace `before`, and those of them that the event reaches, as they were.
+    """
+    after: Stretches = {}
+    touched: Stretches = {}
+    at = reach[0]
+    for (start, end), total in sorted(before.items()):
+        if start < reach[0]:
+            after[start, reach[0]] = total
+        if at < start:
+            touched[at, start] = Total()
+        touched[max(start, reach[0]), min(end, reach[1])] = total
+        if end > reach[1]:
+            after[reach[1], end] = total
+        at = min(end, reach[1])
+    if at < reach[1]:
+        touched[at, reach[1]] = Total()
+    sums: dict[Total, Total] = {}
+    for stretch, total in touched.items():
+        if total not in sums:
+            sums[total] = total.plus(event)
+        after[stretch] = sums[total]
+    return after, touched
+
+
+def replace(session: Session, account: Account, before: Stretches, after: Stretches) -> None:
+    """Write stretches in the place of others."""
+    starts = [start for start, _ in before]
+    for first in range(0, len(starts), 500):
+        session.execute(
+            delete(TotalRow).where(
+                TotalRow.account == account.id, TotalRow.start.in_(starts[first : first + 500])
+            )
+        )
+    session.add_all(
+        TotalRow(account=account.id, start=start, end=end, total=total.to_json())
+        for (start, end), total in sorted(after.items())
+    )
+    session.flush()
+
+
+def of_charges(account: Account, charges: Iterable[Charge]) -> Stretches:
+    """What charges to the account's data set have spent on the account's unit, from nothing."""
+    found: Stretches = {}
+    for charge in charges:
+        reach = charge.period.reach(account.unit)
+        near = {
+            one: total for one, total in found.items() if one[0] < reach[1] and one[1] > reach[0]
+        }
+        for stretch in near:
+            del found[stretch]
+        found.update(add(near, reach, seen_by(account.unit, charge.event, charge.unit))[0])
+    return found
+
+
+def epsilon(stretches: Stretches, delta: float) -> float:
+    """The most that has been spent on any one unit, at `delta`."""
+    return max((total.epsilon(delta) for total in largest(stretches.values())), default=0.0)
+
+
+def largest(totals: Iterable[Total]) -> set[Total]:
+    """Totals without those that another one is sure to be above."""
+    kept: dict[tuple[object, ...], Total] = {}
+    for total in totals:
+        if total.loud or total.sigma is not None:
+            kind: tuple[object, ...] = (total.loud, total.sigma, total.trainings, total.open)
+        else:
+            kind = (0, None, total.trainings, total.open)
+        best = kept.get(kind)
+        if best is None or (total.rho, total.mu2, total.cells) > (best.rho, best.mu2, best.cells):
+            kept[kind] = total
+    return set(kept.values())

@@ -1,0 +1,89 @@
+"""What goes into the ledger and comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dp.budget import Budget
+from dp.period import Period
+from dp.unit import Unit
+
+PURPOSES = ("panel", "training", "trial", "scaler", "forecast inputs", "audit")
+"""What a release is for."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What is about to be spent.
+
+    Attributes:
+        key: idempotency key of the release.
+        dataset: the data set by name; everything spent on it adds up.
+        fingerprint: keyed fingerprint of the panel; the same panel is the same data set under any name.
+        period: of the panel.
+        unit: privacy unit.
+        epsilon: epsilon of this release at `delta`.
+        delta: delta.
+        event: the mechanism with its parameters, and under `panel` the public facts that other units'
+            cost is worked out from (`dp.seen`).
+        purpose: one of `PURPOSES`.
+        bound: why one unit can change no more than the event says.
+        population: whose records these are, if declared.
+        recipe: what was asked for.
+    """
+
+    key: str
+    dataset: str
+    fingerprint: str
+    period: Period
+    unit: Unit
+    epsilon: float
+    delta: float
+    event: dict[str, Any]
+    purpose: str
+    bound: tuple[str, ...] = ()
+    population: str | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.purpose not in PURPOSES:
+            raise ValueError(
+                f"purpose={self.purpose!r} is unknown; choose one of {', '.join(PURPOSES)}"
+            )
+
+
+@dataclass(frozen=True)
+class Entry(Charge):
+    """A charge in the ledger.
+
+    Attributes:
+        id: its number.
+        time: when it was reserved, UTC.
+        state: `reserved`, `committed`, `released` or `voided`.
+        hash: of its line in the log.
+    """
+
+    id: int = 0
+    time: str = ""
+    state: str = "reserved"
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One data set and one privacy unit.
+
+    Attributes:
+        id: its number.
+        dataset: name of the data set.
+        unit: privacy unit.
+        population: whose records these are, if declared.
+        cap: the most that may ever be spent; None for no cap.
+    """
+
+    id: int
+    dataset: str
+    unit: Unit
+    population: str | None
+    cap: Budget | None
