@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from flows.settings import Home
+from flows import budget_cli
+from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
     help="Forecast how many people will be where, without exposing any one of them.",
@@ -21,10 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-RunName = Annotated[str, typer.Argument(help="Start of a run's id, or 'latest'.")]
+app.add_typer(budget_cli.app, name="budget")
 
 
 @app.command()
@@ -88,51 +83,51 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
-    with _errors():
+    with errors():
         from flows import console
         from flows.check import check_source
 
         document = check_source(source, max_gap)
-        _show(document, as_json, console.checked)
+        show(document, as_json, console.checked)
     raise typer.Exit(0 if document["usable"] else 1)
 
 
 @app.command()
 def forecast(run: RunName = "latest", as_json: Json = False) -> None:
     """Forecast the next intervals from a saved run and the latest noised counts."""
-    with _errors():
+    with errors():
         from flows import console
         from flows.ahead import forecast_ahead
         from flows.record import Tracker
 
-        home = _home()
+        home = open_folders()
         tracker = Tracker(home)
         found = tracker.find(run)
         document = {
             "run_id": found["run_id"],
             **forecast_ahead(tracker.files(found["run_id"]), home),
         }
-        _show(document, as_json, console.ahead)
+        show(document, as_json, console.ahead)
 
 
 @app.command()
 def runs(as_json: Json = False) -> None:
     """List all runs, latest first."""
-    with _errors():
+    with errors():
         from flows import console
         from flows.record import Tracker
 
-        found = Tracker(_home()).runs()
-        _show({"runs": found}, as_json, lambda document: console.listed(document["runs"]))
+        found = Tracker(open_folders()).runs()
+        show({"runs": found}, as_json, lambda document: console.listed(document["runs"]))
 
 
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI on this machine, until Ctrl-C."""
-    with _errors():
+    with errors():
         from flows.browse import serve
 
-        raise typer.Exit(serve(_home(), port))
+        raise typer.Exit(serve(open_folders(), port))
 
 
 def main() -> None:
@@ -150,15 +145,15 @@ def _train(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with _errors():
+    with errors():
         from flows import progress
 
-        _home()
+        open_folders()
         with progress.shown(quiet=quiet):
             document = _run(recipe, options, settings)
         from flows import console
 
-        _show(document, as_json, console.trained)
+        show(document, as_json, console.trained)
 
 
 def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
@@ -173,49 +168,3 @@ def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> di
     wait()
     result: dict[str, Any] = flow(values)
     return result
-
-
-def _home() -> Home:
-    from flows.settings import open_home, quiet_environment
-
-    home = open_home()
-    quiet_environment(home)
-    return home
-
-
-def _show(document: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(document, indent=2) + "\n")
-    else:
-        show(document)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused."""
-    from data.errors import DataError
-    from dp.budget import BudgetRefused
-    from dp.errors import LedgerError
-    from flows.errors import SetupError, UsageError
-
-    try:
-        yield
-    except BudgetRefused as error:
-        code, message = 3, str(error)
-    except UsageError as error:
-        code, message = 2, str(error)
-    except (DataError, LedgerError, SetupError) as error:
-        code, message = 1, str(error)
-    except OSError as error:
-        code, message = 1, f"{error.strerror or error} ({error.filename or 'system'})"
-    except ValueError as error:
-        # ModelError, without importing torch for every command
-        if type(error).__name__ != "ModelError":
-            raise
-        code, message = 1, str(error)
-    else:
-        return
-    from flows.console import complain
-
-    complain(message)
-    raise typer.Exit(code)

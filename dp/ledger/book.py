@@ -94,8 +94,8 @@ class Ledger:
         with self.database.writing() as session:
             row = session.get(LogRow, permit.entry)
             assert row is not None  # noqa: S101  (a permit is made from an entry)
-            session.add(ReleaseRow(entry=permit.entry, content=content))
             _step(session, _entry(session, row), "released", {"sha256": digest}, after="committed")
+            session.add(ReleaseRow(entry=permit.entry, content=content))
 
     def released(self, key: str) -> bytes:
         """What was released under a key.

@@ -1,0 +1,121 @@
+"""What the `budget` commands show and do, as plain documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dp.budget import Budget
+from dp.ledger import Account, Entry, Ledger, verify
+from dp.unit import parse_unit
+from flows.errors import UsageError
+from flows.settings import Home
+
+USUAL_DELTA = 1e-7
+"""At which accounts without a cap are shown."""
+
+
+def show(home: Home, delta: float | None = None) -> dict[str, Any]:
+    """Every account with what is spent and left.
+
+    Args:
+        home: where the ledger is.
+        delta: for all of them; by default each one's cap says.
+    """
+    ledger = Ledger(home.database_url)
+    return {
+        "ledger": ledger.database.name,
+        "head": ledger.head(),
+        "accounts": [_account(ledger, account, delta) for account in ledger.accounts()],
+    }
+
+
+def set_cap(
+    home: Home,
+    dataset: str,
+    unit: str,
+    epsilon: float | None,
+    delta: float,
+    *,
+    because: str,
+    new: bool,
+) -> dict[str, Any]:
+    """Set the cap of an account, or take it away with epsilon None."""
+    try:
+        cap = None if epsilon is None else Budget(epsilon, delta)
+        of = parse_unit(unit)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    ledger = Ledger(home.database_url)
+    account = ledger.set_cap(dataset, of, cap, because=because, new=new)
+    return _account(ledger, account, None)
+
+
+def history(home: Home, dataset: str | None = None, unit: str | None = None) -> dict[str, Any]:
+    """Entries, oldest first."""
+    ledger = Ledger(home.database_url)
+    try:
+        of = None if unit is None else parse_unit(unit)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return {"entries": [_entry(entry) for entry in ledger.entries(dataset, of)]}
+
+
+def check(home: Home, head: str | None = None) -> dict[str, Any]:
+    """Whether the ledger is what was written."""
+    verdict = verify(Ledger(home.database_url), head)
+    return {
+        "holds": verdict.holds,
+        "lines": verdict.lines,
+        "head": verdict.head,
+        "broken": [{"line": line, "what": what} for line, what in verdict.broken],
+    }
+
+
+def export(home: Home) -> dict[str, Any]:
+    """The whole ledger."""
+    return {**show(home), **history(home), "verified": check(home)}
+
+
+def _account(ledger: Ledger, account: Account, delta: float | None) -> dict[str, Any]:
+    cap = account.cap
+    at = delta or (cap.delta if cap else USUAL_DELTA)
+    worst = ledger.worst(account)
+    spent = max((total.epsilon(at) for total in worst), default=0.0)
+    known = spent < float("inf")
+    return {
+        "dataset": account.dataset,
+        "unit": account.unit.value,
+        "protects": f"the records of {account.unit.protects}",
+        "neighbours": account.unit.neighbours,
+        "population": account.population,
+        "cap": None if cap is None else {"epsilon": cap.epsilon, "delta": cap.delta},
+        "delta": at,
+        "epsilon_spent": spent if known else None,
+        "without_promise": not known,
+        "epsilon_left": max(0.0, cap.epsilon - spent)
+        if cap and known and at == cap.delta
+        else None,
+        "releases": max((total.releases for total in worst), default=0),
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "entry": entry.id,
+        "time": entry.time,
+        "state": entry.state,
+        "dataset": entry.dataset,
+        "unit": entry.unit.value,
+        "neighbours": entry.unit.neighbours,
+        "purpose": entry.purpose,
+        "epsilon": entry.epsilon,
+        "delta": entry.delta,
+        "period": entry.period.to_dict(),
+        "bound": list(entry.bound),
+        "event": entry.event,
+        "population": entry.population,
+        "recipe": entry.recipe,
+        "key": entry.key,
+        "fingerprint": entry.fingerprint,
+        "hash": entry.hash,
+    }

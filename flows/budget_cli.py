@@ -1,0 +1,95 @@
+"""`veilcast budget`: what was promised, to whom, and how much is left."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.command import Json, errors, open_folders
+from flows.command import show as shown
+
+app = typer.Typer(
+    help="What was spent on whom: accounts, caps, history, checks.", no_args_is_help=True
+)
+
+Unit = Annotated[str, typer.Option(help="Privacy unit of the account: user, user-day, ...")]
+DataSet = Annotated[str, typer.Argument(help="Name of the data set, as `budget show` has it.")]
+
+
+@app.command()
+def show(
+    delta: Annotated[float | None, typer.Option(help="Show all epsilons at this delta.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every account: spent, cap, left."""
+    with errors():
+        from flows import budget, budget_console
+
+        shown(budget.show(open_folders(), delta), as_json, budget_console.accounts)
+
+
+@app.command()
+def cap(
+    dataset: DataSet,
+    epsilon: Annotated[float | None, typer.Option(help="The most that may be spent.")] = None,
+    delta: Annotated[float, typer.Option(help="At which epsilon counts.")] = 1e-7,
+    unit: Unit = "user",
+    none: Annotated[bool, typer.Option("--none", help="Take the cap away.")] = False,
+    because: Annotated[str, typer.Option(help="The reason, for the ledger.")] = "",
+    new: Annotated[bool, typer.Option("--new", help="Nothing was charged to it yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Set the cap of an account; every change stays in the ledger."""
+    with errors():
+        from flows import budget, budget_console
+        from flows.errors import UsageError
+
+        if none == (epsilon is not None):
+            raise UsageError("give either --epsilon, the new cap, or --none to take it away")
+        found = budget.set_cap(
+            open_folders(), dataset, unit, epsilon, delta, because=because, new=new
+        )
+        shown(
+            {"account": found},
+            as_json,
+            lambda document: budget_console.accounts({"accounts": [document["account"]]}),
+        )
+
+
+@app.command()
+def history(
+    dataset: Annotated[str | None, typer.Argument(help="Of one data set only.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Of one unit only.")] = None,
+    as_json: Json = False,
+) -> None:
+    """All charges, oldest first."""
+    with errors():
+        from flows import budget, budget_console
+
+        shown(budget.history(open_folders(), dataset, unit), as_json, budget_console.entries)
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(help="A hash noted earlier; must still be there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute the chain and the totals; exit 1 if anything was changed."""
+    with errors():
+        from flows import budget, budget_console
+
+        document = budget.check(open_folders(), head)
+        shown(document, as_json, budget_console.verdict)
+    raise typer.Exit(0 if document["holds"] else 1)
+
+
+@app.command()
+def export() -> None:
+    """The whole ledger as one JSON document."""
+    with errors():
+        from flows import budget
+
+        shown(budget.export(open_folders()), True, lambda _: None)
