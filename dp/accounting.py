@@ -126,13 +126,16 @@ def smallest_epsilon(curve: Callable[[float], float], delta: float) -> float:
         low, high = high, high * 2
         if high > 1e9:
             return math.inf
-    while high - low > _TIGHT * high:
-        middle = (low + high) / 2
-        if curve(middle) <= delta:
-            high = middle
-        else:
-            low = middle
-    return high
+
+    def excess(epsilon: float) -> float:
+        return math.log(max(curve(epsilon), 1e-320) / delta)
+
+    found = float(brentq(excess, low, high, rtol=_TIGHT, xtol=1e-300))
+    # The root is known to either side of the truth; the safe side is wanted.
+    nudge = _TIGHT
+    while curve(found * (1 + nudge)) > delta:
+        nudge *= 2
+    return found * (1 + nudge)
 
 
 def _lattice_gap(sigma: float, count: int) -> float:

@@ -215,9 +215,10 @@ def _with_counts(total: Total, event: Event) -> Total:
 
 def _counts_delta(total: Total, epsilon: float) -> float:
     """Delta(epsilon) of noised counts: the smallest of what is known to be above the true one."""
-    found = [zcdp_delta(total.rho / _UNIT, epsilon)]
-    if total.sigma is not None:
-        found.append(discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon))
+    if total.sigma is not None:  # at most what zCDP says, too
+        found = [discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon)]
+    else:
+        found = [zcdp_delta(total.rho / _UNIT, epsilon)]
     if not total.loud:
         slack = _KAPPA * total.cells
         continuous = gaussian_delta(math.sqrt(total.mu2 / _UNIT), epsilon - 2 * slack)

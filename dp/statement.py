@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from dp.composition import Total
 from dp.mechanisms import CountNoise
+from dp.risk import risk
 from dp.sampling import WindowSampling
 from dp.unit import NEIGHBOURS, IntervalUnit, PrivacyUnit, Unit
+
+_TO_CONFIRM = (
+    "to be confirmed by the data owner: whether regions are nested or overlap, so that one person is "
+    "counted in several of them within an interval",
+    "to be confirmed by the data owner: whether counts were extrapolated, so that one person weighs "
+    "more than the bound says",
+)
 
 
 def no_privacy() -> dict[str, Any]:
@@ -25,6 +34,7 @@ def input_perturbation(
     reasons: tuple[str, ...],
     spent: float,
     persons: int | None,
+    total: Total,
 ) -> dict[str, Any]:
     """Statement of a run on a noised panel.
 
@@ -34,6 +44,7 @@ def input_perturbation(
         reasons: why the contribution bound is what it is.
         spent: epsilon of everything charged to the data set for this unit so far, same delta.
         persons: how many people may be in the data, if known.
+        total: everything that this run released.
     """
     delta = noise.budget.delta
     return {
@@ -53,6 +64,7 @@ def input_perturbation(
             "which intervals were observed, and the names of the regions, are public",
             "the whole panel was noised once; everything after it (repair, scaling, training, early "
             "stopping, forecasts) saw noised counts only and costs nothing more",
+            *_TO_CONFIRM,
         ],
         "not_covered": [
             "errors that were computed against raw counts: evaluated on raw data, not a private "
@@ -63,6 +75,7 @@ def input_perturbation(
         "text": f"({noise.epsilon:.4g}, {delta:g})-differential privacy for the records of "
         f"{unit.protects} (neighbours: {NEIGHBOURS}), by discrete Gaussian noise of standard "
         f"deviation {noise.sigma:.1f} persons on every count.",
+        **risk(total, what=_guess(unit)),
     }
 
 
@@ -89,6 +102,7 @@ def gradient_perturbation(
     inputs: dict[str, Any] | None,
     spent: float,
     persons: int | None,
+    total: Total,
 ) -> dict[str, Any]:
     """Statement of a model trained by DP-SGD.
 
@@ -103,6 +117,7 @@ def gradient_perturbation(
         inputs: statement of the noised counts that forecasts read; None if they are raw.
         spent: epsilon of everything charged to the data set for this unit so far, at `delta`.
         persons: how many people may be in the data, if known.
+        total: everything that this run released.
     """
     naive = sampling.naive_epsilon(delta)
     uncovered = [
@@ -152,6 +167,7 @@ def gradient_perturbation(
             "and are not kept (the recipe's seed fixes the initial weights alone)",
             "which intervals were observed, and the names of the regions, are public",
             "hyperparameters were not chosen on these counts",
+            *_TO_CONFIRM,
         ],
         "not_covered": uncovered,
         "warnings": _warnings(delta, persons),
@@ -161,7 +177,15 @@ def gradient_perturbation(
         f"{sampling.noise_multiplier:.3g} times the clip at each of {sampling.steps} updates; one "
         f"unit changes up to {sampling.hit} of {sampling.windows} windows. An account per window "
         f"would say {naive:.3g} (naive, not a guarantee).",
+        **risk(total, what=_guess(unit)),
     }
+
+
+def _guess(unit: Unit) -> str:
+    if isinstance(unit, IntervalUnit):
+        which = unit.protects.removeprefix("everybody in ")
+        return f"whether the counts of {which} are one thing or another"
+    return f"whether the records of {unit.protects} are in the data"
 
 
 def _other_intervals(unit: IntervalUnit) -> list[str]:

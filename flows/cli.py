@@ -122,6 +122,18 @@ def runs(as_json: Json = False) -> None:
 
 
 @app.command()
+def statement(run: RunName = "latest", as_json: Json = False) -> None:
+    """What a run promises, to whom, under which assumptions."""
+    with errors():
+        from flows import console
+        from flows.record import Tracker
+
+        tracker = Tracker(open_folders())
+        document = console.read_statement(tracker.files(tracker.find(run)["run_id"]))
+        show(document, as_json, console.statement)
+
+
+@app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI on this machine, until Ctrl-C."""
     with errors():

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
+
+from flows.errors import UsageError
 
 
 def complain(message: str) -> None:
@@ -51,6 +56,22 @@ def trained(document: dict[str, Any]) -> None:
     console.print(
         f"[dim]next: veilcast forecast {document['run_id'][:8]}, veilcast runs, veilcast ui[/]"
     )
+
+
+def read_statement(files: Path) -> dict[str, Any]:
+    """The statement among a run's files, with its text for people."""
+    try:
+        found: dict[str, Any] = json.loads((files / "statement.json").read_text())
+        return {**found, "markdown": (files / "statement.md").read_text()}
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"this run has no {Path(error.filename).name}; it is from an older veilcast, train again"
+        ) from None
+
+
+def statement(document: dict[str, Any]) -> None:
+    """A statement, as pages of text."""
+    Console(width=min(100, Console().width)).print(Markdown(document["markdown"]))
 
 
 def listed(runs: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from dp import scale, statement
+from dp.composition import Total
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key
 from dp.permit import Permit
@@ -151,6 +152,7 @@ def _promise(
             inputs=inputs.statement if inputs.release else None,
             spent=ledger.spent(entry.dataset, plan.unit, delta),
             persons=prepared.raw.persons,
+            total=_everything(ledger, entry, inputs),
         ),
         unit=plan.unit.value,
         neighbours=plan.unit.neighbours,
@@ -163,6 +165,13 @@ def _promise(
         ledger_entry=entry.id,
         release=inputs.release,
     )
+
+
+def _everything(ledger: Ledger, entry: Entry, inputs: Promise) -> Total:
+    """The training and, if they were noised, the counts that forecasts read."""
+    training = Total().plus(entry.event)
+    beside = ledger.find(inputs.release) if inputs.release else None
+    return training.plus(beside.event) if beside else training
 
 
 def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:

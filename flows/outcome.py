@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.findings import Finding
+from dp.ledger import Ledger
 from flows import report
 from flows.evaluate import Evaluation
 from flows.fit import Fitted
@@ -68,9 +69,13 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
             outcome.promise,
             outcome.evaluation.forecast,
         )
-        page = report.page(document, outcome.recipe, outcome.findings, figure)
+        promise = report.promise_figure(document["statement"])
+        page = report.page(document, outcome.recipe, outcome.findings, figure, promise)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
         (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
+        (folder / "statement.md").write_text(report.statement_text(document))
+        if promise:
+            (folder / "statement.png").write_bytes(promise)
         (folder / "result.json").write_text(json.dumps(document, indent=2))
         (folder / "forecast.png").write_bytes(figure)
         (folder / "report.html").write_text(page)
@@ -129,9 +134,27 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "statement": used.statement,
         "proof": used.proof,
         "ledger_entry": used.ledger_entry,
+        "ledger": _on_record(used, home),
         "findings": [str(finding) for finding in outcome.findings],
         "report": str(home.reports / f"{run_id}.html"),
         "figure": str(home.reports / f"{run_id}.png"),
+    }
+
+
+def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
+    """What the ledger has about the charge, read back from it."""
+    if used.ledger_entry is None:
+        return None
+    entry = Ledger(home.database_url).entry(used.ledger_entry)
+    return {
+        "entry": entry.id,
+        "hash": entry.hash,
+        "dataset": entry.dataset,
+        "purpose": entry.purpose,
+        "unit": entry.unit.value,
+        "epsilon": entry.epsilon,
+        "delta": entry.delta,
+        "neighbours": entry.unit.neighbours,
     }
 
 
@@ -186,6 +209,8 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
             "private": used.epsilon is not None,
             "sigma": used.sigma,
             "ledger_entry": used.ledger_entry,
+            "ledger_hash": document["ledger"] and document["ledger"]["hash"],
+            "ledger_data_set": document["ledger"] and document["ledger"]["dataset"],
             "evaluation": NOT_PRIVATE,
             "source": document["source"],
         },

@@ -8,6 +8,7 @@ import pandas as pd
 
 from data.panel import Panel
 from dp import statement
+from dp.composition import Total
 from dp.ledger import Ledger, local_secret
 from dp.mechanisms import calibrate
 from dp.release import panel_of, release_counts
@@ -89,7 +90,12 @@ def _noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Promise]:
     spent = ledger.spent(release.entry.dataset, unit, privacy.delta)
     return replace(panel, counts=release.counts), Promise(
         statement=statement.input_perturbation(
-            noise, unit, reasons=reasons, spent=spent, persons=panel.persons
+            noise,
+            unit,
+            reasons=reasons,
+            spent=spent,
+            persons=panel.persons,
+            total=Total().plus(release.entry.event),
         ),
         unit=unit.value,
         neighbours=unit.neighbours,

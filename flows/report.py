@@ -6,7 +6,7 @@ import base64
 import io
 import math
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from data.panel import Panel
 from flows.prepare import Prepared
 from flows.promise import Promise
 from flows.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _FORECAST, _COUNTS = "#0b6e99", "#9aa5b1"
 
@@ -73,22 +76,71 @@ def figure(
     return buffer.getvalue()
 
 
+def promise_figure(statement: dict[str, Any]) -> bytes | None:
+    """The promise as two curves, PNG; None where there is no promise."""
+    if "curve" not in statement:
+        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    picture = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = picture.subplots(1, 2)
+    left.semilogx(
+        [point["delta"] for point in statement["curve"]],
+        [point["epsilon"] for point in statement["curve"]],
+        color=_FORECAST, marker="o", ms=3.5,
+    )  # fmt: skip
+    left.plot([statement["delta"]], [statement["epsilon"]], "o", color="#b44d12", label="claimed")
+    left.set(xlabel="delta", ylabel="epsilon", ylim=(0, None))
+    left.set_title("Epsilon at any delta", loc="left", fontsize=10)
+    left.legend(frameon=False, fontsize=8)
+    first = [point["type_1"] for point in statement["trade_off"]]
+    second = [point["type_2"] for point in statement["trade_off"]]
+    right.plot([0, 1], [1, 0], color=_COUNTS, lw=1, ls="--", label="guessing with a coin")
+    right.plot(first, second, color=_FORECAST, label="the best attacker")
+    right.fill_between(first, second, [1 - one for one in first], color=_FORECAST, alpha=0.12)
+    right.set(xlabel="wrongly says yes (type I error)", ylabel="wrongly says no (type II error)")
+    right.set_title("No test for one unit can have smaller errors", loc="left", fontsize=10)
+    right.legend(frameon=False, fontsize=8)
+    for axis in (left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+    buffer = io.BytesIO()
+    FigureCanvasAgg(picture).print_png(buffer)
+    return buffer.getvalue()
+
+
+def statement_text(document: dict[str, Any]) -> str:
+    """The statement of a run as Markdown."""
+    return _template("statement.md", escape=False).render(run=document)
+
+
 def page(
-    document: dict[str, Any], recipe: Recipe, findings: tuple[Finding, ...], figure: bytes
+    document: dict[str, Any],
+    recipe: Recipe,
+    findings: tuple[Finding, ...],
+    figure: bytes,
+    promise: bytes | None,
 ) -> str:
     """The report of a run: what was promised, what came out, how it was done."""
-    from jinja2 import Environment
-
-    template = resources.files("flows").joinpath("templates/report.html").read_text()
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:,.4g}"
-    environment.filters["persons"] = lambda value: "–" if value is None else f"{value:,.1f}"
-    return environment.from_string(template).render(
+    return _template("report.html", escape=True).render(
         run=document,
         recipe=recipe.to_toml(),
         findings=[str(finding) for finding in findings],
         picture=base64.b64encode(figure).decode(),
+        promise=base64.b64encode(promise).decode() if promise else None,
         rivals={name: scores for name, scores in document["baselines"].items() if scores},
+    )
+
+
+def _template(name: str, *, escape: bool) -> Template:
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=escape, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:,.4g}"
+    environment.filters["persons"] = lambda value: "–" if value is None else f"{value:,.1f}"
+    return environment.from_string(
+        resources.files("flows").joinpath(f"templates/{name}").read_text()
     )
 
 

@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 
 from dp.budget import Budget
+from dp.composition import Total
 from dp.mechanisms import calibrate
 from dp.sampling import WindowSampling
 from dp.statement import gradient_perturbation, input_perturbation, no_privacy, unproven
@@ -18,8 +19,9 @@ def statement(delta: float = 1e-7, persons: int | None = 4000) -> dict[str, obje
     )
     noise = calibrate(Budget(1.0, delta), bound)
     return input_perturbation(
-        noise, PrivacyUnit.USER_DAY, reasons=reasons, spent=noise.epsilon, persons=persons
-    )
+        noise, PrivacyUnit.USER_DAY, reasons=reasons, spent=noise.epsilon, persons=persons,
+        total=Total().plus(noise.event()),
+    )  # fmt: skip
 
 
 def test_no_bare_epsilon() -> None:
@@ -52,6 +54,7 @@ def of_training(unit: Unit, inputs: dict[str, object] | None = None) -> dict[str
     return gradient_perturbation(
         SAMPLING, unit, epsilon=7.5, delta=1e-7, clip=1.0, hit_because="windows that read it",
         scaler="declared", inputs=inputs, spent=7.5, persons=4000,
+        total=Total().plus(SAMPLING.event()),
     )  # fmt: skip
 
 
