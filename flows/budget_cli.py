@@ -87,9 +87,23 @@ def verify(
 
 
 @app.command()
-def export() -> None:
-    """The whole ledger as one JSON document."""
+def export(
+    form: Annotated[
+        str, typer.Option("--format", help="json, or registry: YAML for the public registry.")
+    ] = "json",
+) -> None:
+    """The whole ledger, as JSON or as entries for the public registry of deployments."""
     with errors():
-        from flows import budget
+        from flows import budget, registry
+        from flows.errors import UsageError
 
-        shown(budget.export(open_folders()), True, lambda _: None)
+        if form not in ("json", "registry"):
+            raise UsageError(f"--format={form} is unknown; choose json or registry")
+        document = budget.export(open_folders())
+        if form == "json":
+            shown(document, True, lambda _: None)
+        else:
+            import yaml
+
+            found = registry.deployments(document)
+            typer.echo(yaml.safe_dump_all(found, sort_keys=False, allow_unicode=True), nl=False)

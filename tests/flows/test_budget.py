@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from mlflow import MlflowClient
 from sqlalchemy import text
 from typer.testing import CliRunner, Result
@@ -105,6 +106,20 @@ def test_history_verify_export(home: Home, csv: Path) -> None:
     exported = json.loads(veilcast("budget", "export").stdout)
     assert exported["entries"] == [entry]
     assert exported["verified"]["holds"]
+    (deployment,) = yaml.safe_load_all(veilcast("budget", "export", "--format", "registry").stdout)
+    inside = deployment["deployment"]
+    assert inside["privacy_loss"]["privacy_parameters"] == {
+        "epsilon": pytest.approx(1),
+        "delta": 1e-6,
+    }
+    assert inside["dp_flavor"]["name"] == "Approximate DP"
+    assert inside["data_curator"] == "unknown"
+    assert set(inside) == {
+        "name", "data_curator", "intended_use", "data_product_type", "data_product_region",
+        "data_product_sector", "description", "publication_date", "additional_information",
+        "dp_flavor", "privacy_loss", "model", "accounting", "implementation",
+    }  # fmt: skip
+    assert veilcast("budget", "export", "--format", "xml").exit_code == 2
     with Ledger(home.database_url).database.writing() as session:
         session.execute(text("UPDATE ledger_log SET body = replace(body, '1e-06', '1e-09')"))
     broken = veilcast("budget", "verify")
