@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -191,6 +192,12 @@ class Ledger:
                 one.within(cap) for one in totals.largest(stretches.values())
             ):
                 spent = totals.epsilon(stretches, cap.delta)
+                if spent == math.inf:
+                    raise LedgerError(
+                        f"{dataset} can promise {unit.value} nothing any more, at any epsilon with delta "
+                        f"{cap.delta:g} ({unit.neighbours}): what was released for smaller units tells "
+                        "too much. `veilcast budget history` has it; no cap was set"
+                    )
                 raise LedgerError(
                     f"{dataset}, {unit.value} has spent epsilon {spent:.6g} at delta {cap.delta:g} "
                     f"({unit.neighbours}); a cap of {cap.epsilon:g} is below that. Choose at least "

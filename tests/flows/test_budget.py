@@ -13,6 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
+from dp.unit import PrivacyUnit
 from flows.cli import app
 from flows.settings import Home
 
@@ -108,9 +109,10 @@ def test_history_verify_export(home: Home, csv: Path) -> None:
     assert exported["verified"]["holds"]
     (deployment,) = yaml.safe_load_all(veilcast("budget", "export", "--format", "registry").stdout)
     inside = deployment["deployment"]
+    spent = Ledger(home.database_url).spent(str(csv), PrivacyUnit.USER_DAY, 1e-7)
     assert inside["privacy_loss"]["privacy_parameters"] == {
-        "epsilon": pytest.approx(1),
-        "delta": 1e-6,
+        "epsilon": pytest.approx(spent),
+        "delta": 1e-7,
     }
     assert inside["dp_flavor"]["name"] == "Approximate DP"
     assert inside["data_curator"] == "unknown"
