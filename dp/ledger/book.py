@@ -194,7 +194,7 @@ class Ledger:
                 spent = totals.epsilon(stretches, cap.delta)
                 if spent == math.inf:
                     raise LedgerError(
-                        f"{dataset} can promise {unit.value} nothing any more, at any epsilon with delta "
+                        f"{dataset} can promise {unit.value} nothing any more, at any epsilon, delta "
                         f"{cap.delta:g} ({unit.neighbours}): what was released for smaller units tells "
                         "too much. `veilcast budget history` has it; no cap was set"
                     )
