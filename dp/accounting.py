@@ -130,11 +130,11 @@ def smallest_epsilon(curve: Callable[[float], float], delta: float) -> float:
     def excess(epsilon: float) -> float:
         return math.log(max(curve(epsilon), 1e-320) / delta)
 
-    found = float(brentq(excess, low, high, rtol=_TIGHT, xtol=1e-300))
+    found = float(brentq(excess, low, high, rtol=1e-14, xtol=1e-300))
     # The root is known to either side of the truth; the safe side is wanted.
-    nudge = _TIGHT
+    nudge = 0.0
     while curve(found * (1 + nudge)) > delta:
-        nudge *= 2
+        nudge = max(1e-15, nudge * 2)
     return found * (1 + nudge)
 
 
