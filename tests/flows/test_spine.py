@@ -88,7 +88,11 @@ def test_a_private_run_from_file_to_forecast(home: Home, csv: Path) -> None:
     listed = json.loads(veilcast("runs", "--json").stdout)["runs"]
     assert len(listed) == 3
     mine = next(run for run in listed if run["run_id"] == first["run_id"])
-    assert (mine["unit"], mine["epsilon"], mine["delta"]) == ("user-day", 2.0, 1e-6)
+    assert (mine["unit"], mine["epsilon"], mine["delta"]) == (
+        "user-day",
+        pytest.approx(2.0, rel=1e-9),
+        1e-6,
+    )
     assert mine["rmse"] == pytest.approx(first["rmse"]["mean"])
     table = veilcast("runs").stdout
     assert "user-day" in table
