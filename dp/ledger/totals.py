@@ -101,14 +101,19 @@ def epsilon(stretches: Stretches, delta: float) -> float:
 
 
 def largest(totals: Iterable[Total]) -> set[Total]:
-    """Totals without those that another one is sure to be above."""
-    kept: dict[tuple[object, ...], Total] = {}
-    for total in totals:
-        if total.loud or total.sigma is not None:
-            kind: tuple[object, ...] = (total.loud, total.sigma, total.trainings, total.open)
-        else:
-            kind = (0, None, total.trainings, total.open)
-        best = kept.get(kind)
-        if best is None or (total.rho, total.mu2, total.cells) > (best.rho, best.mu2, best.cells):
-            kept[kind] = total
-    return set(kept.values())
+    """Totals without those that another one is sure to be above, before and after any further event.
+
+    Of two with the same trainings that is only the one that is larger in everything that adds up: with
+    different noise, a larger ρ may go with a smaller μ².
+    """
+    kinds: dict[tuple[object, ...], list[Total]] = {}
+    for total in set(totals):
+        kinds.setdefault((total.loud, total.sigma, total.trainings, total.open), []).append(total)
+    kept = set()
+    for found in kinds.values():
+        mu2 = cells = -1
+        for total in sorted(found, key=lambda one: (one.rho, one.mu2, one.cells), reverse=True):
+            if total.mu2 > mu2 or total.cells > cells:
+                kept.add(total)
+            mu2, cells = max(mu2, total.mu2), max(cells, total.cells)
+    return kept

@@ -15,10 +15,11 @@ from sqlalchemy import select, text
 
 from dp.accounting import gaussian_epsilon
 from dp.budget import Budget, BudgetRefused
-from dp.composition import COUNTS
+from dp.composition import COUNTS, total
 from dp.errors import LedgerError
 from dp.ledger import Charge, Ledger, verify
 from dp.ledger.tables import LogRow
+from dp.ledger.totals import largest
 from dp.period import Period
 from dp.sampling import WindowSampling
 from dp.seen import seen_by
@@ -284,6 +285,23 @@ def test_whatever_else_is_changed_is_found(
     assert any(said in what for _, what in found.broken), found
     if "seq > 4" in change:
         assert any("noted" in what for _, what in verify(ledger, head).broken)
+
+
+@given(st.lists(st.lists(st.floats(2.1, 90), min_size=1, max_size=4), min_size=2, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_no_total_that_binds_is_left_out(sigmas: list[list[float]]) -> None:
+    found = [total([noised(sigma, 1, regions=1) for sigma in some]) for some in sigmas]
+    kept = largest(found)
+    for delta in (1e-3, 1e-7):
+        assert max(one.epsilon(delta) for one in kept) == max(one.epsilon(delta) for one in found)
+
+
+def test_a_larger_rho_may_go_with_a_smaller_mu() -> None:
+    loud = total([noised(2.2, 1, regions=1), noised(2.3, 1, regions=1)])
+    quiet = total([noised(50.0, 600, regions=1), noised(51.0, 600, regions=1)])
+    assert quiet.rho > loud.rho
+    assert quiet.mu2 < loud.mu2
+    assert largest([quiet, loud]) == {quiet, loud}
 
 
 @given(
