@@ -14,14 +14,18 @@ from data import sources, validate
 from data.split import split
 from data.windows import make
 from dp.budget import Budget
+from dp.ledger import Charge, Ledger
 from dp.private import PrivateTraining
 from dp.reach import WindowReach
+from dp.release import period_of
 from dp.sampling import calibrate
 from dp.scale import estimate, scale_noise
+from dp.unit import IntervalUnit
 from flows.recipe import from_dict
 from models import metrics
 from models.baselines import persistence
-from models.forecaster import fit_scaler, new, set_scaler
+from models.forecaster import fit_scaler, set_scaler
+from models.kinds import new
 from models.predict import predict
 from models.training import train
 
@@ -50,7 +54,7 @@ CHANGES: dict[str, list[str]] = {
 
 
 def error(change: str, settings: list[str], panel, epsilon: float, seed: int) -> float:
-    from flows.recipe import override
+    from flows.compose import override
 
     values = override(
         {"privacy": {"mechanism": "gradient", "unit": "interval-1", "epsilon": epsilon}},
@@ -64,7 +68,6 @@ def error(change: str, settings: list[str], panel, epsilon: float, seed: int) ->
     budget = Budget(epsilon, recipe.privacy.delta)
     intervals = len(panel.times) - panel.steps("7d")
     aside = scale_noise(budget, width=1, intervals=intervals, regions=len(panel.regions))
-    found = estimate(panel.values[:intervals], aside, width=1)
     sampling = calibrate(
         budget,
         windows=len(parts.train),
@@ -73,12 +76,28 @@ def error(change: str, settings: list[str], panel, epsilon: float, seed: int) ->
         hit=WindowReach(spec.lags, spec.seasonal, spec.horizon).hit(1),
         aside=aside,
     )
+    # The ledger gives leave to draw, here as anywhere; it is forgotten with the run.
+    ledger = Ledger("sqlite://")
+    charge = Charge(
+        key=change,
+        dataset="synthetic",
+        fingerprint=panel.source,
+        period=period_of(panel.counts),
+        unit=IntervalUnit(1),
+        epsilon=epsilon,
+        delta=budget.delta,
+        event=sampling.event(),
+        purpose="training",
+    )
+    permit = ledger.commit(ledger.reserve(charge))
+    found = estimate(panel.values[:intervals], aside, permit, width=1)
     model = new(recipe.model.forecaster(panel.regions, spec), seed)
     if change.startswith("scaler from raw"):
         fit_scaler(model, parts.train)
     else:
         set_scaler(model, found.mean, found.spread, found.step)
-    train(model, parts.train, None, training, updates=PrivateTraining(sampling, training.grad_norm))
+    updates = PrivateTraining(sampling, training.grad_norm, permit)
+    train(model, parts.train, None, training, updates=updates)
     return metrics.rmse(predict(model, parts.test), parts.test.target, panel.regions).mean
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_ndtr, logsumexp, ndtr
+from scipy.special import log_ndtr, ndtr
 
 from dp.budget import Budget
 from dp.unit import ContributionBound
@@ -159,7 +159,8 @@ def _log_tail(first: int, spread: float) -> tuple[float, float]:
     """
     points = np.arange(first, first + _TERMS, dtype=np.float64)
     log_scale = math.log(math.sqrt(2 * math.pi) * spread)
-    head = float(logsumexp(-((points / spread) ** 2) / 2)) - log_scale
+    largest = -((first / spread) ** 2) / 2
+    head = largest + math.log(np.exp(-((points / spread) ** 2) / 2 - largest).sum()) - log_scale
     rest = first + _TERMS
     half_density = -((rest / spread) ** 2) / 2 - math.log(2) - log_scale
     above = np.logaddexp(head, log_ndtr(-(rest - 0.5) / spread))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -211,6 +212,20 @@ def _with_counts(total: Total, event: Event) -> Total:
         loud=total.loud + loud,
         sigma=event["sigma"] if same else None,
     )
+
+
+def largest_epsilon(totals: Iterable[Total], delta: float) -> float:
+    """The largest epsilon(delta) of several totals; 0 of none.
+
+    Whether a total is within what was found so far is looked up much faster than its own epsilon.
+    """
+    found = 0.0
+    for total in sorted(totals, key=lambda one: one.mu2, reverse=True):
+        if found == math.inf:
+            break
+        if found == 0.0 or not total.within(Budget(found, delta)):
+            found = max(found, total.epsilon(delta))
+    return found
 
 
 def _counts_delta(total: Total, epsilon: float) -> float:

@@ -18,37 +18,21 @@ from torch.optim import SGD, Optimizer
 
 from dp.clipping import Clipper, UnsupportedLayer, check_layers
 from dp.clipping.layers import FORWARDS
+from dp.permit import Permit
 from dp.proof import Draws
 from dp.randomness import Generator, OperatingSystem, Randomness
 from dp.sampling import WindowSampling
 
 
-class PrivateTraining:
-    """DP-SGD for one training run: hands out the batches it accounts for, and takes the steps.
+class _Steps:
+    """Batches and steps that nobody has paid for: right for made-up data alone."""
 
-    Args:
-        sampling: batches, noise and their account, one value.
-        clip: C, largest L2 norm of one window's gradient.
-        secure: whether every random number comes from the operating system; slower.
-        randomness: for tests alone; by default secret.
-
-    Attributes:
-        draws: what was drawn so far, for the proof of noise.
-    """
-
-    def __init__(
-        self,
-        sampling: WindowSampling,
-        clip: float,
-        *,
-        secure: bool = False,
-        randomness: Randomness | None = None,
-    ) -> None:
+    def __init__(self, sampling: WindowSampling, clip: float, randomness: Randomness) -> None:
         if not clip > 0:
             raise ValueError(f"expected clip={clip} to be above 0")
         self.sampling, self.clip = sampling, clip
         self.draws = Draws()
-        self._randomness = randomness or (OperatingSystem() if secure else Generator())
+        self._randomness = randomness
         self._clipper: Clipper | None = None
         self._optimizer: _NoisedOptimizer | None = None
 
@@ -110,6 +94,26 @@ class PrivateTraining:
         return self._clipper, self._optimizer
 
 
+class PrivateTraining(_Steps):
+    """DP-SGD for one training run: hands out the batches it accounts for, and takes the steps.
+
+    Args:
+        sampling: batches, noise and their account, one value.
+        clip: C, largest L2 norm of one window's gradient.
+        permit: from the ledger, for this sampling.
+        secure: whether every random number comes from the operating system; slower.
+
+    Attributes:
+        draws: what was drawn so far, for the proof of noise.
+    """
+
+    def __init__(
+        self, sampling: WindowSampling, clip: float, permit: Permit, *, secure: bool = False
+    ) -> None:
+        super().__init__(sampling, clip, OperatingSystem() if secure else Generator())
+        permit.use("training", sampling.event())
+
+
 def check_model(model: nn.Module) -> None:
     """Refuse a model that cannot be trained privately.
 
@@ -142,7 +146,7 @@ def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., 
     def weights(noise: float) -> Tensor:
         twin = copy.deepcopy(model)
         sampling = WindowSampling(len(batch), len(batch), 1, 1, noise)
-        training = PrivateTraining(sampling, clip, randomness=Generator(seed=1))
+        training = _Steps(sampling, clip, Generator(seed=1))
         training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
         return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
 

@@ -8,7 +8,7 @@ composed with the training's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dp.accounting import gaussian_mu
 from dp.budget import Budget
 from dp.mechanisms import discrete_gaussian
+from dp.permit import Permit
 from dp.windowed import CellNoise
 
 Floats = NDArray[np.float64]
@@ -81,14 +82,16 @@ def scale_noise(budget: Budget, *, width: int, intervals: int, regions: int) -> 
     return noise
 
 
-def estimate(counts: Floats, noise: CellNoise, *, width: int) -> Scale:
+def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) -> Scale:
     """Scale from noised histograms of levels and steps.
 
     Args:
         counts: [T, R], raw; rows of NaN where not observed.
         noise: from `scale_noise`.
+        permit: from the ledger, for a training with this noise aside.
         width: w, intervals that a unit may change.
     """
+    permit.use("scale of the counts", {"aside": asdict(noise)})
     apart = distance(width)
     first, second = counts[:-1:apart], counts[1::apart]
     both = ~np.isnan(first + second).any(axis=1)

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, logsumexp
-from scipy.stats import binom
 
 from dp.accounting import gaussian_mu
 from dp.budget import Budget
@@ -234,6 +233,8 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
 @lru_cache(maxsize=64)
 def _binomial(hit: int, rate: float) -> tuple[Floats, Floats]:
     """How many of the changed windows are in a batch: counts and log probabilities."""
+    from scipy.stats import binom  # slow to import, and looking at a ledger needs none of it
+
     law = binom(hit, rate)
     first = max(0, int(law.ppf(_DROPPED)) - 1)
     last = min(hit, int(law.isf(_DROPPED)) + 1)

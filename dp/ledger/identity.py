@@ -8,10 +8,12 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def local_secret(path: Path) -> bytes:
@@ -39,7 +41,7 @@ def fingerprint(secret: bytes, counts: pd.DataFrame) -> str:
     """Keyed fingerprint of a panel: its regions, its times and its counts."""
     digest = hmac.new(secret, digestmod=hashlib.sha256)
     digest.update(json.dumps([str(name) for name in counts.columns]).encode())
-    digest.update(pd.DatetimeIndex(counts.index).as_unit("ns").asi8.tobytes())
+    digest.update(counts.index.to_numpy(dtype="datetime64[ns]").view(np.int64).tobytes())
     digest.update(np.ascontiguousarray(counts.to_numpy(dtype=np.float64)).tobytes())
     return digest.hexdigest()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from dp.composition import Event, Total
+from dp.composition import Event, Total, largest_epsilon
 from dp.ledger.tables import TotalRow
 from dp.ledger.values import Account, Charge
 from dp.period import Reach
@@ -97,7 +97,7 @@ def of_charges(account: Account, charges: Iterable[Charge]) -> Stretches:
 
 def epsilon(stretches: Stretches, delta: float) -> float:
     """The most that has been spent on any one unit, at `delta`."""
-    return max((total.epsilon(delta) for total in largest(stretches.values())), default=0.0)
+    return largest_epsilon(largest(stretches.values()), delta)
 
 
 def largest(totals: Iterable[Total]) -> set[Total]:

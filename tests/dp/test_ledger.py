@@ -269,18 +269,18 @@ def test_a_changed_line_is_found(url: str, charge: Charges, column: str) -> None
         ("DELETE FROM ledger_totals", "totals do not follow"),
         ("UPDATE ledger_accounts SET cap_epsilon = 99, cap_delta = 0.1", "not what the log says"),
         ("DELETE FROM ledger_releases", "no longer kept"),
-        ("UPDATE ledger_releases SET content = x'00'", "not what was released"),
+        ("UPDATE ledger_releases SET content = :other", "not what was released"),
     ],
 )
 def test_whatever_else_is_changed_is_found(
-    tmp_path: Path, charge: Charges, change: str, said: str
+    url: str, charge: Charges, change: str, said: str
 ) -> None:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    ledger = Ledger(url)
     ledger.release(ledger.commit(ledger.reserve(charge(noised()))), b"counts")
     charged(ledger, charge(noised(), key="b"))
     head = ledger.head()
     with ledger.database.writing() as session:
-        session.execute(text(change))
+        session.execute(text(change), {"other": b"0"} if ":other" in change else {})
     found = verify(ledger)
     assert any(said in what for _, what in found.broken), found
     if "seq > 4" in change:
@@ -338,14 +338,27 @@ def test_databases_that_cannot_be_used_say_so(tmp_path: Path, charge: Charges) -
     (tmp_path / "text.db").write_text("this is not a database at all, it is text" * 50)
     with pytest.raises(LedgerError, match="choose another"):
         Ledger(f"sqlite:///{tmp_path / 'text.db'}")
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE ledger_version SET version_num = '9999'")
-    with pytest.raises(LedgerError, match=r"schema 9999.*knows 0001"):
-        Ledger(f"sqlite:///{path}")
     with sqlite3.connect(tmp_path / "old.db") as connection:
         connection.execute("CREATE TABLE ledger_entries (id INTEGER)")
     with pytest.raises(LedgerError, match=r"before 0\.2"):
         Ledger(f"sqlite:///{tmp_path / 'old.db'}")
+
+
+def test_a_newer_schema_is_left_alone(url: str) -> None:
+    with Ledger(url).database.writing() as session:
+        session.execute(text("UPDATE ledger_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match=r"schema 9999.*knows 0001"):
+        Ledger(url)
+
+
+def test_a_read_only_server_reserves_nothing(postgres: str, charge: Charges, url: str) -> None:
+    if not url.startswith("postgres"):
+        pytest.skip("a file is tried with the other unusable databases")
+    ledger = Ledger(url)
+    read_only = Ledger(f"{url}?options=-c%20default_transaction_read_only%3Don")
+    with pytest.raises(LedgerError, match=r"read-only.*Make it writable"):
+        read_only.reserve(charge(noised()))
+    assert ledger.entries() == ()
 
 
 def test_a_full_disk_reserves_nothing(tmp_path: Path, charge: Charges) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ from torch.optim import SGD, Adam
 
 from dp import private
 from dp.clipping import Clipper, UnsupportedLayer
+from dp.permit import Permit
 from dp.private import PrivateTraining, check_model, twins_differ
 from dp.proof import Proof, prove
-from dp.randomness import Generator
+from dp.randomness import Generator, OperatingSystem, Randomness
 from dp.sampling import WindowSampling
 
 
@@ -62,13 +63,20 @@ def sampling(noise: float, *, batch: int = 20, steps: int = 90) -> WindowSamplin
     return WindowSampling(60, batch, steps, 3, noise)
 
 
-def trained(model: Net, data: Pairs, training: PrivateTraining, lr: float = 1e-3) -> None:
+def steps(
+    sampling: WindowSampling, clip: float, randomness: Randomness | None = None
+) -> private._Steps:
+    """What `PrivateTraining` does once it has its permit; the data of these tests is made up."""
+    return private._Steps(sampling, clip, randomness or Generator())
+
+
+def trained(model: Net, data: Pairs, training: private._Steps, lr: float = 1e-3) -> None:
     optimizer = SGD(model.parameters(), lr=lr)
     for rows in training.batches():
         training.step(model, optimizer, data.take(rows), loss)
 
 
-def proof_of(model: Net, training: PrivateTraining, data: Pairs) -> Proof:
+def proof_of(model: Net, training: private._Steps, data: Pairs) -> Proof:
     twins = twins_differ(model, training.clip, data, loss)
     tensors = sum(1 for _ in model.parameters())
     return prove(training.sampling, training.draws, parameters=tensors, twins_differ=twins)
@@ -82,7 +90,7 @@ def flat(model: Net) -> Tensor:
 
 
 def test_without_noise_and_clipping_it_is_plain_training(model: Net, data: Pairs) -> None:
-    plain, training = copy.deepcopy(model), PrivateTraining(sampling(0.0, batch=60, steps=25), 1e9)
+    plain, training = copy.deepcopy(model), steps(sampling(0.0, batch=60, steps=25), 1e9)
     optimizer = Adam(plain.parameters(), lr=1e-2)
     private_optimizer = Adam(model.parameters(), lr=1e-2)
     for rows in training.batches():
@@ -96,9 +104,9 @@ def test_without_noise_and_clipping_it_is_plain_training(model: Net, data: Pairs
 
 def test_every_coordinate_gets_noise_of_the_deviation_accounted_for(model: Net) -> None:
     """Windows without any gradient, so that all that moves the weights is noise."""
-    noise, clip, batch, rounds = 3.0, 0.5, 20, 3_000
+    noise, clip, batch, rounds = 3.0, 0.5, 20, 1_500
     still = Pairs(torch.zeros(20, 5, 3), torch.zeros(20, 2))
-    training = PrivateTraining(sampling(noise, batch=batch), clip)
+    training = steps(sampling(noise, batch=batch), clip)
     optimizer = SGD(model.parameters(), lr=1.0)
     moved, squared = torch.zeros_like(flat(model)), torch.zeros_like(flat(model))
     for _ in range(rounds):
@@ -118,7 +126,7 @@ def test_the_expected_batch_divides_and_never_the_drawn_one(model: Net, data: Pa
     start = flat(model)
     for size in (5, 40):
         twin = copy.deepcopy(model)
-        training = PrivateTraining(sampling(0.0), 1e9)
+        training = steps(sampling(0.0), 1e9)
         training.step(twin, SGD(twin.parameters(), lr=1.0), data.take(torch.arange(size)), loss)
         one = copy.deepcopy(model)
         loss(one, data.take(torch.arange(size))).sum().backward()
@@ -128,13 +136,13 @@ def test_the_expected_batch_divides_and_never_the_drawn_one(model: Net, data: Pa
 
 def test_clipping_bounds_what_one_window_can_do(model: Net, data: Pairs) -> None:
     huge = Pairs(data.x[:1] * 100, data.y[:1] + 1e6)
-    start, training = flat(model), PrivateTraining(sampling(0.0, batch=1), 0.3)
+    start, training = flat(model), steps(sampling(0.0, batch=1), 0.3)
     training.step(model, SGD(model.parameters(), lr=1.0), huge, loss)
     assert float((flat(model) - start).norm()) == pytest.approx(0.3, rel=1e-4)
 
 
 def test_an_empty_batch_is_noise_alone(model: Net, data: Pairs) -> None:
-    start, training = flat(model), PrivateTraining(sampling(2.0), 1.0)
+    start, training = flat(model), steps(sampling(2.0), 1.0)
     nothing = data.take(torch.arange(0))
     mean = training.step(model, SGD(model.parameters(), lr=1.0), nothing, loss)
     assert torch.isnan(mean)
@@ -144,14 +152,14 @@ def test_an_empty_batch_is_noise_alone(model: Net, data: Pairs) -> None:
 def test_two_runs_never_get_the_same_noise(model: Net, data: Pairs) -> None:
     twin = copy.deepcopy(model)
     torch.manual_seed(0)
-    trained(model, data, PrivateTraining(sampling(1.0, steps=3), 1.0))
+    trained(model, data, steps(sampling(1.0, steps=3), 1.0))
     torch.manual_seed(0)
-    trained(twin, data, PrivateTraining(sampling(1.0, steps=3), 1.0))
+    trained(twin, data, steps(sampling(1.0, steps=3), 1.0))
     assert not torch.equal(flat(model), flat(twin))
 
 
 def test_weights_load_into_a_stock_model(model: Net, data: Pairs) -> None:
-    trained(model, data, PrivateTraining(sampling(1.0, steps=3), 1.0))
+    trained(model, data, steps(sampling(1.0, steps=3), 1.0))
     stock = Net()
     stock.load_state_dict(model.state_dict())
     torch.testing.assert_close(stock(data.x), model(data.x), rtol=0, atol=0)
@@ -163,19 +171,41 @@ def test_what_cannot_be_trained_privately_is_refused(model: Net, data: Pairs) ->
     with pytest.raises(UnsupportedLayer, match="'1'"):  # Opacus has its say
         check_model(nn.Sequential(nn.Linear(3, 3), nn.InstanceNorm1d(3, track_running_stats=True)))
     with pytest.raises(ValueError, match="clip=0"):
-        PrivateTraining(sampling(1.0), 0)
-    training = PrivateTraining(sampling(1.0), 1.0)
+        steps(sampling(1.0), 0)
+    training = steps(sampling(1.0), 1.0)
     training.step(model, SGD(model.parameters(), lr=1.0), data, loss)
     with pytest.raises(ValueError, match="the model and the optimizer of the first step"):
         training.step(model, SGD(model.parameters(), lr=1.0), data, loss)
 
 
+def test_each_charge_trains_once_with_what_it_paid_for(
+    permit: Callable[[dict[str, Any]], Permit],
+) -> None:
+    asked = sampling(5.0, steps=3)
+    paid = permit(asked.event())
+    with pytest.raises(RuntimeError, match="noise_multiplier differ"):
+        PrivateTraining(sampling(4.0, steps=3), 1.0, paid)
+    PrivateTraining(asked, 1.0, paid)
+    with pytest.raises(RuntimeError, match="has paid for one training, which was drawn"):
+        PrivateTraining(asked, 1.0, paid)
+    assert issubclass(PrivateTraining, private._Steps)
+
+
+@pytest.mark.parametrize(("secure", "source"), [(False, Generator), (True, OperatingSystem)])
+def test_secure_noise_comes_from_the_operating_system(
+    permit: Callable[[dict[str, Any]], Permit], secure: bool, source: type
+) -> None:
+    asked = sampling(5.0, steps=3)
+    training = PrivateTraining(asked, 1.0, permit(asked.event()), secure=secure)
+    assert type(training._randomness) is source
+
+
 # The proof of noise, and what breaks it
 
 
-@pytest.mark.parametrize("secure", [False, True])
-def test_an_honest_run_proves_its_noise(model: Net, data: Pairs, secure: bool) -> None:
-    training = PrivateTraining(sampling(5.0), 1.0, secure=secure)
+@pytest.mark.parametrize("randomness", [Generator(), OperatingSystem()])
+def test_an_honest_run_proves_its_noise(model: Net, data: Pairs, randomness: Randomness) -> None:
+    training = steps(sampling(5.0), 1.0, randomness=randomness)
     trained(model, data, training)
     proof = proof_of(model, training, data)
     assert proof.holds, proof.checks
@@ -202,7 +232,7 @@ def test_noise_removed_or_weakened_is_found_out(
     monkeypatch.setattr(
         Generator, "normal", lambda self, like, std: share * honest(self, like, std)
     )
-    training = PrivateTraining(sampling(5.0, steps=300), 1.0)
+    training = steps(sampling(5.0, steps=300), 1.0)
     trained(model, data, training)
     assert failed(proof_of(model, training, data)) == broken
 
@@ -215,13 +245,13 @@ def test_noise_that_is_counted_and_not_added_is_found_out(
             parameter.grad = parameter.summed_grad
 
     monkeypatch.setattr(private._NoisedOptimizer, "add_noise", without)
-    training = PrivateTraining(sampling(5.0), 1.0)
+    training = steps(sampling(5.0), 1.0)
     trained(model, data, training)
     assert {"every update was noised", STRENGTH, TWINS} == failed(proof_of(model, training, data))
 
 
 def test_a_run_accounted_without_noise_has_no_proof(model: Net, data: Pairs) -> None:
-    training = PrivateTraining(sampling(0.0), 1.0)
+    training = steps(sampling(0.0), 1.0)
     trained(model, data, training)
     assert STRENGTH in failed(proof_of(model, training, data))
 
@@ -234,13 +264,13 @@ def test_shuffling_in_place_of_poisson_sampling_is_found_out(
             yield from torch.randperm(self.windows).split(self.batch)
 
     monkeypatch.setattr(WindowSampling, "draw", shuffled)
-    training = PrivateTraining(sampling(5.0), 1.0)
+    training = steps(sampling(5.0), 1.0)
     trained(model, data, training)
     assert failed(proof_of(model, training, data)) == {BATCHES}
 
 
 def test_batches_other_than_those_drawn_are_found_out(model: Net, data: Pairs) -> None:
-    training = PrivateTraining(sampling(5.0), 1.0)
+    training = steps(sampling(5.0), 1.0)
     optimizer = SGD(model.parameters(), lr=1e-3)
     for _ in training.batches():
         training.step(model, optimizer, data, loss)
@@ -248,7 +278,7 @@ def test_batches_other_than_those_drawn_are_found_out(model: Net, data: Pairs) -
 
 
 def test_a_run_that_stopped_early_or_went_on_is_found_out(model: Net, data: Pairs) -> None:
-    training = PrivateTraining(sampling(5.0), 1.0)
+    training = steps(sampling(5.0), 1.0)
     optimizer = SGD(model.parameters(), lr=1e-3)
     for step, rows in enumerate(training.batches()):
         if step < 80:

@@ -1,12 +1,24 @@
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dp.accounting import gaussian_mu
 from dp.budget import Budget
-from dp.scale import SHARE, declared, estimate, scale_noise
+from dp.permit import _LEDGER, Permit
+from dp.sampling import WindowSampling
+from dp.scale import SHARE, Scale, declared, estimate, scale_noise
 from dp.windowed import CellNoise
 
 BUDGET = Budget(7.5, 1e-7)
+
+
+def estimated(values: np.ndarray, noise: CellNoise, *, width: int) -> Scale:
+    """An estimate under a permit of its own; the counts of these tests are made up."""
+    paid = Permit(1, "key", {"aside": asdict(noise)}, by=_LEDGER)
+    return estimate(values, noise, paid, width=width)
 
 
 def counts(intervals: int = 3000) -> np.ndarray:
@@ -18,7 +30,7 @@ def counts(intervals: int = 3000) -> np.ndarray:
 
 def test_the_estimate_is_near_the_truth() -> None:
     noise = scale_noise(BUDGET, width=1, intervals=3000, regions=2)
-    found = estimate(counts(), noise, width=1)
+    found = estimated(counts(), noise, width=1)
     true = np.diff(counts(), axis=0)[::2]
     assert found.step == pytest.approx(np.sqrt((true**2).mean(axis=0)), rel=0.35)
     assert found.mean == pytest.approx(np.median(counts(), axis=0), rel=0.3)
@@ -45,13 +57,13 @@ def test_a_unit_moves_as_many_cells_as_are_accounted_for(
 
     monkeypatch.setattr("dp.scale.discrete_gaussian", seen)
     values, noise = counts(200), CellNoise(5.0, 8)
-    estimate(values, noise, width=width)
+    estimated(values, noise, width=width)
     before = np.array(histograms)
     for at in range(40):
         changed = values.copy()
         changed[at : at + width] = 1e6 + at
         histograms.clear()
-        estimate(changed, noise, width=width)
+        estimated(changed, noise, width=width)
         moved = np.abs(np.array(histograms) - before)
         assert moved.max() <= 1
         assert moved.sum() <= noise.cells
@@ -60,12 +72,12 @@ def test_a_unit_moves_as_many_cells_as_are_accounted_for(
 def test_gaps_are_left_out() -> None:
     values = counts(400)
     values[50:90] = np.nan
-    found = estimate(values, CellNoise(2.0, 8), width=1)
+    found = estimated(values, CellNoise(2.0, 8), width=1)
     assert np.isfinite([*found.mean, *found.spread, *found.step]).all()
 
 
 def test_counts_of_nothing_still_give_a_scale() -> None:
-    found = estimate(np.zeros((400, 1)), CellNoise(5.0, 4), width=1)
+    found = estimated(np.zeros((400, 1)), CellNoise(5.0, 4), width=1)
     assert found.spread[0] >= 1
     assert found.step[0] >= 1
 
@@ -93,7 +105,7 @@ def test_every_histogram_gets_the_noise_accounted_for(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(scale, "discrete_gaussian", watched)
     for _ in range(10):
-        estimate(counts(), CellNoise(16.0, 8), width=1)
+        estimated(counts(), CellNoise(16.0, 8), width=1)
     assert len(drawn) == 10 * 4  # levels and steps of two regions
     assert {sigma for sigma, _ in drawn} == {16.0}
     noise = np.concatenate([added for _, added in drawn])
@@ -102,4 +114,16 @@ def test_every_histogram_gets_the_noise_accounted_for(monkeypatch: pytest.Monkey
 
 def test_two_estimates_of_the_same_counts_differ() -> None:
     noise = CellNoise(16.0, 8)
-    assert estimate(counts(), noise, width=1) != estimate(counts(), noise, width=1)
+    assert estimated(counts(), noise, width=1) != estimated(counts(), noise, width=1)
+
+
+def test_each_charge_estimates_once_with_the_noise_it_paid_for(
+    permit: Callable[[dict[str, Any]], Permit],
+) -> None:
+    noise = CellNoise(16.0, 8)
+    paid = permit(WindowSampling(60, 20, 3, 3, 5.0, aside=noise).event())
+    with pytest.raises(RuntimeError, match="aside differ"):
+        estimate(counts(), CellNoise(8.0, 8), paid, width=1)
+    estimate(counts(), noise, paid, width=1)
+    with pytest.raises(RuntimeError, match="one scale of the counts, which was drawn"):
+        estimate(counts(), noise, paid, width=1)
