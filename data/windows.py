@@ -24,13 +24,22 @@ class WindowSpec:
         lags: L, how many of the latest intervals are read one by one.
         seasonal: offsets back from each target interval (say one day and one week).
         horizon: H, how many intervals ahead are forecast.
+        around: A, how many intervals just before each seasonal lag are read as well: they show how
+            the latest values differ from those of a day or a week ago.
+        seasons: over how many past seasons the usual change is averaged; 0 for none.
     """
 
     lags: int
     seasonal: tuple[int, ...] = ()
     horizon: int = 1
+    around: int = 0
+    seasons: int = 0
 
     def __post_init__(self) -> None:
+        if self.around < 0 or self.seasons < 0:
+            raise ValueError(
+                f"around and seasons must be 0 or more, got {self.around} and {self.seasons}"
+            )
         if self.lags < 1 or self.horizon < 1:
             raise ValueError(
                 f"lags and horizon must be at least 1, got {self.lags} and {self.horizon}"
@@ -45,7 +54,8 @@ class WindowSpec:
     @property
     def reach(self) -> int:
         """How many intervals before the first target a window reads."""
-        return max(self.lags, *self.seasonal, 1)
+        before = max(self.around, 1 if self.seasons else 0)
+        return max(self.lags, *(offset + before for offset in self.seasonal), 1)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,9 @@ class Windows:
         past: latest values, oldest first, [N, L, R].
         past_calendar: calendar of those intervals, [N, L, C].
         seasonal: values S offsets before each target interval, [N, S, H, R].
+        before: values just before the first of those, oldest first, [N, S, A, R].
+        usual: change from the latest value to each target in past seasons, averaged over as many of
+            them as there are, [N, U, H, R]; U is S or, if none are asked for, 0.
         calendar: calendar of the target intervals, [N, H, C].
         target: values to forecast, [N, H, R]; NaN where the interval was not observed.
         times: start of the first target interval, [N].
@@ -66,6 +79,8 @@ class Windows:
     past: Floats
     past_calendar: NDArray[np.float32]
     seasonal: Floats
+    before: Floats
+    usual: Floats
     calendar: NDArray[np.float32]
     target: Floats
     times: pd.DatetimeIndex
@@ -97,6 +112,8 @@ class Windows:
             past=self.past[keep],
             past_calendar=self.past_calendar[keep],
             seasonal=self.seasonal[keep],
+            before=self.before[keep],
+            usual=self.usual[keep],
             calendar=self.calendar[keep],
             target=self.target[keep],
             times=self.times[keep],
@@ -153,14 +170,34 @@ def _windows(
     past_calendar = sliding_window_view(calendar, spec.lags, axis=0).swapaxes(1, 2)
     ahead = np.arange(spec.horizon)
     targets = first_target[:, None] + ahead
-    back = targets[:, None, :] - np.array(spec.seasonal, dtype=np.int64)[None, :, None]
+    offsets = np.array(spec.seasonal, dtype=np.int64)[:, None]
+    back = targets[:, None, :] - offsets
+    around = spec.around if spec.seasonal else 0
+    before = first_target[:, None, None] - offsets - np.arange(around, 0, -1)
     return Windows(
         past=past[start - spec.lags :][:count],
         past_calendar=past_calendar[start - spec.lags :][:count],
         seasonal=values[back],
+        before=values[before],
+        usual=_usual(values, targets, spec),
         calendar=calendar[targets],
         target=target[targets],
         times=times[first_target],
         interval=inputs.interval,
         regions=inputs.regions,
     )
+
+
+def _usual(values: Floats, targets: NDArray[np.int64], spec: WindowSpec) -> Floats:
+    """Mean change in past seasons from the interval before the first target to each target."""
+    if not (spec.seasons and spec.seasonal):
+        return np.empty((len(targets), 0, spec.horizon, values.shape[1]))
+    means = []
+    for offset in spec.seasonal:
+        back = offset * np.arange(1, spec.seasons + 1)[:, None, None]
+        then = targets - back  # [seasons, N, H]
+        latest = then[:, :, :1] - 1
+        exists = (latest >= 0)[..., None]
+        change = values[np.maximum(then, 0)] - values[np.maximum(latest, 0)]
+        means.append((change * exists).sum(axis=0) / exists.sum(axis=0))
+    return np.stack(means, axis=1)

@@ -6,16 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data import sources, validate
 from data.clean import fill_gaps
 from data.panel import Panel
-from data.windows import WindowSpec, latest
+from data.windows import Windows, WindowSpec, latest
+from flows.compose import load
 from flows.privatise import kept_release
-from flows.recipe import Recipe, from_dict, load
+from flows.recipe import Recipe, from_dict
 from flows.settings import Home
 from models import saved
+from models.conformal import Intervals
 from models.predict import predict
 
 
@@ -35,16 +39,34 @@ def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
     model, extra = saved.load(files / "model"), saved.load_extra(files / "model")
     panel = _inputs(recipe, extra, home)
     config = model.config
-    spec = WindowSpec(config.lags, tuple(extra["seasonal"]), config.horizon)
+    spec = WindowSpec(
+        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
+    )
     window = latest(fill_gaps(panel), spec)
-    values = predict(model, window)[0]
+    predicted = predict(model, window)
+    values = predicted[0]
     times = [window.times[0] + step * panel.interval for step in range(config.horizon)]
     return {
         "source": panel.source,
         "times": [str(time) for time in times],
         "regions": list(config.regions),
         "forecast": [[round(float(value), 1) for value in row] for row in values],
+        "intervals": _ends(extra["intervals"], predicted, window),
         "privacy": _disclosed(recipe, extra),
+    }
+
+
+def _ends(
+    kept: dict[str, Any] | None, forecast: NDArray[np.float64], window: Windows
+) -> dict[str, Any]:
+    """Low and high end of the prediction intervals, by level, [H][R] each."""
+    if kept is None:
+        return {}
+    found = Intervals.from_dict(kept)
+    ends = {level: found.around(forecast, window, level) for level in found.widths}
+    return {
+        f"{level:g}": {"low": low[0].round(1).tolist(), "high": high[0].round(1).tolist()}
+        for level, (low, high) in ends.items()
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dp.budget import Budget
+from dp.composition import largest_epsilon
 from dp.ledger import Account, Entry, Ledger, verify
 from dp.unit import parse_unit
 from flows.errors import UsageError
@@ -80,7 +81,7 @@ def _account(ledger: Ledger, account: Account, delta: float | None) -> dict[str,
     cap = account.cap
     at = delta or (cap.delta if cap else USUAL_DELTA)
     worst = ledger.worst(account)
-    spent = max((total.epsilon(at) for total in worst), default=0.0)
+    spent = largest_epsilon(worst, at)
     known = spent < float("inf")
     return {
         "dataset": account.dataset,

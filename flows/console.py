@@ -105,10 +105,18 @@ def ahead(document: dict[str, Any]) -> None:
     table.add_column("region")
     for time in document["times"]:
         table.add_column(time, justify="right")
+    ends = document["intervals"].get("0.9")
     for column, region in enumerate(document["regions"]):
-        table.add_row(escape(region), *[f"{row[column]:.1f}" for row in document["forecast"]])
+        cells = [f"{row[column]:.1f}" for row in document["forecast"]]
+        if ends:
+            lows, highs = ([row[column] for row in ends[side]] for side in ("low", "high"))
+            cells = [f"{cell} [dim]({low:.0f} to {high:.0f})[/]"
+                     for cell, low, high in zip(cells, lows, highs, strict=True)]  # fmt: skip
+        table.add_row(escape(region), *cells)
     console = _console()
     console.print(table)
+    if ends:
+        console.print("[dim]in brackets: where nine counts of ten are expected[/]")
     console.print(f"[dim]{document['privacy']}[/]")
 
 

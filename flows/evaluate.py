@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.windows import Windows
+from flows.fit import Fitted
 from flows.prepare import Prepared
 from models import metrics
-from models.baselines import Ridge, persistence, seasonal
+from models.baselines import persistence, seasonal
+from models.conformal import Intervals
 from models.forecaster import Forecaster
 from models.predict import predict
+from models.tabular.ridge import Ridge
 
 Floats = NDArray[np.float64]
 
@@ -26,34 +29,54 @@ class Evaluation:
         forecast: of the model for the test windows, [N, H, R].
         scores: `rmse` and `mae` of the model, each `{mean, regions}`.
         baselines: the same by baseline; None where a baseline does not apply.
+        coverage: share of the counts that prediction intervals hold, by level; empty without them.
     """
 
     forecast: Floats
     scores: dict[str, Any]
     baselines: dict[str, Any]
+    coverage: dict[str, float]
 
 
-def evaluate(model: Forecaster, prepared: Prepared, *, ridge: bool = True) -> Evaluation:
+def evaluate(fitted: Fitted, prepared: Prepared, *, ridge: bool = True) -> Evaluation:
     """Score the model and the baselines, all reading the same inputs.
 
     Args:
-        model: the trained forecaster.
+        fitted: the trained forecaster.
         prepared: windows and truth.
         ridge: whether ridge regression may be fitted; not on raw counts that nothing was spent on.
     """
-    forecast = predict(model, prepared.truth)
+    model, truth = fitted.model, prepared.truth
+    forecast = predict(model, truth)
+    scale = np.abs(prepared.learning.target[:, 0] - prepared.learning.last).mean(axis=0)
+    more = {
+        "smape": metrics.smape(forecast, truth.target, truth.regions),
+        "mase": metrics.mase(forecast, truth.target, truth.regions, scale),
+    }
     baselines = {
         "persistence": _score(persistence(prepared.truth), prepared.truth),
         "seasonal": _seasonal(prepared, "seasonal"),
         "seasonal_day": _seasonal(prepared, "seasonal_day"),
-        "ridge": _ridge(prepared) if ridge else None,
+        "ridge": _ridge(model, prepared) if ridge else None,
     }
-    return Evaluation(forecast, _score(forecast, prepared.truth), baselines)
+    scores = {**_score(forecast, truth), **{name: _plain(one) for name, one in more.items()}}
+    return Evaluation(forecast, scores, baselines, _coverage(fitted.intervals, forecast, truth))
 
 
-def _ridge(prepared: Prepared) -> dict[str, Any]:
-    fitted = Ridge.fit(prepared.split.train)
-    return _score(fitted.predict(prepared.truth), prepared.truth)
+def _coverage(intervals: Intervals | None, forecast: Floats, truth: Windows) -> dict[str, float]:
+    if intervals is None:
+        return {}
+    ends = {level: intervals.around(forecast, truth, level) for level in intervals.widths}
+    return {
+        f"{level:g}": metrics.coverage(low, high, truth.target, truth.regions).mean
+        for level, (low, high) in ends.items()
+    }
+
+
+def _ridge(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
+    linear = Ridge(model.config)
+    linear.fit(prepared.split.train)
+    return _score(predict(linear, prepared.truth), prepared.truth)
 
 
 def _seasonal(prepared: Prepared, name: str) -> dict[str, Any] | None:
@@ -62,8 +85,11 @@ def _seasonal(prepared: Prepared, name: str) -> dict[str, Any] | None:
 
 
 def _score(forecast: Floats, truth: Windows) -> dict[str, Any]:
-    result = {}
-    for name in ("rmse", "mae"):
-        metric = getattr(metrics, name)(forecast, truth.target, truth.regions)
-        result[name] = {"mean": metric.mean, "regions": metric.regions}
-    return result
+    both = {"rmse": metrics.rmse, "mae": metrics.mae}
+    return {name: _plain(of(forecast, truth.target, truth.regions)) for name, of in both.items()}
+
+
+def _plain(metric: metrics.RegionMetric) -> dict[str, Any]:
+    """JSON values; null where a metric is not known."""
+    known = {name: value if value == value else None for name, value in metric.regions.items()}
+    return {"mean": metric.mean if metric.mean == metric.mean else None, "regions": known}

@@ -27,7 +27,7 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     """Train and record one forecaster.
 
     Args:
-        recipe: values of a recipe (`flows.recipe.load`); missing ones take their defaults.
+        recipe: values of a recipe (`flows.compose.load`); missing ones take their defaults.
 
     Returns:
         The document that `veilcast train --json` prints.

@@ -23,7 +23,8 @@ from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
 from models import saved
-from models.forecaster import Forecaster, new, set_scaler
+from models.forecaster import Forecaster, set_scaler
+from models.kinds import new
 from models.losses import per_window
 from models.tensors import Batch
 from models.training import Epoch, History, train
@@ -105,11 +106,12 @@ def _train(
     permit: Permit,
 ) -> tuple[History, dict[str, Any]]:
     """Scale, train, and prove that it was noised."""
-    permit.use("training", plan.sampling.event())
-    found = _scale(prepared, recipe, plan)
+    found = _scale(prepared, recipe, plan, permit)
     set_scaler(model, found.mean, found.spread, found.step)
     training = recipe.training
-    updates = PrivateTraining(plan.sampling, training.grad_norm, secure=recipe.privacy.secure_noise)
+    updates = PrivateTraining(
+        plan.sampling, training.grad_norm, permit, secure=recipe.privacy.secure_noise
+    )
     loss = per_window(training.loss)
     twins = twins_differ(model, training.grad_norm, _made_up(model), loss)
     history = train(model, prepared.split.train, None, training, on_epoch=on_epoch, updates=updates)
@@ -118,12 +120,12 @@ def _train(
     return history, proof.to_dict()
 
 
-def _scale(prepared: Prepared, recipe: Recipe, plan: Plan) -> Scale:
+def _scale(prepared: Prepared, recipe: Recipe, plan: Plan, permit: Permit) -> Scale:
     """Typical size of the counts, declared or estimated under the charge."""
     if plan.sampling.aside is None:
         assert recipe.source.max_count is not None  # noqa: S101  (what the plan rests on)
         return scale.declared(recipe.source.max_count, len(prepared.raw.regions))
-    return scale.estimate(training_counts(prepared), plan.sampling.aside, width=plan.width)
+    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, width=plan.width)
 
 
 def _promise(
@@ -227,6 +229,8 @@ def _made_up(model: Forecaster) -> Batch:
         past=counts(config.lags),
         past_calendar=torch.zeros(4, config.lags, config.features),
         seasonal=counts(config.seasonal, config.horizon),
+        before=counts(config.seasonal, config.around),
+        usual=counts(config.usual, config.horizon),
         calendar=torch.zeros(4, config.horizon, config.features),
         target=counts(config.horizon),
     )

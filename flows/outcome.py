@@ -98,6 +98,10 @@ def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
     spec = outcome.prepared.spec
     return {
         "seasonal": list(spec.seasonal),
+        "seasons": spec.seasons,
+        "intervals": None
+        if outcome.fitted.intervals is None
+        else outcome.fitted.intervals.to_dict(),
         "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
         "release": outcome.promise.release,
     }
@@ -122,6 +126,9 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "seed": recipe.training.seed,
         "rmse": evaluation.scores["rmse"],
         "mae": evaluation.scores["mae"],
+        "smape": evaluation.scores["smape"],
+        "mase": evaluation.scores["mase"],
+        "coverage": evaluation.coverage,
         "baselines": evaluation.baselines,
         "evaluation": NOT_PRIVATE,
         "test": {
@@ -142,18 +149,25 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
 
 
 def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
-    """What the ledger has about the charge, read back from it."""
+    """What the ledger has about the charge, read back from it.
+
+    Two charges where both a training and the counts that forecasts read were paid for; their epsilons
+    and deltas add up.
+    """
     if used.ledger_entry is None:
         return None
-    entry = Ledger(home.database_url).entry(used.ledger_entry)
+    ledger = Ledger(home.database_url)
+    entry = ledger.entry(used.ledger_entry)
+    beside = ledger.find(used.release) if used.release else None
+    charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
     return {
         "entry": entry.id,
         "hash": entry.hash,
         "dataset": entry.dataset,
-        "purpose": entry.purpose,
+        "purpose": ", ".join(charge.purpose for charge in charges),
         "unit": entry.unit.value,
-        "epsilon": entry.epsilon,
-        "delta": entry.delta,
+        "epsilon": sum(charge.epsilon for charge in charges),
+        "delta": sum(charge.delta for charge in charges),
         "neighbours": entry.unit.neighbours,
     }
 
@@ -163,7 +177,14 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
     recipe, used = outcome.recipe, outcome.promise
     spec = outcome.prepared.spec
     training = recipe.training
+    paid = document["ledger"] or {}
+    # A run without proof of noise is charged all the same, and promises nothing.
+    promised = paid if used.epsilon is not None else {}
     metrics = {"rmse": document["rmse"]["mean"], "mae": document["mae"]["mean"]}
+    metrics |= {f"coverage {level}": held for level, held in document["coverage"].items()}
+    metrics |= {
+        name: document[name]["mean"] for name in ("smape", "mase") if document[name]["mean"]
+    }
     for region, error in document["rmse"]["regions"].items():
         metrics[f"rmse {region}"] = error
     for baseline, scores in document["baselines"].items():
@@ -201,16 +222,16 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
         metrics=metrics,
         tags={
             "mechanism": recipe.privacy.mechanism,
-            "unit": used.unit,
-            "epsilon": used.epsilon,
-            "delta": used.delta,
-            "neighbours": used.neighbours,
+            "unit": promised.get("unit"),
+            "epsilon": promised.get("epsilon"),
+            "delta": promised.get("delta"),
+            "neighbours": promised.get("neighbours"),
             "epsilon_naive_one_window": used.epsilon_naive,
-            "private": used.epsilon is not None,
+            "private": bool(promised),
             "sigma": used.sigma,
-            "ledger_entry": used.ledger_entry,
-            "ledger_hash": document["ledger"] and document["ledger"]["hash"],
-            "ledger_data_set": document["ledger"] and document["ledger"]["dataset"],
+            "ledger_entry": paid.get("entry"),
+            "ledger_hash": paid.get("hash"),
+            "ledger_data_set": paid.get("dataset"),
             "evaluation": NOT_PRIVATE,
             "source": document["source"],
         },

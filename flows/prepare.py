@@ -24,18 +24,22 @@ class Prepared:
 
     Attributes:
         split: training, validation and test windows, with inputs and targets as they may be used.
+        learning: all windows before the test period, with targets as they may be used.
         truth: the test windows once more, with raw targets; for scoring only.
         raw: the panel as it came, with gaps; for a private training's account and for its charge.
         inputs: the panel that forecasts read, without gaps.
         spec: shape of the windows.
+        calibration: length of the period for prediction intervals, in intervals; 0 for none.
         seasons: windows for the seasonal baselines, by baseline, with the truth as target.
     """
 
     split: Split
+    learning: Windows
     truth: Windows
     raw: Panel
     inputs: Panel
     spec: WindowSpec
+    calibration: int
     seasons: dict[str, Windows]
 
 
@@ -57,7 +61,10 @@ def prepare(
     try:
         spec = config.spec(raw)
         test = raw.steps(config.test)
-        validation = 0 if config.validation.startswith("0") else raw.steps(config.validation)
+        validation, calibration = (
+            0 if length.startswith("0") else raw.steps(length)
+            for length in (config.validation, config.calibration)
+        )
     except ValueError as error:
         raise UsageError(f"recipe section [windows]: {error}") from None
     inputs = fill_gaps(privatised.inputs)  # for forecasts; after the noise, if there is any
@@ -65,13 +72,15 @@ def prepare(
     # Repair before the noise would let an interval reach windows that the account does not count.
     read = fill_gaps(training) if repair else training
     windows = make(read, training, spec)
-    parts = split(windows if repair else _untouched(windows), test=test, validation=validation)
+    usable = windows if repair else _untouched(windows)
     return Prepared(
-        split=parts,
+        split=split(usable, test=test, validation=validation),
+        learning=split(usable, test=test, validation=0).train,
         truth=_test_windows(inputs, raw, spec, test),
         raw=raw,
         inputs=inputs,
         spec=spec,
+        calibration=calibration,
         seasons={
             name: _test_windows(inputs, raw, one, test)
             for name, one in _season_specs(raw, spec).items()

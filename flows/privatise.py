@@ -9,8 +9,8 @@ import pandas as pd
 from data.panel import Panel
 from dp import statement
 from dp.composition import Total
-from dp.ledger import Ledger, local_secret
-from dp.mechanisms import calibrate
+from dp.ledger import Entry, Ledger, local_secret
+from dp.mechanisms import CountNoise, calibrate
 from dp.release import panel_of, release_counts
 from dp.unit import PrivacyUnit, derive_bound
 from flows.errors import UsageError
@@ -35,6 +35,23 @@ class Privatised:
     promise: Promise
 
 
+@dataclass(frozen=True)
+class Noised:
+    """How noised counts came about.
+
+    Attributes:
+        noise: the mechanism.
+        unit: whom the promise is about.
+        reasons: why the contribution bound is what it is.
+        entry: of the charge.
+    """
+
+    noise: CountNoise
+    unit: PrivacyUnit
+    reasons: tuple[str, ...]
+    entry: Entry
+
+
 def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
     """The panel under the mechanism that was asked for.
 
@@ -47,15 +64,17 @@ def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
         privacy.mechanism == "gradient" and not privacy.protect_inputs
     ):
         return Privatised(inputs=panel, training=panel, promise=Promise())
-    noised, promise = _noised(panel, recipe, home)
+    counts, made = noised(panel, recipe, home)
     private_training = privacy.mechanism == "gradient"
     return Privatised(
-        inputs=noised, training=panel if private_training else noised, promise=promise
+        inputs=counts,
+        training=panel if private_training else counts,
+        promise=_promise(panel, made, recipe, home),
     )
 
 
-def _noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Promise]:
-    """Noised counts under a charge, with their promise."""
+def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
+    """Noised counts under a charge, and how they came about; raises like `privatise`."""
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
     try:
@@ -70,15 +89,13 @@ def _noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Promise]:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    budget = privacy.budget_of_part
-    noise = calibrate(budget, bound)
-    ledger = Ledger(home.database_url)
+    noise = calibrate(privacy.budget_of_part, bound)
     release = release_counts(
         panel.counts,
         noise,
         dataset=recipe.source.account or panel.source,
         unit=unit,
-        ledger=ledger,
+        ledger=Ledger(home.database_url),
         secret=local_secret(home.secret),
         draw=privacy.draw,
         cap=privacy.cap,
@@ -87,24 +104,30 @@ def _noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Promise]:
         population=recipe.source.population,
         recipe=recipe.to_dict(),
     )
-    spent = ledger.spent(release.entry.dataset, unit, privacy.delta)
-    return replace(panel, counts=release.counts), Promise(
+    return replace(panel, counts=release.counts), Noised(noise, unit, reasons, release.entry)
+
+
+def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:
+    """What may be claimed for noised counts."""
+    noise, entry = made.noise, made.entry
+    spent = Ledger(home.database_url).spent(entry.dataset, made.unit, recipe.privacy.delta)
+    return Promise(
         statement=statement.input_perturbation(
             noise,
-            unit,
-            reasons=reasons,
+            made.unit,
+            reasons=made.reasons,
             spent=spent,
             persons=panel.persons,
-            total=Total().plus(release.entry.event),
+            total=Total().plus(entry.event),
         ),
-        unit=unit.value,
-        neighbours=unit.neighbours,
+        unit=made.unit.value,
+        neighbours=made.unit.neighbours,
         epsilon=float(noise.epsilon),
-        delta=budget.delta,
-        sensitivity=bound.sensitivity,
+        delta=noise.budget.delta,
+        sensitivity=noise.bound.sensitivity,
         sigma=noise.sigma,
-        ledger_entry=release.entry.id,
-        release=release.entry.key,
+        ledger_entry=entry.id,
+        release=entry.key,
     )
 
 

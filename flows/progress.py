@@ -25,6 +25,10 @@ class Reporter:
         """A new stage begins; `steps` if it can be counted."""
         self._progress.reset(self._task, total=steps, description=text)
 
+    def at(self, text: str, done: int) -> None:
+        """So many steps of the stage are done."""
+        self._progress.update(self._task, completed=done, description=text)
+
     def epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
         """An epoch of training has ended."""
         validation = "" if epoch.validation is None else f", validation {epoch.validation:.1f}"
@@ -56,6 +60,12 @@ def stage(text: str, steps: int | None = None) -> None:
     """Say that a stage begins, if anybody watches."""
     if reporter := _current.get():
         reporter.stage(text, steps)
+
+
+def stage_at(text: str, done: int) -> None:
+    """Say how far a stage of many steps is, if anybody watches."""
+    if reporter := _current.get():
+        reporter.at(text, done)
 
 
 def epoch(done: Epoch, spent: dict[str, float]) -> None:

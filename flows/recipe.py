@@ -5,20 +5,21 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_type_hints
 
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
 
 from data.panel import Panel
+from data.spans import to_span
 from data.windows import WindowSpec
 from dp.budget import Budget
 from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.errors import UsageError
 from flows.regime import with_regime
-from models.forecaster import ForecasterConfig
+from models import nets
+from models.config import MEMBERS, ForecasterConfig
 from models.settings import TrainingConfig
 
 SOURCE_PASSWORD = "VEILCAST_SOURCE_PASSWORD"  # noqa: S105  (a name)
@@ -138,20 +139,34 @@ class WindowConfig:
         lags: latest intervals read one by one.
         seasonal: how far before each target interval to look as well.
         horizon: intervals forecast at once.
+        around: intervals just before each seasonal lag that are read as well.
+        seasons: past seasons over which the usual change is averaged.
         test: length of the last period, forecast and scored once.
         validation: length of the period before it, which decides when training stops; "0d" for none.
+        calibration: length of the last period before the test on which prediction intervals are
+            calibrated, by a second model that has not seen it; "0d" for no intervals.
     """
 
     lags: int = 48
     seasonal: tuple[str, ...] = ("1d", "7d")
     horizon: int = 1
+    around: int = 8
+    seasons: int = 8
     test: str = "7d"
     validation: str = "7d"
+    calibration: str = "0d"
+
+    def __post_init__(self) -> None:
+        for name in ("test", "validation", "calibration"):
+            value = getattr(self, name)
+            if name == "test" or not value.startswith("0"):
+                to_span(value)
+        WindowSpec(self.lags, (), self.horizon, self.around, self.seasons)
 
     def spec(self, panel: Panel) -> WindowSpec:
         """The same in the panel's intervals."""
         offsets = tuple(panel.steps(span) for span in self.seasonal)
-        return WindowSpec(lags=self.lags, seasonal=offsets, horizon=self.horizon)
+        return WindowSpec(self.lags, offsets, self.horizon, self.around, self.seasons)
 
 
 @dataclass(frozen=True)
@@ -159,11 +174,14 @@ class ModelConfig:
     """`[model]`: the forecaster.
 
     Attributes:
-        name: `lstm`, `gru`, `bilstm` or `bigru`.
+        name: a network (`lstm`, `gru`, `bilstm`, `bigru`), `ridge`, `fourier`, `trees`, or `blend`
+            for the mean of several.
         hidden: width of the hidden state, one direction.
         layers: recurrent layers.
         dropout: probability of dropping a value.
         linear_skip: whether a linear map of all inputs is added to the network's forecast.
+        members: of a blend, by name.
+        copies: networks of each name in a blend.
     """
 
     name: str = "bigru"
@@ -171,6 +189,8 @@ class ModelConfig:
     layers: int = 1
     dropout: float = 0.0
     linear_skip: bool = True
+    members: tuple[str, ...] = MEMBERS
+    copies: int = 2
 
     def forecaster(self, regions: tuple[str, ...], spec: WindowSpec) -> ForecasterConfig:
         """The whole shape of the forecaster, once regions and windows are known."""
@@ -183,7 +203,11 @@ class ModelConfig:
             regions=regions,
             lags=spec.lags,
             seasonal=len(spec.seasonal),
+            around=spec.around if spec.seasonal else 0,
+            usual=len(spec.seasonal) if spec.seasons else 0,
             horizon=spec.horizon,
+            members=self.members,
+            copies=self.copies,
         )
 
     def __post_init__(self) -> None:
@@ -199,6 +223,26 @@ class Recipe:
     windows: WindowConfig = field(default_factory=WindowConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.privacy.mechanism != "gradient":
+            return
+        if self.model.name not in nets.NAMES:
+            raise ValueError(
+                f"model.name={self.model.name!r} cannot be trained by gradient perturbation; choose "
+                f"one of {', '.join(nets.NAMES)}, or mechanism=input"
+            )
+        for name in ("around", "seasons"):
+            if getattr(self.windows, name):
+                raise ValueError(
+                    f"windows.{name}={getattr(self.windows, name)} would put every interval into many "
+                    "windows more, each of which costs budget; under mechanism=gradient it is 0"
+                )
+        if not self.windows.calibration.startswith("0"):
+            raise ValueError(
+                f"windows.calibration={self.windows.calibration} would measure errors on raw counts, "
+                "which is not charged; under mechanism=gradient it is 0d"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, without those that are not set."""
@@ -217,7 +261,7 @@ class Recipe:
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """A recipe from plain nested values.
+    """A recipe from plain nested values; the source's password is no part of it.
 
     Raises:
         UsageError: an unknown or impossible value; the message names the field, the value and the
@@ -225,73 +269,17 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     _known(values, Recipe, "")
     try:
-        return TypeAdapter(Recipe).validate_python(with_regime(values))
+        recipe = TypeAdapter(Recipe).validate_python(with_regime(values))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
-
-
-def load(name: str) -> dict[str, Any]:
-    """The values of a recipe file: a path, or the name of a recipe that comes with the package.
-
-    Raises:
-        UsageError: there is no such recipe, or it is not TOML.
-    """
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = recipe_folder() / f"{name}.toml"
-    try:
-        return tomlkit.parse(path.read_text()).unwrap()
-    except FileNotFoundError:
-        known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
-        raise UsageError(
-            f"no recipe {name!r}; give the path of a .toml file or one of {', '.join(known)}"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
-        raise UsageError(f"recipe {path}: {error}") from None
-
-
-def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Values with `section.field=value` settings laid over them; values are read as TOML or text."""
-    result = {section: dict(fields) for section, fields in values.items()}
-    for setting in settings:
-        path, equals, text = setting.partition("=")
-        section, dot, name = path.strip().partition(".")
-        if not (equals and dot and name):
-            raise UsageError(f"expected --set {setting!r} to read section.field=value")
-        try:
-            value = tomlkit.value(text.strip()).unwrap()
-        except tomlkit.exceptions.TOMLKitError:
-            value = text.strip()
-        result.setdefault(section, {})[name] = value
-    return result
-
-
-def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Values of a recipe with options and settings laid over it, checked.
-
-    Args:
-        name: a recipe's name or path; None for the defaults alone.
-        options: values by `section.field`; None where an option was not given.
-        settings: `section.field=value`, from `--set`.
-
-    Raises:
-        UsageError: an unknown recipe, field or value.
-    """
-    values = override(load(name) if name else {}, settings)
-    for path, value in options.items():
-        section, _, field_name = path.partition(".")
-        if value is not None:
-            values.setdefault(section, {})[field_name] = value
-    recipe = from_dict(values)
-    plain = recipe.to_dict()
-    plain["source"]["name"] = without_password(recipe.source.name)
-    return plain
+    return replace(recipe, source=replace(recipe.source, name=without_password(recipe.source.name)))
 
 
 def without_password(source: str) -> str:
     """A source with the password of a database URL moved to an environment variable.
 
-    Recipes are kept: by Prefect as a parameter, by MLflow as a file. Passwords are not.
+    Recipes are kept: by Prefect as a parameter, by MLflow as a file, in the ledger. Passwords are
+    not.
     """
     found = re.fullmatch(
         r"(?P<before>[^:/]+://[^:/@]*:)(?P<password>[^@$][^@]*)(?P<after>@.*)", source
@@ -300,13 +288,6 @@ def without_password(source: str) -> str:
         return source
     os.environ[SOURCE_PASSWORD] = found["password"]
     return f"{found['before']}${{{SOURCE_PASSWORD}}}{found['after']}"
-
-
-def recipe_folder() -> Path:
-    """Where the recipes are: beside the packages in a clone, inside `flows` in a wheel."""
-    here = Path(os.path.abspath(__file__)).parent
-    inside = here / "recipes"
-    return inside if inside.is_dir() else here.parent / "recipes"
 
 
 def _known(values: dict[str, Any], kind: Any, where: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 _GRADIENT: dict[str, dict[str, Any]] = {
-    "windows": {"lags": 2, "seasonal": ["1d", "7d"], "validation": "0d"},
+    "windows": {"lags": 2, "seasonal": ["1d", "7d"], "around": 0, "seasons": 0, "validation": "0d"},
     "model": {"hidden": 32},
     "training": {
         "batch_size": 512,

@@ -79,7 +79,7 @@ def train_step(
 def evaluate_step(fitted: Fitted, prepared: Prepared, *, ridge: bool) -> Evaluation:
     """Score model and baselines."""
     progress.stage("evaluate")
-    return evaluate.evaluate(fitted.model, prepared, ridge=ridge)
+    return evaluate.evaluate(fitted, prepared, ridge=ridge)
 
 
 @task(name="record", **_PLAIN)

@@ -1,77 +1,25 @@
-"""The forecaster: recent counts, seasonal lags and calendar in, the next counts out."""
+"""What every forecaster is: a module that maps a batch of windows to the next counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from data.calendar import FEATURES
 from data.windows import Windows
-from models import nets
-from models.device import seeded
+from models.config import ForecasterConfig
 from models.errors import ModelError
-
-
-@dataclass(frozen=True, kw_only=True)
-class ForecasterConfig:
-    """Everything that fixes the shape of a forecaster.
-
-    Attributes:
-        model: a name in `models.nets.NAMES`.
-        hidden: width of the hidden state, one direction.
-        layers: recurrent layers.
-        dropout: probability of dropping a value between layers and before the head, in [0, 1).
-        linear_skip: whether a linear map of all inputs is added to the network's forecast.
-        regions: names, R, in the order of the panel's columns.
-        lags: L, latest intervals read one by one.
-        seasonal: S, number of seasonal lags.
-        horizon: H, intervals forecast.
-        features: C, calendar features an interval.
-
-    Raises:
-        ModelError: a value is out of its range; the message names field, value and range.
-    """
-
-    model: str = "bigru"
-    hidden: int = 64
-    layers: int = 1
-    dropout: float = 0.0
-    linear_skip: bool = True
-    regions: tuple[str, ...]
-    lags: int
-    seasonal: int = 0
-    horizon: int = 1
-    features: int = len(FEATURES)
-
-    def __post_init__(self) -> None:
-        if self.model not in nets.NAMES:
-            raise ModelError(f"model={self.model!r} is unknown; choose one of {nets.NAMES}")
-        for field in ("hidden", "layers", "lags", "horizon"):
-            if getattr(self, field) < 1:
-                raise ModelError(f"{field}={getattr(self, field)} must be at least 1")
-        for field in ("seasonal", "features"):
-            if getattr(self, field) < 0:
-                raise ModelError(f"{field}={getattr(self, field)} must be 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise ModelError(f"dropout={self.dropout} must be at least 0 and below 1")
-        if not self.regions or len(set(self.regions)) != len(self.regions):
-            raise ModelError(f"regions={self.regions} must be one or more different names")
+from models.tensors import Batch
 
 
 class Forecaster(nn.Module):
-    """Persistence plus a learned step.
-
-    The step is measured from the latest value and in units of the typical step of each region, so
-    an untrained forecaster (head and skip start at zero) is persistence. Recurrent network, head and
-    skip are stock `nn.GRU`/`nn.LSTM` and `nn.Linear`: all parameters live in layers for which
-    per-sample gradients are known.
+    """Recent counts, seasonal lags and calendar in, the next counts out.
 
     Attributes:
+        config: its shape.
         mean, scale: mean and standard deviation of each region's counts, [R], persons.
         step: root mean square of the steps between latest value and target, [R], persons.
     """
@@ -87,57 +35,17 @@ class Forecaster(nn.Module):
         self.register_buffer("mean", torch.zeros(regions))
         self.register_buffer("scale", torch.ones(regions))
         self.register_buffer("step", torch.ones(regions))
-        self.net = nets.build(
-            config.model,
-            2 * regions + config.features,
-            config.hidden,
-            config.layers,
-            config.dropout,
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        ahead = config.horizon * (config.seasonal * regions + config.features)
-        self.head = _zero_linear(self.net.outputs + ahead, config.horizon * regions)
-        self.skip = (
-            _zero_linear(config.lags * regions + ahead, config.horizon * regions)
-            if config.linear_skip
-            else None
-        )
 
-    def forward(
-        self, past: Tensor, past_calendar: Tensor, seasonal: Tensor, calendar: Tensor
-    ) -> Tensor:
+    def forward(self, batch: Batch) -> Tensor:
         """Forecast counts from counts; not clipped, so that gradients pass below 0.
 
         Args:
-            past: latest counts, oldest first, [B, L, R], persons.
-            past_calendar: calendar of those intervals, [B, L, C].
-            seasonal: counts S offsets before each target, [B, S, H, R], persons.
-            calendar: calendar of the target intervals, [B, H, C].
+            batch: B windows; the target is not read.
 
         Returns:
             Forecast, [B, H, R], persons.
         """
-        last = past[:, -1]
-        level = (past - self.mean) / self.scale
-        moves = (past[:, 1:] - past[:, :-1]) / self.step
-        first = torch.zeros_like(moves[:, :1]) if past.shape[1] > 1 else torch.zeros_like(level)
-        sequence = torch.cat([level, torch.cat([first, moves], dim=1), past_calendar], dim=2)
-        hidden = self.dropout(self.net(sequence))
-        # seasonal values as steps from the latest one: what is left to forecast, without the level
-        season = (seasonal - last[:, None, None]) / self.scale
-        ahead = torch.cat([season.flatten(1), calendar.flatten(1)], dim=1)
-        steps = self.head(torch.cat([hidden, ahead], dim=1))
-        if self.skip is not None:
-            steps = steps + self.skip(torch.cat([level.flatten(1), ahead], dim=1))
-        steps = steps.unflatten(1, (self.config.horizon, len(self.config.regions)))
-        forecast: Tensor = last[:, None] + steps * self.step
-        return forecast
-
-
-def new(config: ForecasterConfig, seed: int) -> Forecaster:
-    """A forecaster whose initial weights depend on `seed` alone; global random numbers untouched."""
-    with seeded(seed, torch.device("cpu")):
-        return Forecaster(config)
+        raise NotImplementedError
 
 
 def fit_scaler(model: Forecaster, windows: Windows) -> None:
@@ -199,10 +107,3 @@ def _set(buffer: Tensor, values: NDArray[np.float64]) -> None:
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Ones in place of zeros: a region that never changes is left unscaled."""
     return np.where(values > 0, values, 1.0)
-
-
-def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -34,7 +34,7 @@ def per_window(name: str) -> Loss:
     measure = NAMES[name]
 
     def loss(model: Forecaster, batch: Batch) -> Tensor:
-        forecast = model(batch.past, batch.past_calendar, batch.seasonal, batch.calendar)
+        forecast = model(batch)
         scaled, wanted = forecast / model.step, batch.target / model.step
         return measure(scaled, wanted, reduction="none").mean(dim=(1, 2))
 

@@ -42,10 +42,7 @@ def forecast(model: Forecaster, data: Batch, *, batch: int = 1024) -> NDArray[np
     model.eval()
     try:
         with torch.no_grad():
-            parts = [
-                model(part.past, part.past_calendar, part.seasonal, part.calendar)
-                for part in data.batches(torch.arange(len(data)), batch)
-            ]
+            parts = [model(part) for part in data.batches(torch.arange(len(data)), batch)]
     finally:
         model.train(training)
     steps = torch.cat(parts) if parts else torch.empty_like(data.target)

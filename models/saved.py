@@ -17,10 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
+from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.forecaster import Forecaster, ForecasterConfig
+from models.forecaster import Forecaster
+from models.kinds import new
 
-VERSION = 1
+VERSION = 2
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
@@ -76,7 +78,8 @@ def load(folder: Path) -> Forecaster:
     document = _document(folder)
     config = document["config"]
     try:
-        model = Forecaster(ForecasterConfig(**{**config, "regions": tuple(config["regions"])}))
+        lists = {name: tuple(config[name]) for name in ("regions", "members")}
+        model = new(ForecasterConfig(**{**config, **lists}), seed=0)
     except (ModelError, TypeError, KeyError) as error:
         raise ModelError(f"{folder / CONFIG}: not a model's configuration ({error})") from error
     try:

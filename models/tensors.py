@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from data.windows import Windows
+from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.forecaster import ForecasterConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Batch:
     past: Tensor
     past_calendar: Tensor
     seasonal: Tensor
+    before: Tensor
+    usual: Tensor
     calendar: Tensor
     target: Tensor
 
@@ -34,6 +36,8 @@ class Batch:
             past=self.past[rows],
             past_calendar=self.past_calendar[rows],
             seasonal=self.seasonal[rows],
+            before=self.before[rows],
+            usual=self.usual[rows],
             calendar=self.calendar[rows],
             target=self.target[rows],
         )
@@ -55,6 +59,8 @@ def to_device(windows: Windows, device: torch.device) -> Batch:
         past=copy(windows.past),
         past_calendar=copy(windows.past_calendar),
         seasonal=copy(windows.seasonal),
+        before=copy(windows.before),
+        usual=copy(windows.usual),
         calendar=copy(windows.calendar),
         target=copy(windows.target),
     )
@@ -65,6 +71,8 @@ def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
     found = {
         "lags": windows.past.shape[1],
         "seasonal": windows.seasonal.shape[1],
+        "around": windows.before.shape[2],
+        "usual": windows.usual.shape[1],
         "horizon": windows.target.shape[1],
         "features": windows.calendar.shape[2],
         "regions": windows.regions,
@@ -73,7 +81,8 @@ def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
         wanted = getattr(config, name)
         if value != wanted:
             raise ModelError(f"the windows have {name}={value}, the model was built for {wanted}")
-    if not (np.isfinite(windows.past).all() and np.isfinite(windows.seasonal).all()):
+    read = (windows.past, windows.seasonal, windows.before, windows.usual)
+    if not all(np.isfinite(part).all() for part in read):
         raise ModelError("a window has gaps in what the model reads; fill the inputs first")
 
 

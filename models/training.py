@@ -19,7 +19,7 @@ from data.windows import Windows
 from models import optimizers
 from models.device import pick_device, seeded
 from models.errors import ModelError
-from models.forecaster import Forecaster, new
+from models.forecaster import Forecaster
 from models.losses import Loss, per_window
 from models.metrics import rmse
 from models.predict import forecast
@@ -32,7 +32,6 @@ __all__ = [
     "PlainUpdates",
     "TrainingConfig",
     "Updates",
-    "new",
     "pick_device",
     "train",
 ]

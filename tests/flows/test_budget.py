@@ -142,7 +142,9 @@ def test_a_statement_reads_well(home: Home, csv: Path) -> None:
                   f"ledger entry {run['ledger_entry']}"):  # fmt: skip
         assert words in shown
     tags = MlflowClient(home.tracking_uri).get_run(run["run_id"]).data.tags
-    assert tags["ledger_hash"] == Ledger(home.database_url).entry(run["ledger_entry"]).hash
+    entry = Ledger(home.database_url).entry(run["ledger_entry"])
+    assert tags["ledger_hash"] == entry.hash
+    assert (tags["unit"], float(tags["epsilon"])) == (entry.unit.value, entry.epsilon)
     document("train", "--source", csv, *SMALL, "--mechanism", "none")
     assert "No privacy guarantee" in veilcast("statement").stdout
 

@@ -7,7 +7,7 @@ from flows.errors import UsageError
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import WindowConfig
+from flows.recipe import WindowConfig, from_dict
 
 CONFIG = WindowConfig(lags=4, seasonal=("1d",), test="7d", validation="7d")
 
@@ -50,8 +50,9 @@ def test_scores_are_against_raw_counts_of_the_test_period() -> None:
 def test_a_length_that_fits_no_interval_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="1h is not a whole number"):
         prepare(used(raw()), raw(), WindowConfig(seasonal=("1h",)))
-    with pytest.raises(UsageError, match="'soon' is not a length of time"):
-        prepare(used(raw()), raw(), WindowConfig(test="soon"))
+    for name in ("test", "validation", "calibration"):
+        with pytest.raises(UsageError, match=r"windows: 'soon' is not a length of time"):
+            from_dict({"windows": {name: "soon"}})
 
 
 def test_without_repair_no_training_window_reads_or_forecasts_a_gap() -> None:

@@ -4,16 +4,9 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+from flows.compose import compose, load, override, recipe_folder
 from flows.errors import UsageError
-from flows.recipe import (
-    Recipe,
-    compose,
-    from_dict,
-    load,
-    override,
-    recipe_folder,
-    without_password,
-)
+from flows.recipe import Recipe, from_dict, without_password
 
 
 @pytest.mark.parametrize("path", sorted(recipe_folder().glob("*.toml")), ids=lambda path: path.stem)
@@ -99,6 +92,7 @@ def test_passwords_do_not_stay_in_recipes(monkeypatch: pytest.MonkeyPatch) -> No
     kept = compose(None, {"source.name": source}, [])["source"]["name"]
     assert "hunter2" not in kept
     assert os.path.expandvars(kept) == source
+    assert "hunter2" not in from_dict({"source": {"name": source}}).to_toml()
     monkeypatch.delenv("VEILCAST_SOURCE_PASSWORD")
     for plain in ("a.csv", "sqlite:////data/x.db#t", "postgresql://me:${PW}@host/db#t"):
         assert without_password(plain) == plain

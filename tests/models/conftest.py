@@ -10,7 +10,7 @@ import pytest
 
 from data.panel import Panel
 from data.windows import Windows, WindowSpec, make
-from models.forecaster import ForecasterConfig
+from models.config import ForecasterConfig
 
 
 def _panel(days: int = 20, noise: float = 20.0, seed: int = 0) -> Panel:

@@ -10,8 +10,10 @@ from torch import nn
 from data.windows import WindowSpec, make
 from models import nets
 from models.baselines import persistence
+from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.forecaster import Forecaster, ForecasterConfig, fit_scaler, new
+from models.forecaster import Forecaster, fit_scaler
+from models.kinds import new
 from models.predict import predict
 
 

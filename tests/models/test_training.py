@@ -11,7 +11,8 @@ from models import nets
 from models.baselines import persistence
 from models.device import pick_device
 from models.errors import ModelError
-from models.forecaster import fit_scaler, new
+from models.forecaster import fit_scaler
+from models.kinds import new
 from models.metrics import rmse
 from models.predict import predict
 from models.training import PlainUpdates, TrainingConfig, train

@@ -1,0 +1,74 @@
+"""Recipes from files, options and settings: what commands make of what they are given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from flows.errors import UsageError
+from flows.recipe import from_dict
+
+
+def load(name: str) -> dict[str, Any]:
+    """The values of a recipe file: a path, or the name of a recipe that comes with the package.
+
+    Raises:
+        UsageError: there is no such recipe, or it is not TOML.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = recipe_folder() / f"{name}.toml"
+    try:
+        return tomlkit.parse(path.read_text()).unwrap()
+    except FileNotFoundError:
+        known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
+        raise UsageError(
+            f"no recipe {name!r}; give the path of a .toml file or one of {', '.join(known)}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
+        raise UsageError(f"recipe {path}: {error}") from None
+
+
+def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Values with `section.field=value` settings laid over them; values are read as TOML or text."""
+    result = {section: dict(fields) for section, fields in values.items()}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        section, dot, name = path.strip().partition(".")
+        if not (equals and dot and name):
+            raise UsageError(f"expected --set {setting!r} to read section.field=value")
+        try:
+            value = tomlkit.value(text.strip()).unwrap()
+        except tomlkit.exceptions.TOMLKitError:
+            value = text.strip()
+        result.setdefault(section, {})[name] = value
+    return result
+
+
+def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+    """Values of a recipe with options and settings laid over it, checked.
+
+    Args:
+        name: a recipe's name or path; None for the defaults alone.
+        options: values by `section.field`; None where an option was not given.
+        settings: `section.field=value`, from `--set`.
+
+    Raises:
+        UsageError: an unknown recipe, field or value.
+    """
+    values = override(load(name) if name else {}, settings)
+    for path, value in options.items():
+        section, _, field_name = path.partition(".")
+        if value is not None:
+            values.setdefault(section, {})[field_name] = value
+    return from_dict(values).to_dict()
+
+
+def recipe_folder() -> Path:
+    """Where the recipes are: beside the packages in a clone, inside `flows` in a wheel."""
+    here = Path(os.path.abspath(__file__)).parent
+    inside = here / "recipes"
+    return inside if inside.is_dir() else here.parent / "recipes"

@@ -1,0 +1,47 @@
+"""The mean of several forecasters: their errors differ, and partly cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from models import nets
+from models.config import ForecasterConfig
+from models.forecaster import Forecaster
+from models.tensors import Batch
+
+
+class Blend(Forecaster):
+    """Equal weight for every kind of member, and among the networks of one kind.
+
+    Attributes:
+        kinds: for each name in `config.members`, the forecasters of that name.
+    """
+
+    def __init__(
+        self,
+        config: ForecasterConfig,
+        seed: int,
+        make: Callable[[ForecasterConfig, int], Forecaster],
+    ) -> None:
+        super().__init__(config)
+        self.kinds = nn.ModuleList(
+            nn.ModuleList(
+                make(replace(config, model=name), seed + 1000 * copy)
+                for copy in range(config.copies if name in nets.NAMES else 1)
+            )
+            for name in config.members
+        )
+
+    @property
+    def groups(self) -> list[list[Forecaster]]:
+        """The members, by kind."""
+        return [list(kind) for kind in self.kinds]  # type: ignore[call-overload]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecast, [B, H, R], persons."""
+        means = [torch.stack([one(batch) for one in kind]).mean(dim=0) for kind in self.groups]
+        return torch.stack(means).mean(dim=0)

@@ -1,0 +1,72 @@
+"""The shape of a forecaster, as one value that is checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data.calendar import FEATURES
+from models import nets
+from models.errors import ModelError
+
+TABULAR = ("ridge", "fourier", "trees")
+BLEND = "blend"
+NAMES = (*nets.NAMES, *TABULAR, BLEND)
+MEMBERS = ("trees", "fourier")
+"""Of a blend, where nothing else is asked for: chosen on folds, see docs/forecasters.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecasterConfig:
+    """Everything that fixes the shape of a forecaster.
+
+    Attributes:
+        model: a name in `NAMES`.
+        hidden: width of the hidden state, one direction.
+        layers: recurrent layers.
+        dropout: probability of dropping a value between layers and before the head, in [0, 1).
+        linear_skip: whether a linear map of all inputs is added to the network's forecast.
+        regions: names, R, in the order of the panel's columns.
+        lags: L, latest intervals read one by one.
+        seasonal: S, number of seasonal lags.
+        around: A, intervals read just before each seasonal lag.
+        usual: U, averages of the change in past seasons.
+        horizon: H, intervals forecast.
+        features: C, calendar features an interval.
+        members: of a `blend`, by name; a forecast is the mean of theirs.
+        copies: how many networks of one name are in a blend, each from weights of its own.
+
+    Raises:
+        ModelError: a value is out of its range; the message names field, value and range.
+    """
+
+    model: str = "bigru"
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.0
+    linear_skip: bool = True
+    regions: tuple[str, ...]
+    lags: int
+    seasonal: int = 0
+    around: int = 0
+    usual: int = 0
+    horizon: int = 1
+    features: int = len(FEATURES)
+    members: tuple[str, ...] = MEMBERS
+    copies: int = 2
+
+    def __post_init__(self) -> None:
+        if self.model not in NAMES:
+            raise ModelError(f"model={self.model!r} is unknown; choose one of {NAMES}")
+        unknown = [name for name in self.members if name not in NAMES or name == BLEND]
+        if unknown or not self.members:
+            raise ModelError(f"members={self.members} must be one or more of {NAMES[:-1]}")
+        for field in ("hidden", "layers", "lags", "horizon", "copies"):
+            if getattr(self, field) < 1:
+                raise ModelError(f"{field}={getattr(self, field)} must be at least 1")
+        for field in ("seasonal", "around", "usual", "features"):
+            if getattr(self, field) < 0:
+                raise ModelError(f"{field}={getattr(self, field)} must be 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise ModelError(f"dropout={self.dropout} must be at least 0 and below 1")
+        if not self.regions or len(set(self.regions)) != len(self.regions):
+            raise ModelError(f"regions={self.regions} must be one or more different names")

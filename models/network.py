@@ -1,0 +1,76 @@
+"""The recurrent forecaster: a network reads the latest counts, a head adds what is known ahead."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models import nets
+from models.config import ForecasterConfig
+from models.forecaster import Forecaster
+from models.tensors import Batch
+
+
+class Network(Forecaster):
+    """Persistence plus a learned step.
+
+    The step is measured from the latest value and in units of the typical step of each region, so
+    an untrained network (head and skip start at zero) is persistence. Recurrent network, head and
+    skip are stock `nn.GRU`/`nn.LSTM` and `nn.Linear`: all parameters live in layers for which
+    per-sample gradients are known.
+    """
+
+    def __init__(self, config: ForecasterConfig) -> None:
+        super().__init__(config)
+        regions = len(config.regions)
+        self.net = nets.build(
+            config.model,
+            2 * regions + config.features,
+            config.hidden,
+            config.layers,
+            config.dropout,
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        changes = config.seasonal + config.usual if config.around else config.usual
+        ahead = config.horizon * ((config.seasonal + changes) * regions + config.features)
+        ahead += config.seasonal * max(0, config.around - 1) * regions
+        self.head = _zero_linear(self.net.outputs + ahead, config.horizon * regions)
+        self.skip = (
+            _zero_linear(config.lags * regions + ahead, config.horizon * regions)
+            if config.linear_skip
+            else None
+        )
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecast, [B, H, R], persons."""
+        past, last = batch.past, batch.past[:, -1]
+        level = (past - self.mean) / self.scale
+        moves = (past[:, 1:] - past[:, :-1]) / self.step
+        first = torch.zeros_like(moves[:, :1]) if past.shape[1] > 1 else torch.zeros_like(level)
+        sequence = torch.cat([level, torch.cat([first, moves], dim=1), batch.past_calendar], dim=2)
+        hidden = self.dropout(self.net(sequence))
+        ahead = self._ahead(batch, last)
+        steps = self.head(torch.cat([hidden, ahead], dim=1))
+        if self.skip is not None:
+            steps = steps + self.skip(torch.cat([level.flatten(1), ahead], dim=1))
+        steps = steps.unflatten(1, (self.config.horizon, len(self.config.regions)))
+        forecast: Tensor = last[:, None] + steps * self.step
+        return forecast
+
+    def _ahead(self, batch: Batch, last: Tensor) -> Tensor:
+        """What is known about the targets before they are, one row a window."""
+        # seasonal values as steps from the latest one: what is left to forecast, without the level
+        parts = [(batch.seasonal - last[:, None, None]) / self.scale, batch.calendar]
+        if self.config.around:  # how counts moved then
+            latest = batch.before[:, :, -1:]
+            parts.append((batch.seasonal - latest) / self.step)
+            parts.append((batch.before[:, :, :-1] - latest) / self.step)
+        parts.append(batch.usual / self.step)
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
