@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import budget_cli
+from flows import budget_cli, study_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(budget_cli.app, name="budget")
+app.add_typer(study_cli.app)
 
 
 @app.command()
@@ -37,7 +38,9 @@ def train(
             help="synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
         ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="lstm, gru, bilstm or bigru.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="lstm, gru, bilstm, bigru, ridge, fourier, trees or blend.")
+    ] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, adamw or sgd.")] = None,
     mechanism: Annotated[str | None, typer.Option(help="none, input or gradient.")] = None,
     unit: Annotated[
@@ -170,8 +173,8 @@ def _train(
 
 def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """Check the recipe, then run the flow."""
+    from flows.compose import compose
     from flows.engine import start_engine
-    from flows.recipe import compose
 
     values = compose(recipe, options, settings)
     wait = start_engine()

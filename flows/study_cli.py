@@ -1,0 +1,175 @@
+"""Commands that compare: plan, backtest, tune, reproduce."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.command import Json, Quiet, errors, open_folders, show
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    source: Annotated[str, typer.Argument(help="What --source of train takes.")],
+    unit: Annotated[str, typer.Option(help="Units, separated by commas.")] = "user,user-day",
+    epsilon: Annotated[str, typer.Option(help="Budgets, separated by commas.")] = "0.5,1,2",
+    delta: Annotated[float, typer.Option(help="Well below 1 / persons.")] = 1e-7,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="Usual count: 1000 for all regions, or region=1000; repeat it."),
+    ] = None,
+    intervals_per_unit: Annotated[
+        int | None, typer.Option(help="K, intervals in which one unit is counted at most.", min=1)
+    ] = None,
+    regions_per_interval: Annotated[
+        int | None, typer.Option(help="M, regions that count one person in an interval.", min=1)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Expected error under each promise, before anything is drawn or charged."""
+    with errors():
+        open_folders()
+        from flows import study_console
+        from flows.planning import plan as planned
+
+        document = planned(
+            source,
+            units=_names(unit),
+            epsilons=[_number("epsilon", one) for one in _names(epsilon)],
+            delta=delta,
+            sizes=dict(_size(one) for one in size or []),
+            intervals_per_unit=intervals_per_unit,
+            regions_per_interval=regions_per_interval,
+        )
+        show(document, as_json, study_console.planned)
+
+
+@app.command()
+def backtest(
+    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
+    source: Annotated[str | None, typer.Option(help="As for train.")] = None,
+    model: Annotated[str | None, typer.Option(help="Forecasters, separated by commas.")] = None,
+    folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 4,
+    length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
+    seeds: Annotated[int, typer.Option(help="Trainings of each forecaster.", min=1)] = 1,
+    refit: Annotated[
+        bool, typer.Option(help="Train before each period, or once before the first.")
+    ] = True,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare forecasters on the weeks before the test week, which stays unseen."""
+    with errors():
+        open_folders()
+        from flows import progress, study_console
+        from flows.compose import compose
+        from flows.engine import start_engine
+
+        values = compose(recipe, {"source.name": source}, settings or [])
+        wait = start_engine()
+        from flows.backtest import Folds
+        from flows.backtest import backtest as flow
+
+        names = _names(model or "")
+        with progress.shown(quiet=quiet):
+            wait()
+            document = flow(values, names, Folds(folds, length, seeds, refit))
+        show(document, as_json, study_console.backtested)
+
+
+@app.command()
+def tune(
+    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
+    source: Annotated[str | None, typer.Option(help="As for train.")] = None,
+    model: Annotated[str | None, typer.Option(help="The forecaster to tune.")] = None,
+    trials: Annotated[int, typer.Option(help="Settings tried, in all.", min=1)] = 30,
+    folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 2,
+    length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for better settings on the weeks before the test week; resumes."""
+    with errors():
+        open_folders()
+        from flows import progress, study_console
+        from flows.compose import compose
+        from flows.engine import start_engine
+
+        values = compose(recipe, {"source.name": source, "model.name": model}, settings or [])
+        wait = start_engine()
+        from flows.backtest import Folds
+        from flows.tune import tune as flow
+
+        with progress.shown(quiet=quiet):
+            wait()
+            document = flow(values, trials, Folds(folds, length))
+        show(document, as_json, study_console.tuned)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="arcolezi2022.")] = "arcolezi2022",
+    quick: Annotated[bool, typer.Option("--quick", help="Minutes in place of hours.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="Of every training; 5.", min=1)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of the paper's networks; 100 as in the paper.", min=1)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The paper's tables: as published, as run here, and under honest selection. Resumes."""
+    with errors():
+        from flows.errors import UsageError
+
+        if paper != "arcolezi2022":
+            raise UsageError(f"no such paper: {paper!r}; choose arcolezi2022")
+        home = open_folders()
+        from dataclasses import replace
+
+        from flows import progress, study_console
+        from flows.engine import start_engine
+
+        wait = start_engine()
+        from flows.arcolezi import report, study
+
+        asked = study.QUICK if quick else study.Effort()
+        asked = replace(asked, seeds=seeds or asked.seeds, epochs=epochs or asked.epochs)
+        with progress.shown(quiet=quiet):
+            wait()
+            result = study.reproduce(asked)
+        result["files"] = report.write(result, out or home.reports)
+        show(result, as_json, study_console.reproduced)
+
+
+def _names(text: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number(name: str, text: str) -> float:
+    from flows.errors import UsageError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"expected --{name} {text!r} to be a number above 0")
+    return value
+
+
+def _size(text: str) -> tuple[str, float]:
+    """`region=1000`, or `1000` for all regions."""
+    region, _, size = text.rpartition("=")
+    return region, _number("size", size)
