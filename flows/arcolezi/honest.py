@@ -1,0 +1,108 @@
+"""Forecasters under honest selection: chosen on folds before the test week, which is scored once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from data.panel import Panel
+from flows.arcolezi.published import DELTA, REGIONS
+from flows.backtest import Folds, compare
+from flows.compose import load
+from flows.fit import learner
+from flows.gradient import fit_privately
+from flows.prepare import Prepared, prepare
+from flows.privatise import Privatised, noised
+from flows.promise import Promise
+from flows.recipe import Recipe, from_dict
+from flows.settings import Home
+from models import metrics
+from models.forecaster import Forecaster
+from models.predict import predict
+
+MODELS = ("ridge", "fourier", "trees", "blend", "lstm", "gru", "bilstm", "bigru")
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """A promise to compare under; `unit` None for no privacy."""
+
+    unit: str | None = None
+    epsilon: float | None = None
+
+    @property
+    def title(self) -> str:
+        """With delta and neighbours, as every epsilon is printed."""
+        if self.unit is None:
+            return "no privacy"
+        return f"input, {self.unit}, ε = {self.epsilon:g} at δ = {DELTA:g} (add or remove)"
+
+
+QUESTION = Privacy("user-interval", 1.0)
+"""The promise under which input and gradient perturbation are compared."""
+SETTINGS = (Privacy(), Privacy("user-day", 1.0), Privacy("user", 1.0), Privacy("user", 0.5))
+
+
+def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recipe:
+    """The recipe `paris` under a promise; noise draw and seed go together, each draw is charged."""
+    values = load("paris")
+    values["privacy"] = {"mechanism": "none", "delta": DELTA, "draw": seed}
+    if privacy.unit is not None:
+        values["privacy"] |= {
+            "mechanism": "input", "unit": privacy.unit, "epsilon": privacy.epsilon
+        }  # fmt: skip
+    values.setdefault("model", {})["name"] = model
+    values.setdefault("training", {})["seed"] = seed
+    if epochs is not None:
+        values["training"]["epochs"] = epochs
+    return from_dict(values)
+
+
+def windows_of(panel: Panel, asked: Recipe, home: Home) -> tuple[Prepared, float]:
+    """Windows under the recipe's promise, and σ of the noise; charged at the first call alone."""
+    if asked.privacy.mechanism == "none":
+        return prepare(Privatised(panel, panel, Promise()), panel, asked.windows), 0.0
+    counts, made = noised(panel, asked, home)
+    return prepare(Privatised(counts, counts, Promise()), panel, asked.windows), made.noise.sigma
+
+
+def on_folds(prepared: Prepared, asked: Recipe, sigma: float, folds: int) -> float:
+    """Mean RMSE over regions and weeks before the test week, in persons; nothing raw under a promise."""
+    return float(compare(prepared, asked, Folds(count=folds), sigma)["rmse"]["mean"])
+
+
+def by_gradient(
+    panel: Panel, privacy: Privacy, seed: int, epochs: int | None, home: Home
+) -> dict[str, Any]:
+    """Errors of a BiGRU trained by DP-SGD under the same promise; charged once for each seed.
+
+    Forecasts read raw recent counts, which the promise does not cover.
+    """
+    values: dict[str, dict[str, Any]] = {
+        "source": {"name": panel.source},
+        "privacy": {
+            "mechanism": "gradient", "unit": privacy.unit, "epsilon": privacy.epsilon,
+            "delta": DELTA, "draw": seed,
+        },
+        "training": {"seed": seed} | ({} if epochs is None else {"epochs": epochs}),
+    }  # fmt: skip
+    asked = from_dict(values)
+    prepared = prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=False)
+    model, _, promise = fit_privately(prepared, asked, Promise(), home, lambda _epoch, _spent: None)
+    return {**_errors(model, prepared), "epsilon": promise.epsilon}
+
+
+def on_the_test_week(prepared: Prepared, asked: Recipe) -> dict[str, Any]:
+    """RMSE and MAE of a forecaster that learned from everything before, against raw counts."""
+    return _errors(learner(prepared, asked)(prepared.learning), prepared)
+
+
+def _errors(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
+    truth, forecast = prepared.truth, predict(model, prepared.truth)
+    result = {}
+    for name, metric in (("RMSE", metrics.rmse), ("MAE", metrics.mae)):
+        found = metric(forecast, truth.target, truth.regions)
+        result[name] = {
+            **dict(zip(REGIONS, found.regions.values(), strict=True)), "mean": found.mean
+        }  # fmt: skip
+    return result

@@ -1,0 +1,224 @@
+"""The whole comparison, piece by piece; a piece that is done is not done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from data import sources, validate
+from data.panel import Panel
+from flows import progress
+from flows.arcolezi import accounts, honest, protocol, published
+from flows.arcolezi.honest import MODELS, QUESTION, SETTINGS, Privacy
+from flows.arcolezi.published import Setting
+from flows.settings import Home, open_home
+
+FORMAT = 2
+"""Of a kept piece; raised when what a piece computes changes."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is computed.
+
+    Attributes:
+        epochs: of the paper's networks; the paper's own are 100.
+        settings_of_a_table: how many of the paper's four settings of each private table are run.
+        seeds: of every training but the noised ones, which are charged, and run once each.
+        folds: weeks on which forecasters are compared before the test week.
+        settings: promises under which forecasters are compared.
+        network_epochs: of our networks; None for what the recipe says.
+    """
+
+    epochs: int = published.EPOCHS
+    settings_of_a_table: int = 4
+    seeds: int = 5
+    folds: int = 4
+    settings: tuple[Privacy, ...] = SETTINGS
+    network_epochs: int | None = None
+
+
+QUICK = Effort(
+    epochs=1,
+    settings_of_a_table=1,
+    seeds=1,
+    folds=1,
+    settings=(SETTINGS[0], SETTINGS[2]),
+    network_epochs=5,
+)
+
+
+@flow(name="reproduce", persist_result=False)
+def reproduce(effort: Effort) -> dict[str, Any]:
+    """Everything that the report shows; resumes where an earlier call stopped.
+
+    Args:
+        effort: how much.
+    """
+    started, home = time.perf_counter(), open_home()
+    keep = Kept(home.root / "reproduce")
+    panel, _ = validate.to_panel(sources.read("paris-cdr"), max_gap="1d")
+    rows = effort.settings_of_a_table
+    runs = (4 + 2 * rows) * effort.seeds + rows
+    ours = len(effort.settings) * len(MODELS) * (effort.seeds + 1) + 3 * effort.seeds
+    total = 8 + runs + ours
+    progress.stage("reproduce", steps=total)
+    result = {
+        "source": published.tables()["source"],
+        "effort": asdict(effort),
+        "persistence": protocol.persistence(panel),
+        "accounts": [keep(of, setting=s) for of, s in _accounts()],
+        "paper": paper_step(keep, panel, effort, home),
+        "honest": honest_step(keep, panel, effort, home),
+        "question": question_step(keep, panel, effort, home),
+        "threads": torch.get_num_threads(),
+    }
+    return {**result, "seconds": round(time.perf_counter() - started, 1)}
+
+
+@task(name="paper protocol", cache_policy=NO_CACHE, persist_result=False)
+def paper_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+    """Tables 3 and 5 as run here, by the paper's names."""
+    raw, found = protocol.observed(panel), {}
+
+    def trained(name: str, setting: Setting, **data: Any) -> list[dict[str, Any]]:
+        return [
+            keep(protocol.train, label=name, panel=panel, setting=setting, epochs=effort.epochs,
+                 seed=seed, on_epoch=_ignored, **data)
+            for seed in range(effort.seeds)
+        ]  # fmt: skip
+
+    for setting in published.nonprivate():
+        found[setting.name] = trained(setting.name, setting, counts=raw)
+    for setting in published.gradient()[: effort.settings_of_a_table]:
+        found[setting.name] = trained(f"{setting.name} without noise", setting, counts=raw)
+        found[f"{setting.name} noised"] = [
+            keep(protocol.train_noised, label=f"{setting.name} noised", panel=panel,
+                 setting=setting, home=home, epochs=effort.epochs, on_epoch=_ignored)
+        ]  # fmt: skip
+    for setting in published.perturbed()[: effort.settings_of_a_table]:
+        counts, entry = protocol.noised(panel, setting, home)
+        found[setting.name] = [
+            {**run, "entry": entry} for run in trained(setting.name, setting, counts=counts)
+        ]
+    return found
+
+
+@task(name="honest selection", cache_policy=NO_CACHE, persist_result=False)
+def honest_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> list[dict[str, Any]]:
+    """For every promise and forecaster: error on folds, then once on the test week."""
+    rows = []
+    for privacy in effort.settings:
+        for model in MODELS:
+            asked = {
+                "privacy": privacy,
+                "model": model,
+                "epochs": effort.network_epochs,
+                "panel": panel,
+                "home": home,
+            }
+            folds = keep(_folds, folds=effort.folds, **asked)
+            runs = [keep(_test, seed=seed, **asked) for seed in range(effort.seeds)]
+            means = [run["RMSE"]["mean"] for run in runs]
+            rows.append(
+                {
+                    "privacy": privacy.title,
+                    "model": model,
+                    "folds": folds["rmse"],
+                    "mean": statistics.fmean(means),
+                    "sd": statistics.stdev(means) if len(means) > 1 else None,
+                    "runs": runs,
+                }
+            )
+    for privacy in effort.settings:
+        same = [row for row in rows if row["privacy"] == privacy.title]
+        best = min(same, key=lambda row: row["folds"])
+        for row in same:
+            row["chosen"] = row is best
+    return rows
+
+
+@task(name="input or gradient", cache_policy=NO_CACHE, persist_result=False)
+def question_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+    """One promise, kept by noise on the counts and by noise on the gradients."""
+    about = {"privacy": QUESTION, "epochs": effort.network_epochs, "panel": panel, "home": home}
+    seeds = range(effort.seeds)
+    rows = {
+        f"input, {model}": [keep(_test, model=model, seed=seed, **about) for seed in seeds]
+        for model in ("bigru", "blend")
+    }
+    rows["gradient, bigru"] = [
+        keep(honest.by_gradient, label="gradient", seed=seed, **about) for seed in seeds
+    ]
+    return {"privacy": QUESTION.title, "rows": rows}
+
+
+class Kept:
+    """Results of pieces in a folder, by what they are results of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.done = 0
+
+    def __call__(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any]:
+        """The piece's result: read, or computed and written whole."""
+        plain = {name: _plain(value) for name, value in about.items() if name not in _UNNAMED}
+        if "counts" in about:
+            plain["counts"] = hashlib.sha256(about["counts"].tobytes()).hexdigest()
+        name = json.dumps([FORMAT, piece.__name__, plain], sort_keys=True)
+        path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
+        self.done += 1
+        label = about.pop("label", about.get("model", piece.__name__.strip("_")))
+        progress.stage_at(f"reproduce: {label}", self.done)
+        if not path.exists():
+            partial = path.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(piece(**about)))
+            os.replace(partial, path)
+        result: dict[str, Any] = json.loads(path.read_text())
+        return result
+
+
+_UNNAMED = ("panel", "home", "on_epoch", "counts", "label")
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def _accounts() -> list[tuple[Callable[..., dict[str, Any]], Setting]]:
+    return [
+        *((accounts.of_training, setting) for setting in published.gradient()),
+        *((accounts.of_counts, setting) for setting in published.perturbed()),
+    ]
+
+
+def _folds(
+    privacy: Privacy, model: str, epochs: int | None, folds: int, panel: Panel, home: Home
+) -> dict[str, Any]:
+    asked = honest.recipe(privacy, model, 0, epochs)
+    prepared, sigma = honest.windows_of(panel, asked, home)
+    return {"rmse": honest.on_folds(prepared, asked, sigma, folds)}
+
+
+def _test(
+    privacy: Privacy, model: str, epochs: int | None, seed: int, panel: Panel, home: Home
+) -> dict[str, Any]:
+    asked = honest.recipe(privacy, model, seed, epochs)
+    prepared, _ = honest.windows_of(panel, asked, home)
+    return honest.on_the_test_week(prepared, asked)
+
+
+def _ignored(_epoch: int) -> None:
+    """Epochs of a piece are not shown."""
