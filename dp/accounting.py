@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
 from dp.budget import Budget
@@ -46,16 +46,20 @@ def gaussian_mu(budget: Budget) -> float:
 
 
 def zcdp_delta(rho: float, epsilon: float) -> float:
-    """Delta(epsilon) of a ρ-zCDP mechanism (Canonne, Kamath, Steinke 2020, proposition 12)."""
+    """Delta(epsilon) of a ρ-zCDP mechanism (Canonne, Kamath, Steinke 2020, proposition 12).
 
-    def exponent(log_order: float) -> float:
-        above = math.exp(log_order)  # α − 1
-        order = above + 1
-        return above * (order * rho - epsilon) + order * math.log1p(-1 / order) - math.log(above)
-
-    # Any order gives a valid bound, so the search need not be exact.
-    best = minimize_scalar(exponent, bounds=(-20.0, 20.0), method="bounded")
-    return math.exp(min(0.0, float(best.fun)))
+    Any order α gives a valid bound, so the search for the best one need not be exact.
+    """
+    above = max((epsilon / rho - 1) / 2, 1e-9)  # α − 1, at or below the best one
+    for _ in range(40):  # Newton from the left: the slope of the exponent is concave in α
+        slope = (2 * above + 1) * rho - epsilon + math.log(above / (above + 1))
+        step = -slope / (2 * rho + 1 / (above * (above + 1)))
+        if not step > 1e-9 * above:
+            break
+        above += step
+    order = above + 1
+    exponent = above * (order * rho - epsilon) + order * math.log1p(-1 / order) - math.log(above)
+    return math.exp(min(0.0, exponent))
 
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
