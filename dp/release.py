@@ -142,7 +142,8 @@ def release_counts(
 
 def panel_of(content: bytes) -> pd.DataFrame:
     """The noised counts of a kept release."""
-    return pd.read_parquet(io.BytesIO(content))
+    # Arrow's threads can outlive the interpreter, and abort it (Arrow #50482)
+    return pd.read_parquet(io.BytesIO(content), use_threads=False)
 
 
 def period_of(counts: pd.DataFrame) -> Period:

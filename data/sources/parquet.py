@@ -22,7 +22,8 @@ def read(path: Path) -> Table:
 
     existing(path)
     try:
-        raw = pd.read_parquet(path)
+        # Arrow's threads can outlive the interpreter, and abort it (Arrow #50482)
+        raw = pd.read_parquet(path, use_threads=False)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError):
         raise DataError(f"{path} is not a whole Parquet file; write it again") from None
     if isinstance(raw.index, pd.DatetimeIndex):
