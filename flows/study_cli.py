@@ -120,7 +120,12 @@ def tune(
 def reproduce(
     paper: Annotated[str, typer.Argument(help="arcolezi2022.")] = "arcolezi2022",
     quick: Annotated[bool, typer.Option("--quick", help="Minutes in place of hours.")] = False,
-    seeds: Annotated[int | None, typer.Option(help="Of every training; 5.", min=1)] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Of every training of our forecasters; 5.", min=1)
+    ] = None,
+    paper_seeds: Annotated[
+        int | None, typer.Option(help="Of the paper's networks; 5.", min=1)
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Of the paper's networks; 100 as in the paper.", min=1)
     ] = None,
@@ -144,7 +149,12 @@ def reproduce(
         from flows.arcolezi import report, study
 
         asked = study.QUICK if quick else study.Effort()
-        asked = replace(asked, seeds=seeds or asked.seeds, epochs=epochs or asked.epochs)
+        asked = replace(
+            asked,
+            seeds=seeds or asked.seeds,
+            paper_seeds=paper_seeds or asked.paper_seeds,
+            epochs=epochs or asked.epochs,
+        )
         with progress.shown(quiet=quiet):
             wait()
             result = study.reproduce(asked)

@@ -38,8 +38,9 @@ def _sections(result: dict[str, Any]) -> list[tuple[str, str, Table | None]]:
     how = (
         f"Networks of the paper's protocol were trained for {_many(effort['epochs'], 'epoch')}"
         f"{'' if full else ' (the paper: 100, so that these figures are no verdict on it)'}, "
-        f"{_many(effort['seeds'], 'seed')}; figures are mean ± standard "
-        "deviation over seeds, never the best run."
+        f"with {_many(effort['paper_seeds'], 'seed')}, our forecasters with "
+        f"{_many(effort['seeds'], 'seed')}; figures are mean ± standard deviation over seeds, never "
+        "the best run."
     )
     return [
         (

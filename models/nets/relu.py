@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.nets.unrolled import Unrolled
+
 
 class ReluNetwork(nn.Module):
     """One recurrent layer, in one or both directions, and a linear head.
@@ -65,9 +67,10 @@ class _Gru(_Cell):
     def forward(self, sequence: Tensor) -> Tensor:
         """Last state, [B, H]."""
         read, state = self._start(sequence)
+        recur = Unrolled(self.recur)
         for step in read:
             new = step.chunk(3, dim=1)
-            old = self.recur(state).chunk(3, dim=1)
+            old = recur(state).chunk(3, dim=1)
             reset, update = torch.sigmoid(new[0] + old[0]), torch.sigmoid(new[1] + old[1])
             candidate = torch.relu(new[2] + reset * old[2])
             state = update * state + (1 - update) * candidate
@@ -87,9 +90,9 @@ class _Lstm(_Cell):
     def forward(self, sequence: Tensor) -> Tensor:
         """Last state, [B, H]."""
         read, state = self._start(sequence)
-        cell = state
+        cell, recur = state, Unrolled(self.recur)
         for step in read:
-            into, forget, candidate, out = (step + self.recur(state)).chunk(4, dim=1)
+            into, forget, candidate, out = (step + recur(state)).chunk(4, dim=1)
             kept = torch.sigmoid(forget) * cell
             cell = kept + torch.sigmoid(into) * torch.relu(candidate)
             state = torch.sigmoid(out) * torch.relu(cell)
@@ -119,7 +122,7 @@ def fit(
         seed: of the order of batches.
         on_epoch: called with the number of each epoch done.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-7)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-7, fused=True)
     order = torch.Generator().manual_seed(seed)
     for epoch in range(epochs):
         for rows in torch.split(torch.randperm(len(inputs), generator=order), batch_size):

@@ -124,7 +124,8 @@ def test_the_whole_comparison_in_small(tmp_path: Path, monkeypatch: pytest.Monke
         first = getattr(published, name)()[-1:]
         small = [type(one)(**{**vars(one), "hidden": 8, "batch_size": 400}) for one in first]
         monkeypatch.setattr(published, name, lambda small=small: small)
-    effort = Effort(epochs=1, seeds=2, folds=1, settings=honest.SETTINGS[:3:2], network_epochs=1)
+    effort = Effort(epochs=1, seeds=2, paper_seeds=1, folds=1, settings=honest.SETTINGS[:3:2],
+                    network_epochs=1)  # fmt: skip
     result = study.reproduce.fn(effort)
     assert len(result["honest"]) == 4
     assert sum(row["chosen"] for row in result["honest"]) == 2
