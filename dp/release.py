@@ -52,17 +52,30 @@ def once(
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
     with ledger.hold(charge.key):
-        attempt, key = 1, charge.key
-        while (found := ledger.find(key)) is not None and found.state == "committed":
-            attempt += 1
-            key = f"{charge.key}.{attempt}"
-        if found is not None and found.state == "released":
-            return Kept(ledger.released(key), found, fresh=False)
-        entry = ledger.reserve(replace(charge, key=key), cap=cap)
+        entry = reserve(ledger, charge, cap=cap)
+        if entry.state == "released":
+            return Kept(ledger.released(entry.key), entry, fresh=False)
         permit = ledger.commit(entry)
         content = make(permit)
         ledger.release(permit, content)
         return Kept(content, replace(entry, state="released"), fresh=True)
+
+
+def reserve(ledger: Ledger, charge: Charge, *, cap: Budget | None = None) -> Entry:
+    """The entry that a release will be made under: reserved, or released if that is done already.
+
+    Where noise may have been drawn and was lost the charge stays, and the next attempt is another one.
+
+    Raises:
+        BudgetRefused: a total would pass its cap.
+    """
+    attempt, key = 1, charge.key
+    while (found := ledger.find(key)) is not None and found.state == "committed":
+        attempt += 1
+        key = f"{charge.key}.{attempt}"
+    if found is not None and found.state == "released":
+        return found
+    return ledger.reserve(replace(charge, key=key), cap=cap)
 
 
 @dataclass(frozen=True)
@@ -80,20 +93,18 @@ class Release:
     fresh: bool
 
 
-def release_counts(
+def charge_for_counts(
     counts: pd.DataFrame,
     noise: CountNoise,
     *,
     dataset: str,
     unit: PrivacyUnit,
-    ledger: Ledger,
     secret: bytes,
     draw: int = 0,
-    cap: Budget | None = None,
     purpose: str = "panel",
     **about: Any,
-) -> Release:
-    """Noise a panel under a charge; the same request returns the same release for nothing.
+) -> Charge:
+    """What releasing noised counts costs; nothing is written.
 
     A release is the same if panel, unit, bound, sigma and `draw` are.
 
@@ -102,19 +113,14 @@ def release_counts(
         noise: the calibrated mechanism.
         dataset: the data set's name in the ledger.
         unit: privacy unit.
-        ledger: where the charge is written.
         secret: the installation's key.
         draw: number of an independent draw; every number is charged.
-        cap: a cap for the unit beside the account's own.
         purpose: what the release is for.
         about: further fields of the `Charge`.
-
-    Raises:
-        BudgetRefused: a total would pass its cap; nothing was drawn.
     """
     print_of_data = fingerprint(secret, counts)
     identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
-    charge = Charge(
+    return Charge(
         key=release_key(secret, identity),
         dataset=dataset,
         fingerprint=print_of_data,
@@ -126,6 +132,29 @@ def release_counts(
         purpose=purpose,
         **about,
     )
+
+
+def release_counts(
+    counts: pd.DataFrame,
+    noise: CountNoise,
+    *,
+    ledger: Ledger,
+    cap: Budget | None = None,
+    **about: Any,
+) -> Release:
+    """Noise a panel under a charge; the same request returns the same release for nothing.
+
+    Args:
+        counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
+        noise: the calibrated mechanism.
+        ledger: where the charge is written.
+        cap: a cap for the unit beside the account's own.
+        about: the rest of what `charge_for_counts` takes.
+
+    Raises:
+        BudgetRefused: a total would pass its cap; nothing was drawn.
+    """
+    charge = charge_for_counts(counts, noise, **about)
 
     def make(permit: Permit) -> bytes:
         noised = noise.draw(counts.to_numpy(dtype=float), permit)

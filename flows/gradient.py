@@ -53,23 +53,14 @@ def fit_privately(
         recipe.model.forecaster(prepared.split.train.regions, prepared.spec), recipe.training.seed
     )
     check_model(model)
-    secret = local_secret(home.secret)
     ledger = Ledger(home.database_url)
-    print_of_data = fingerprint(secret, prepared.raw.counts)
-    charge = _charge(
-        release_key(secret, _identity(print_of_data, plan, recipe)),
-        print_of_data,
-        plan,
-        prepared,
-        recipe,
-    )
     report = _reporting(plan, on_epoch)
 
     def make(permit: Permit) -> bytes:
         history, proof = _train(model, prepared, recipe, plan, report, permit)
         return saved.packed(model, {"history": asdict(history), "proof": proof})
 
-    kept = once(ledger, charge, make, cap=recipe.privacy.cap)
+    kept = once(ledger, _charge(plan, prepared, recipe, home), make, cap=recipe.privacy.cap)
     model, history, proof = _unpacked(kept.content)
     if not kept.fresh:
         for epoch in history.epochs:
@@ -77,12 +68,18 @@ def fit_privately(
     return model, history, _promise(plan, prepared, recipe, inputs, ledger, kept.entry, proof)
 
 
-def _charge(key: str, print_of_data: str, plan: Plan, prepared: Prepared, recipe: Recipe) -> Charge:
+def charge(prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
+    """What `fit_privately` would cost; nothing is written or drawn. Raises like it."""
+    return _charge(make_plan(prepared, recipe), prepared, recipe, home)
+
+
+def _charge(plan: Plan, prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
     """What is written down before anything is drawn."""
-    sampling = plan.sampling
+    secret, sampling = local_secret(home.secret), plan.sampling
+    print_of_data = fingerprint(secret, prepared.raw.counts)
     scaled = scale.DECLARED if sampling.aside is None else scale.ESTIMATED
     return Charge(
-        key=key,
+        key=release_key(secret, _identity(print_of_data, plan, recipe)),
         dataset=recipe.source.account or prepared.raw.source,
         fingerprint=print_of_data,
         period=period_of(prepared.raw.counts),

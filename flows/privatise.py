@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
 from data.panel import Panel
 from dp import statement
 from dp.composition import Total
-from dp.ledger import Entry, Ledger, local_secret
+from dp.ledger import Charge, Entry, Ledger, local_secret
 from dp.mechanisms import CountNoise, calibrate
-from dp.release import panel_of, release_counts
+from dp.release import charge_for_counts, panel_of, release_counts
 from dp.unit import PrivacyUnit, derive_bound
 from flows.errors import UsageError
 from flows.promise import Promise
@@ -75,6 +76,29 @@ def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
 
 def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
     """Noised counts under a charge, and how they came about; raises like `privatise`."""
+    noise, unit, reasons = _mechanism(panel, recipe)
+    release = release_counts(
+        panel.counts,
+        noise,
+        ledger=Ledger(home.database_url),
+        cap=recipe.privacy.cap,
+        **_about(panel, recipe, home, unit, reasons),
+    )
+    return replace(panel, counts=release.counts), Noised(noise, unit, reasons, release.entry)
+
+
+def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
+    """What `noised` would cost; nothing is written or drawn.
+
+    Raises:
+        UsageError: a declared bound does not fit the panel.
+    """
+    noise, unit, reasons = _mechanism(panel, recipe)
+    return charge_for_counts(panel.counts, noise, **_about(panel, recipe, home, unit, reasons))
+
+
+def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, tuple[str, ...]]:
+    """The noise, whom it protects, and why the contribution bound is what it is."""
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
     try:
@@ -89,22 +113,24 @@ def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    noise = calibrate(privacy.budget_of_part, bound)
-    release = release_counts(
-        panel.counts,
-        noise,
-        dataset=recipe.source.account or panel.source,
-        unit=unit,
-        ledger=Ledger(home.database_url),
-        secret=local_secret(home.secret),
-        draw=privacy.draw,
-        cap=privacy.cap,
-        purpose="forecast inputs" if privacy.mechanism == "gradient" else "panel",
-        bound=reasons,
-        population=recipe.source.population,
-        recipe=recipe.to_dict(),
-    )
-    return replace(panel, counts=release.counts), Noised(noise, unit, reasons, release.entry)
+    return calibrate(privacy.budget_of_part, bound), unit, reasons
+
+
+def _about(
+    panel: Panel, recipe: Recipe, home: Home, unit: PrivacyUnit, reasons: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the ledger keeps beside the mechanism."""
+    privacy, source = recipe.privacy, recipe.source
+    return {
+        "dataset": source.account or panel.source,
+        "unit": unit,
+        "secret": local_secret(home.secret),
+        "draw": privacy.draw,
+        "purpose": "forecast inputs" if privacy.mechanism == "gradient" else "panel",
+        "bound": reasons,
+        "population": source.population,
+        "recipe": recipe.to_dict(),
+    }
 
 
 def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:

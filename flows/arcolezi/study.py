@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,10 +18,8 @@ from flows import progress
 from flows.arcolezi import accounts, honest, protocol, published
 from flows.arcolezi.honest import MODELS, QUESTION, SETTINGS, Privacy
 from flows.arcolezi.published import Setting
+from flows.kept import Kept
 from flows.settings import Home, open_home
-
-FORMAT = 2
-"""Of a kept piece; raised when what a piece computes changes."""
 
 
 @dataclass(frozen=True)
@@ -165,39 +159,6 @@ def question_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[
         keep(honest.by_gradient, label="gradient", seed=seed, **about) for seed in seeds
     ]
     return {"privacy": QUESTION.title, "rows": rows}
-
-
-class Kept:
-    """Results of pieces in a folder, by what they are results of."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.done = 0
-
-    def __call__(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any]:
-        """The piece's result: read, or computed and written whole."""
-        plain = {name: _plain(value) for name, value in about.items() if name not in _UNNAMED}
-        if "counts" in about:
-            plain["counts"] = hashlib.sha256(about["counts"].tobytes()).hexdigest()
-        name = json.dumps([FORMAT, piece.__name__, plain], sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
-        self.done += 1
-        label = about.pop("label", about.get("model", piece.__name__.strip("_")))
-        progress.stage_at(f"reproduce: {label}", self.done)
-        if not path.exists():
-            partial = path.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(piece(**about)))
-            os.replace(partial, path)
-        result: dict[str, Any] = json.loads(path.read_text())
-        return result
-
-
-_UNNAMED = ("panel", "home", "on_epoch", "counts", "label")
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
 
 
 def _accounts() -> list[tuple[Callable[..., dict[str, Any]], Setting]]:

@@ -14,8 +14,9 @@ from data.panel import Panel
 from dp import private
 from dp.ledger import Ledger
 from flows.arcolezi import accounts, honest, protocol, published, report, study
-from flows.arcolezi.study import Effort, Kept
+from flows.arcolezi.study import Effort
 from flows.cli import app
+from flows.kept import Kept
 from flows.settings import Home, open_home
 
 
