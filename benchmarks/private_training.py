@@ -7,26 +7,31 @@ regime in the same run. The synthetic city holds nobody's data, so that looking 
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
 from data import sources, validate
-from data.split import split
+from data.panel import Panel
+from data.split import Split, split
 from data.windows import make
-from dp.budget import Budget
 from dp.ledger import Charge, Ledger
 from dp.private import PrivateTraining
 from dp.reach import WindowReach
 from dp.release import period_of
-from dp.sampling import calibrate
+from dp.sampling import WindowSampling, calibrate
 from dp.scale import estimate, scale_noise
 from dp.unit import IntervalUnit
-from flows.recipe import from_dict
+from flows.compose import override
+from flows.recipe import Recipe, from_dict
 from models import metrics
 from models.baselines import persistence
 from models.forecaster import fit_scaler, set_scaler
 from models.kinds import new
+from models.losses import per_window
 from models.predict import predict
+from models.tensors import to_device
 from models.training import train
 
 CHANGES: dict[str, list[str]] = {
@@ -53,19 +58,51 @@ CHANGES: dict[str, list[str]] = {
 }
 
 
-def error(change: str, settings: list[str], panel, epsilon: float, seed: int) -> float:
-    from flows.compose import override
+@dataclass(frozen=True)
+class Trained:
+    """One private training on made-up people.
 
-    values = override(
-        {"privacy": {"mechanism": "gradient", "unit": "interval-1", "epsilon": epsilon}},
-        [*settings, f"training.seed={seed}"],
-    )
-    recipe = from_dict(values)
+    Attributes:
+        sampling: batches and noise, with their account.
+        rmse: mean over the regions on the test week, persons.
+        loss: mean over all training windows of the weights that are kept.
+    """
+
+    sampling: WindowSampling
+    rmse: float
+    loss: float
+
+
+def recipe_of(epsilon: float, seed: int, settings: Sequence[str] = ()) -> Recipe:
+    """The regime of gradient perturbation with some settings of its own."""
+    values = {"privacy": {"mechanism": "gradient", "unit": "interval-1", "epsilon": epsilon}}
+    return from_dict(override(values, [*settings, f"training.seed={seed}"]))
+
+
+def synthetic() -> Panel:
+    return validate.to_panel(sources.read("synthetic"), max_gap="1d")[0]
+
+
+def windows_of(panel: Panel, recipe: Recipe) -> Split:
+    """Training windows, and those of the last week."""
+    made = make(panel, panel, recipe.windows.spec(panel))
+    return split(made, test=panel.steps("7d"), validation=0)
+
+
+def train_privately(
+    name: str,
+    recipe: Recipe,
+    panel: Panel,
+    *,
+    average: bool = True,
+    raw_scaler: bool = False,
+) -> Trained:
+    """Calibrate, charge, train and measure, all for this recipe alone."""
     training, spec = recipe.training, recipe.windows.spec(panel)
-    if change == "no average":
-        training = type(training)(**{**vars(training), "average": None})
-    parts = split(make(panel, panel, spec), test=panel.steps("7d"), validation=0)
-    budget = Budget(epsilon, recipe.privacy.delta)
+    if not average:
+        training = replace(training, average=None)
+    parts = windows_of(panel, recipe)
+    budget = recipe.privacy.budget
     intervals = len(panel.times) - panel.steps("7d")
     aside = scale_noise(budget, width=1, intervals=intervals, regions=len(panel.regions))
     sampling = calibrate(
@@ -79,26 +116,39 @@ def error(change: str, settings: list[str], panel, epsilon: float, seed: int) ->
     # The ledger gives leave to draw, here as anywhere; it is forgotten with the run.
     ledger = Ledger("sqlite://")
     charge = Charge(
-        key=change,
+        key=name,
         dataset="synthetic",
         fingerprint=panel.source,
         period=period_of(panel.counts),
         unit=IntervalUnit(1),
-        epsilon=epsilon,
+        epsilon=budget.epsilon,
         delta=budget.delta,
         event=sampling.event(),
         purpose="training",
     )
     permit = ledger.commit(ledger.reserve(charge))
     found = estimate(panel.values[:intervals], aside, permit, width=1)
-    model = new(recipe.model.forecaster(panel.regions, spec), seed)
-    if change.startswith("scaler from raw"):
+    model = new(recipe.model.forecaster(panel.regions, spec), training.seed)
+    if raw_scaler:
         fit_scaler(model, parts.train)
     else:
         set_scaler(model, found.mean, found.spread, found.step)
     updates = PrivateTraining(sampling, training.grad_norm, permit)
     train(model, parts.train, None, training, updates=updates)
-    return metrics.rmse(predict(model, parts.test), parts.test.target, panel.regions).mean
+    with torch.no_grad():
+        loss = per_window(training.loss)(model, to_device(parts.train, model.mean.device)).mean()
+    rmse = metrics.rmse(predict(model, parts.test), parts.test.target, panel.regions).mean
+    return Trained(sampling, rmse, float(loss))
+
+
+def error(change: str, settings: list[str], panel: Panel, epsilon: float, seed: int) -> float:
+    return train_privately(
+        change,
+        recipe_of(epsilon, seed, settings),
+        panel,
+        average=change != "no average",
+        raw_scaler=change.startswith("scaler from raw"),
+    ).rmse
 
 
 def main() -> None:
@@ -107,7 +157,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=5)
     asked = options.parse_args()
     torch.set_num_threads(1)
-    panel, _ = validate.to_panel(sources.read("synthetic"), max_gap="1d")
+    panel = synthetic()
     points, base = [], 0.0
     for change, settings in CHANGES.items():
         errors = [

@@ -41,6 +41,11 @@ class _Steps:
         """Updates in an epoch."""
         return self.sampling.steps_per_epoch
 
+    @property
+    def noise_variance(self) -> float:
+        """Φ = (s·C/B)², of the noise on each coordinate of the mean gradient; public."""
+        return (self.sampling.noise_multiplier * self.clip / self.sampling.batch) ** 2
+
     def batches(self) -> Iterator[Tensor]:
         """Positions of the windows of each update; may be empty."""
         for rows in self.sampling.draw(self._randomness):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import budget_cli, study_cli
+from flows import budget_cli, study_cli, sweep_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(budget_cli.app, name="budget")
 app.add_typer(study_cli.app)
+app.add_typer(sweep_cli.app)
 
 
 @app.command()
@@ -39,9 +40,17 @@ def train(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="lstm, gru, bilstm, bigru, ridge, fourier, trees or blend.")
+        str | None,
+        typer.Option(
+            help="lstm, gru, bilstm, bigru, ridge, fourier, trees, poisson, negbin, sparse or blend."
+        ),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adam, adamw or sgd.")] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            help="adam, adamw, sgd, diffgrad, adabelief, adamp, sgdp, tract, dp-adam, ..."
+        ),
+    ] = None,
     mechanism: Annotated[str | None, typer.Option(help="none, input or gradient.")] = None,
     unit: Annotated[
         str | None,

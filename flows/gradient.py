@@ -20,12 +20,15 @@ from dp.scale import Scale
 from flows.prepare import Prepared
 from flows.private_plan import Plan, facts, make_plan, training_counts
 from flows.promise import Promise
+from flows.public_inputs import second_moment
 from flows.recipe import Recipe
 from flows.settings import Home
 from models import saved
+from models.distance import LogFit
 from models.forecaster import Forecaster, set_scaler
 from models.kinds import new
 from models.losses import per_window
+from models.optimizers import TRACT
 from models.tensors import Batch
 from models.training import Epoch, History, train
 
@@ -111,7 +114,15 @@ def _train(
     )
     loss = per_window(training.loss)
     twins = twins_differ(model, training.grad_norm, _made_up(model), loss)
-    history = train(model, prepared.split.train, None, training, on_epoch=on_epoch, updates=updates)
+    history = train(
+        model,
+        prepared.split.train,
+        None,
+        training,
+        on_epoch=on_epoch,
+        updates=updates,
+        second_moment=second_moment(model, prepared) if training.optimizer == TRACT else None,
+    )
     tensors = sum(parameter.requires_grad for parameter in model.parameters())
     proof = prove(plan.sampling, updates.draws, parameters=tensors, twins_differ=twins)
     return history, proof.to_dict()
@@ -210,7 +221,9 @@ def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
     model, extra = saved.unpacked(content)
     history = extra["history"]
     epochs = tuple(Epoch(**epoch) for epoch in history["epochs"])
-    return model, replace(History(**history), epochs=epochs), extra["proof"]
+    moved = history.get("distance")
+    distance = None if moved is None else LogFit(**moved)
+    return model, replace(History(**history), epochs=epochs, distance=distance), extra["proof"]
 
 
 def _made_up(model: Forecaster) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "run_id": run_id,
         "source": outcome.prepared.inputs.source,
         "model": recipe.model.name,
-        "optimizer": recipe.training.optimizer,
+        "optimizer": recipe.optimizer,
         "mechanism": recipe.privacy.mechanism,
         "unit": used.unit,
         "epsilon": used.epsilon,
@@ -137,6 +137,7 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
             "windows": len(outcome.prepared.truth),
         },
         "epochs": {"trained": len(history.epochs), "kept": history.best},
+        "weight_distance": asdict(history.distance) if history.distance else None,
         "seconds": round(time.perf_counter() - outcome.started, 2),
         "statement": used.statement,
         "proof": used.proof,
@@ -185,6 +186,8 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
     metrics |= {
         name: document[name]["mean"] for name in ("smape", "mase") if document[name]["mean"]
     }
+    if moved := document["weight_distance"]:
+        metrics["weight_distance_per_log_update"] = moved["slope"]
     for region, error in document["rmse"]["regions"].items():
         metrics[f"rmse {region}"] = error
     for baseline, scores in document["baselines"].items():
@@ -208,7 +211,7 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
             "lags": spec.lags,
             "seasonal": " ".join(recipe.windows.seasonal),
             "horizon": spec.horizon,
-            "optimizer": training.optimizer,
+            "optimizer": recipe.optimizer,
             "learning_rate": training.learning_rate,
             "batch_size": training.batch_size,
             "epochs": training.epochs,

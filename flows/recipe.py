@@ -18,8 +18,9 @@ from dp.budget import Budget
 from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.errors import UsageError
 from flows.regime import with_regime
-from models import nets
+from models import nets, optimizers, regime
 from models.config import MEMBERS, ForecasterConfig
+from models.errors import ModelError
 from models.settings import TrainingConfig
 
 SOURCE_PASSWORD = "VEILCAST_SOURCE_PASSWORD"  # noqa: S105  (a name)
@@ -182,6 +183,8 @@ class ModelConfig:
         linear_skip: whether a linear map of all inputs is added to the network's forecast.
         members: of a blend, by name.
         copies: networks of each name in a blend.
+        ghost: windows that are normalised together after the recurrent layer (ghost batches); None
+            for no normalisation.
     """
 
     name: str = "bigru"
@@ -191,6 +194,7 @@ class ModelConfig:
     linear_skip: bool = True
     members: tuple[str, ...] = MEMBERS
     copies: int = 2
+    ghost: int | None = None
 
     def forecaster(self, regions: tuple[str, ...], spec: WindowSpec) -> ForecasterConfig:
         """The whole shape of the forecaster, once regions and windows are known."""
@@ -208,6 +212,7 @@ class ModelConfig:
             horizon=spec.horizon,
             members=self.members,
             copies=self.copies,
+            ghost=self.ghost,
         )
 
     def __post_init__(self) -> None:
@@ -225,12 +230,25 @@ class Recipe:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.privacy.mechanism != "gradient":
+        private = self.privacy.mechanism == "gradient"
+        if not private or self.model.name in nets.NAMES:
+            optimizers.suit(
+                self.training.optimizer,
+                self.model.name,
+                private=private,
+                members=self.model.members,
+            )
+        if not private:
             return
         if self.model.name not in nets.NAMES:
             raise ValueError(
                 f"model.name={self.model.name!r} cannot be trained by gradient perturbation; choose "
                 f"one of {', '.join(nets.NAMES)}, or mechanism=input"
+            )
+        if self.model.ghost is not None:
+            raise ValueError(
+                f"model.ghost={self.model.ghost} normalises windows by each other, so that clipping "
+                "one bounds nothing; under mechanism=gradient leave it out"
             )
         for name in ("around", "seasons"):
             if getattr(self.windows, name):
@@ -243,6 +261,13 @@ class Recipe:
                 f"windows.calibration={self.windows.calibration} would measure errors on raw counts, "
                 "which is not charged; under mechanism=gradient it is 0d"
             )
+
+    @property
+    def optimizer(self) -> str | None:
+        """What trains the model; None for one that is solved in closed form."""
+        private = self.privacy.mechanism == "gradient"
+        used = optimizers.allowed(self.model.name, private=private, members=self.model.members)
+        return self.training.optimizer if used else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, without those that are not set."""
@@ -272,7 +297,21 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         recipe = TypeAdapter(Recipe).validate_python(with_regime(values))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
-    return replace(recipe, source=replace(recipe.source, name=without_password(recipe.source.name)))
+    source = replace(recipe.source, name=without_password(recipe.source.name))
+    return replace(recipe, source=source, training=_in_its_batches(recipe))
+
+
+def _in_its_batches(recipe: Recipe) -> TrainingConfig:
+    """Learning rate and epochs for the batch that is asked for, if they were found for another."""
+    asked = recipe.training
+    if asked.base_batch is None:
+        return asked
+    rule = regime.rule_for(asked.optimizer, recipe.privacy.mechanism).rule
+    base = replace(asked, batch_size=asked.base_batch, base_batch=None)
+    try:
+        return regime.adapted(base, asked.batch_size, rule=rule)
+    except ModelError as error:
+        raise UsageError(f"training: {error}") from None
 
 
 def without_password(source: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from models.config import HEADS
+
 _GRADIENT: dict[str, dict[str, Any]] = {
     "windows": {"lags": 2, "seasonal": ["1d", "7d"], "around": 0, "seasons": 0, "validation": "0d"},
     "model": {"hidden": 32},
@@ -24,13 +26,22 @@ _GRADIENT: dict[str, dict[str, Any]] = {
 
 
 def with_regime(values: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's values, with those of its mechanism's regime where there are none."""
-    privacy = values.get("privacy")
-    if not isinstance(privacy, dict) or privacy.get("mechanism") != "gradient":
-        return values
-    result = dict(values)
-    for section, fields in _GRADIENT.items():
+    """A recipe's values, with those that suit its mechanism and model where there are none."""
+    for section, fields in (*_of_mechanism(values), *_of_model(values)):
         given = values.get(section, {})
         if isinstance(given, dict):  # what is not a table is refused later, with its name
-            result[section] = {**fields, **given}
-    return result
+            values = {**values, section: {**fields, **given}}
+    return values
+
+
+def _of_mechanism(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    privacy = values.get("privacy")
+    private = isinstance(privacy, dict) and privacy.get("mechanism") == "gradient"
+    return list(_GRADIENT.items()) if private else []
+
+
+def _of_model(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A convex head is solved by its own solver."""
+    model = values.get("model")
+    solvers = HEADS.get(str(model.get("name"))) if isinstance(model, dict) else None
+    return [("training", {"optimizer": solvers[0]})] if solvers else []

@@ -38,8 +38,8 @@ def plan(
 
         document = planned(
             source,
-            units=_names(unit),
-            epsilons=[_number("epsilon", one) for one in _names(epsilon)],
+            units=list(names(unit)),
+            epsilons=[number("epsilon", one) for one in names(epsilon)],
             delta=delta,
             sizes=dict(_size(one) for one in size or []),
             intervals_per_unit=intervals_per_unit,
@@ -77,10 +77,10 @@ def backtest(
         from flows.backtest import Folds
         from flows.backtest import backtest as flow
 
-        names = _names(model or "")
+        models = list(names(model or ""))
         with progress.shown(quiet=quiet):
             wait()
-            document = flow(values, names, Folds(folds, length, seeds, refit))
+            document = flow(values, models, Folds(folds, length, seeds, refit))
         show(document, as_json, study_console.backtested)
 
 
@@ -162,12 +162,17 @@ def reproduce(
         show(result, as_json, study_console.reproduced)
 
 
-def _names(text: str) -> list[str]:
+def names(text: str) -> tuple[str, ...]:
     """What stands between commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _number(name: str, text: str) -> float:
+def number(name: str, text: str) -> float:
+    """The number of an option, above 0.
+
+    Raises:
+        UsageError: it is none.
+    """
     from flows.errors import UsageError
 
     try:
@@ -182,4 +187,4 @@ def _number(name: str, text: str) -> float:
 def _size(text: str) -> tuple[str, float]:
     """`region=1000`, or `1000` for all regions."""
     region, _, size = text.rpartition("=")
-    return region, _number("size", size)
+    return region, number("size", size)

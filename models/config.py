@@ -8,9 +8,15 @@ from data.calendar import FEATURES
 from models import nets
 from models.errors import ModelError
 
-TABULAR = ("ridge", "fourier", "trees")
+CLOSED = ("ridge", "fourier", "trees")
+HEADS = {
+    "poisson": ("gns",),
+    "negbin": ("gns",),
+    "sparse": ("prox_cg", "accelerated"),
+}
+"""Convex heads, each with the solvers that fit it, the usual one first."""
 BLEND = "blend"
-NAMES = (*nets.NAMES, *TABULAR, BLEND)
+NAMES = (*nets.NAMES, *CLOSED, *HEADS, BLEND)
 MEMBERS = ("trees", "fourier")
 """Of a blend, where nothing else is asked for: chosen on folds, see docs/forecasters.md."""
 
@@ -34,6 +40,8 @@ class ForecasterConfig:
         features: C, calendar features an interval.
         members: of a `blend`, by name; a forecast is the mean of theirs.
         copies: how many networks of one name are in a blend, each from weights of its own.
+        ghost: windows whose mean and variance normalise the hidden state together, in training; None
+            to leave it as it is.
 
     Raises:
         ModelError: a value is out of its range; the message names field, value and range.
@@ -53,6 +61,7 @@ class ForecasterConfig:
     features: int = len(FEATURES)
     members: tuple[str, ...] = MEMBERS
     copies: int = 2
+    ghost: int | None = None
 
     def __post_init__(self) -> None:
         if self.model not in NAMES:
@@ -66,6 +75,8 @@ class ForecasterConfig:
         for field in ("seasonal", "around", "usual", "features"):
             if getattr(self, field) < 0:
                 raise ModelError(f"{field}={getattr(self, field)} must be 0 or more")
+        if self.ghost is not None and self.ghost < 2:
+            raise ModelError(f"ghost={self.ghost} must be at least 2, or left out")
         if not 0 <= self.dropout < 1:
             raise ModelError(f"dropout={self.dropout} must be at least 0 and below 1")
         if not self.regions or len(set(self.regions)) != len(self.regions):

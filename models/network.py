@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from models import nets
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster
+from models.nets.ghost_norm import GhostBatchNorm
 from models.tensors import Batch
 
 
@@ -30,6 +31,7 @@ class Network(Forecaster):
             config.layers,
             config.dropout,
         )
+        self.norm = None if config.ghost is None else GhostBatchNorm(self.net.outputs, config.ghost)
         self.dropout = nn.Dropout(config.dropout)
         changes = config.seasonal + config.usual if config.around else config.usual
         ahead = config.horizon * ((config.seasonal + changes) * regions + config.features)
@@ -43,19 +45,27 @@ class Network(Forecaster):
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecast, [B, H, R], persons."""
-        past, last = batch.past, batch.past[:, -1]
-        level = (past - self.mean) / self.scale
-        moves = (past[:, 1:] - past[:, :-1]) / self.step
-        first = torch.zeros_like(moves[:, :1]) if past.shape[1] > 1 else torch.zeros_like(level)
-        sequence = torch.cat([level, torch.cat([first, moves], dim=1), batch.past_calendar], dim=2)
-        hidden = self.dropout(self.net(sequence))
+        last = batch.past[:, -1]
+        hidden = self.net(self.sequence(batch))
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        hidden = self.dropout(hidden)
         ahead = self._ahead(batch, last)
         steps = self.head(torch.cat([hidden, ahead], dim=1))
         if self.skip is not None:
+            level = (batch.past - self.mean) / self.scale
             steps = steps + self.skip(torch.cat([level.flatten(1), ahead], dim=1))
         steps = steps.unflatten(1, (self.config.horizon, len(self.config.regions)))
         forecast: Tensor = last[:, None] + steps * self.step
         return forecast
+
+    def sequence(self, batch: Batch) -> Tensor:
+        """What the recurrent layer reads, [B, L, 2R + C]: levels, moves and calendar."""
+        past = batch.past
+        level = (past - self.mean) / self.scale
+        moves = (past[:, 1:] - past[:, :-1]) / self.step
+        first = torch.zeros_like(moves[:, :1]) if past.shape[1] > 1 else torch.zeros_like(level)
+        return torch.cat([level, torch.cat([first, moves], dim=1), batch.past_calendar], dim=2)
 
     def _ahead(self, batch: Batch, last: Tensor) -> Tensor:
         """What is known about the targets before they are, one row a window."""

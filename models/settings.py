@@ -20,6 +20,8 @@ class TrainingConfig:
         optimizer: a name in `models.optimizers.NAMES`.
         learning_rate: of the first update, above 0.
         batch_size: windows an update.
+        base_batch: windows an update of the regime that learning rate and epochs were found for, if
+            it is another one than `batch_size`; None if it is not (`models.regime`).
         epochs: passes over the training windows, at most.
         grad_norm: L2 norm the gradient of a batch is clipped to, above 0; `inf` clips nothing. Under
             gradient perturbation the norm that each window's gradient is clipped to.
@@ -39,6 +41,7 @@ class TrainingConfig:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     batch_size: int = 64
+    base_batch: int | None = None
     epochs: int = 20
     grad_norm: float = 1.0
     patience: int | None = None
@@ -60,7 +63,7 @@ class TrainingConfig:
                 raise ModelError(
                     f"{field}={getattr(self, field)!r} is unknown; choose one of {', '.join(names)}"
                 )
-        for field in ("batch_size", "epochs", "patience"):
+        for field in ("batch_size", "base_batch", "epochs", "patience"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ModelError(f"{field}={value} must be at least 1")

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from data.windows import Windows
 from models import optimizers
 from models.device import pick_device, seeded
+from models.distance import LogFit, WeightDistance, fit_log
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.losses import Loss, per_window
@@ -62,11 +63,14 @@ class History:
         epochs: in order.
         best: number of the epoch whose weights were kept.
         stopped_early: whether patience ran out before the last epoch.
+        distance: how far the weights moved, against the logarithm of the updates; None where there
+            were fewer than two.
     """
 
     epochs: tuple[Epoch, ...]
     best: int
     stopped_early: bool
+    distance: LogFit | None = None
 
 
 class Updates(Protocol):
@@ -75,6 +79,10 @@ class Updates(Protocol):
     @property
     def steps_per_epoch(self) -> int:
         """Updates in an epoch."""
+
+    @property
+    def noise_variance(self) -> float | None:
+        """Of the noise on each coordinate of the mean gradient; None where there is none."""
 
     def batches(self) -> Iterator[Tensor]:
         """Positions of the windows of each update, epochs × steps_per_epoch times; may be empty."""
@@ -107,6 +115,11 @@ class PlainUpdates:
         """Updates in an epoch; the last batch is smaller."""
         return math.ceil(self.windows / self.config.batch_size)
 
+    @property
+    def noise_variance(self) -> None:
+        """Gradients are not noised."""
+        return None
+
     def batches(self) -> Iterator[Tensor]:
         """All windows in a new order each epoch."""
         order = torch.Generator().manual_seed(self.config.seed)
@@ -133,6 +146,7 @@ def train(
     *,
     on_epoch: Callable[[Epoch], None] | None = None,
     updates: Updates | None = None,
+    second_moment: Tensor | None = None,
 ) -> History:
     """Fit `model` in place; it comes back on its device, in evaluation mode.
 
@@ -146,6 +160,8 @@ def train(
         config: how to train.
         on_epoch: called after every epoch.
         updates: batches and steps; by default those without privacy.
+        second_moment: of the network's inputs, from figures that are free to use, [F, F]; for an
+            optimizer that may not look at those of the batches.
 
     Raises:
         ModelError: windows do not fit the model, the device is missing, or the loss is not finite.
@@ -166,6 +182,7 @@ def train(
                 config,
                 on_epoch,
                 updates,
+                optimizers.Public(updates.noise_variance, second_moment),
             )
     finally:
         model.to(home).eval()
@@ -178,19 +195,22 @@ def _fit(
     config: TrainingConfig,
     on_epoch: Callable[[Epoch], None] | None,
     updates: Updates,
+    public: optimizers.Public,
 ) -> History:
     """The loop itself, everything on one device."""
     optimizer = optimizers.build(
         config.optimizer,
-        model.parameters(),
+        model,
         config.learning_rate,
         weight_decay=config.weight_decay,
+        public=public,
     )
     total = config.epochs * updates.steps_per_epoch
     schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / total))
     average = None if config.average is None else _Average(model, config.average)
     judged = model if average is None else average.model
     batches, loss = updates.batches(), per_window(config.loss)
+    moved = WeightDistance(model.parameters())
     epochs: list[Epoch] = []
     best, kept = 0, _weights(judged)
     for number in range(1, config.epochs + 1):
@@ -200,6 +220,7 @@ def _fit(
         for rows in islice(batches, updates.steps_per_epoch):
             mean = updates.step(model, optimizer, data.take(rows), loss)
             schedule.step()
+            moved()
             if average is not None:
                 average.update(model)
             if len(rows):
@@ -221,7 +242,12 @@ def _fit(
         elif config.patience is not None and number - best >= config.patience:
             break
     model.load_state_dict(kept if validation is not None else _weights(judged))
-    return History(tuple(epochs), best, stopped_early=len(epochs) < config.epochs)
+    return History(tuple(epochs), best, len(epochs) < config.epochs, _fitted(moved))
+
+
+def _fitted(moved: WeightDistance) -> LogFit | None:
+    curve = moved.curve()
+    return fit_log(curve.updates, curve.distances) if len(curve.updates) > 1 else None
 
 
 class _Average:
@@ -240,6 +266,8 @@ class _Average:
         """Take the latest weights in; the first ones as they are."""
         weight = 1.0 if self._empty else 1 - self._decay
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)
+        for kept, latest in zip(self.model.buffers(), model.buffers(), strict=True):
+            kept.copy_(latest)  # running statistics are averages already
         self._empty = False
 
 

@@ -1,18 +1,67 @@
-"""Optimizers by name. To add one: a file with a `torch.optim.Optimizer`, and a line in `NAMES`."""
+"""Optimizers by name, and where each may be used. To add one: a file with a class, and a line here.
+
+Whatever moves the weights by nothing but the noised gradient, earlier weights and figures that are
+public is free under gradient perturbation. What looks at a loss or at a gradient of the data again is
+not, and is refused there.
+"""
 
 from __future__ import annotations
 
 import difflib
-import inspect
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from models import nets
+from models.config import BLEND, HEADS
 from models.errors import ModelError
+from models.optimizers.adabelief import AdaBelief
+from models.optimizers.adamp import AdamP
+from models.optimizers.diffgrad import DiffGrad
+from models.optimizers.private import DpAdaBelief, DpAdam, DpAdamP, DpDiffGrad, DpSgdp
+from models.optimizers.sgdp import SGDP
+from models.optimizers.tract import TrAct
 
-NAMES: dict[str, type[Optimizer]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+FIRST_ORDER: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": SGD,
+    "diffgrad": DiffGrad,
+    "adabelief": AdaBelief,
+    "adamp": AdamP,
+    "sgdp": SGDP,
+}
+"""For networks, under every mechanism."""
+NOISE_AWARE: dict[str, Callable[..., Optimizer]] = {
+    "dp-adam": DpAdam,
+    "dp-adabelief": DpAdaBelief,
+    "dp-diffgrad": DpDiffGrad,
+    "dp-adamp": DpAdamP,
+    "dp-sgdp": DpSgdp,
+}
+"""For networks under gradient perturbation: they are told how much noise is in the gradient."""
+TRACT = "tract"
+SOLVERS = tuple(dict.fromkeys(name for names in HEADS.values() for name in names))
+"""For convex heads, without noise on the gradients."""
+NAMES = (*FIRST_ORDER, *NOISE_AWARE, TRACT, *SOLVERS)
+
+
+@dataclass(frozen=True)
+class Public:
+    """What an optimizer may be told about gradients and inputs: nothing of it is read off data.
+
+    Attributes:
+        noise_variance: Φ = (s·C/B)², of the noise on each coordinate of the mean gradient; None where
+            gradients are not noised.
+        second_moment: of the network's inputs, [F, F], from public or charged figures; None to use
+            those of each batch.
+    """
+
+    noise_variance: float | None = None
+    second_moment: Tensor | None = None
 
 
 def check(name: str) -> None:
@@ -24,28 +73,86 @@ def check(name: str) -> None:
     raise ModelError(f"optimizer={name!r} is unknown{guess} (known: {', '.join(NAMES)})")
 
 
-def build(name: str, params: Iterable[nn.Parameter], lr: float, **options: Any) -> Optimizer:
-    """The optimizer called `name` over `params`.
+def allowed(model: str, *, private: bool = False, members: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names that train a model; none if it is solved in closed form.
 
     Args:
-        name: a key of `NAMES`.
-        params: what it updates.
-        lr: learning rate, above 0.
-        **options: further arguments of that optimizer, such as `weight_decay`.
+        model: a name in `models.config.NAMES`.
+        private: whether gradients are clipped and noised.
+        members: of a blend.
+    """
+    if model == BLEND:
+        networks = [name for name in members if name in nets.NAMES]
+        return allowed(networks[0]) if networks else ()
+    if model in nets.NAMES:
+        return (*FIRST_ORDER, *(NOISE_AWARE if private else ()), TRACT)
+    return () if private else HEADS.get(model, ())
 
-    Raises:
-        ModelError: unknown name or option, or a value the optimizer refuses.
+
+def suit(name: str, model: str, *, private: bool, members: tuple[str, ...] = ()) -> None:
+    """Raise a ModelError that says why, and what to use, if `name` cannot train `model`.
+
+    A model in closed form takes whatever name is there, for it does not use it.
     """
     check(name)
-    taken = inspect.signature(NAMES[name]).parameters
-    unknown = [option for option in options if option not in taken]
-    if unknown:
-        raise ModelError(f"optimizer {name!r} takes no option {unknown[0]!r}")
+    choice = allowed(model, private=private, members=members)
+    if not choice or name in choice:
+        return
+    if name in NOISE_AWARE:
+        why = "takes the noise of mechanism=gradient out of its averages, and there is none"
+    elif name in SOLVERS:
+        heads = " and ".join(head for head, names in HEADS.items() if name in names)
+        why = f"solves the heads of {heads}"
+        if private:
+            why += "; it looks at the loss again to accept a step, which would have to be charged"
+    else:
+        why = f"is for networks, {model} is solved by {' or '.join(choice)}"
+    raise ModelError(f"optimizer={name!r} {why}; choose one of {', '.join(choice)}")
+
+
+def build(
+    name: str,
+    model: nn.Module,
+    lr: float,
+    *,
+    weight_decay: float = 0.0,
+    public: Public | None = None,
+) -> Optimizer:
+    """The optimizer called `name` over the parameters of a network.
+
+    Args:
+        name: one of `FIRST_ORDER`, `NOISE_AWARE`, or `tract`.
+        model: what it updates.
+        lr: learning rate, above 0.
+        weight_decay: as the optimizer understands it, 0 or more.
+        public: what it may be told.
+
+    Raises:
+        ModelError: an unknown name, or a value the optimizer refuses.
+    """
+    check(name)
     if not lr > 0:
         raise ModelError(f"learning_rate={lr} must be above 0")
-    make: Any = NAMES[name]  # each class has its own arguments: checked against the signature above
+    known = public or Public()
+    options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     try:
-        result: Optimizer = make(params, lr=lr, **options)
+        if name == TRACT:
+            return TrAct(
+                model, Adam(model.parameters(), **options), second_moment=known.second_moment
+            )
+        if name in NOISE_AWARE:
+            if known.noise_variance is None:
+                raise ModelError(f"optimizer={name!r} needs to be told the noise of the gradients")
+            return NOISE_AWARE[name](
+                model.parameters(), noise_variance=known.noise_variance, **options
+            )
+        if name not in FIRST_ORDER:
+            raise ModelError(f"optimizer={name!r} solves heads, and no network")
+        # each class has its own arguments; all of them have these two
+        make: Any = FIRST_ORDER[name]
+        result: Optimizer = make(model.parameters(), **options)
     except ValueError as error:
+        if isinstance(error, ModelError):
+            raise
         raise ModelError(f"optimizer {name!r}: {error}") from error
     return result

@@ -1,3 +1,5 @@
+"""The registry: what may train what, and what is said where it may not."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,29 +7,104 @@ import torch
 from torch import nn
 
 from models import optimizers
+from models.config import HEADS, NAMES
 from models.errors import ModelError
+from models.optimizers import Public
 
 
-@pytest.mark.parametrize("name", optimizers.NAMES)
-def test_each_is_the_torch_class_and_moves_the_weights(name: str) -> None:
-    weight = nn.Parameter(torch.ones(3))
-    optimizer = optimizers.build(name, [weight], lr=0.1, weight_decay=0.0)
-    assert type(optimizer) is optimizers.NAMES[name]
-    weight.square().sum().backward()
-    optimizer.step()
-    assert (weight < 1).all()
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(2, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rnn(x)[1].square().sum()
 
 
 @pytest.mark.parametrize(
-    ("name", "lr", "options", "message"),
+    "name", [*optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, optimizers.TRACT]
+)
+def test_each_moves_the_weights_downhill(name: str) -> None:
+    torch.manual_seed(0)
+    model, x = Tiny(), torch.randn(8, 4, 2)
+    public = Public(noise_variance=1e-12) if name in optimizers.NOISE_AWARE else None
+    optimizer = optimizers.build(name, model, lr=0.01, public=public)
+    before = float(model(x).detach())
+    for _ in range(5):
+        optimizer.zero_grad()
+        model(x).backward()
+        optimizer.step()
+    assert float(model(x).detach()) < before
+
+
+def test_plain_names_are_torchs() -> None:
+    model = Tiny()
+    for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW),
+                       ("sgd", torch.optim.SGD)):  # fmt: skip
+        assert type(optimizers.build(name, model, lr=0.1)) is kind
+
+
+def test_the_noise_is_handed_on() -> None:
+    built = optimizers.build("dp-adam", Tiny(), lr=0.1, public=Public(noise_variance=0.25))
+    assert built.param_groups[0]["noise_variance"] == 0.25
+    with pytest.raises(ModelError, match="told the noise"):
+        optimizers.build("dp-adam", Tiny(), lr=0.1)
+
+
+@pytest.mark.parametrize("name", optimizers.FIRST_ORDER)
+def test_weight_decay_has_an_effect(name: str) -> None:
+    ends = []
+    for decay in (0.0, 0.5):
+        torch.manual_seed(0)
+        model = Tiny()
+        optimizer = optimizers.build(name, model, lr=0.05, weight_decay=decay)
+        model(torch.ones(2, 3, 2)).backward()
+        optimizer.step()
+        ends.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
+    assert not torch.equal(*ends)
+
+
+@pytest.mark.parametrize(
+    ("name", "lr", "decay", "message"),
     [
-        ("adamm", 0.1, {}, r"optimizer='adamm' is unknown; did you mean 'adam'"),
-        ("lbfgs", 0.1, {}, r"'lbfgs' is unknown \(known: adam, adamw, sgd\)"),
-        ("sgd", 0.0, {}, r"learning_rate=0.0 must be above 0"),
-        ("sgd", 0.1, {"betas": (0.9, 0.9)}, r"'sgd' takes no option 'betas'"),
-        ("adam", 0.1, {"weight_decay": -1.0}, r"'adam': Invalid weight_decay"),
+        ("adamm", 0.1, 0.0, r"optimizer='adamm' is unknown; did you mean 'adam"),
+        ("newton", 0.1, 0.0, r"'newton' is unknown \(known: adam, adamw, sgd, diffgrad"),
+        ("sgd", 0.0, 0.0, r"learning_rate=0.0 must be above 0"),
+        ("adabelief", 0.1, -1.0, r"'adabelief': expected weight_decay=-1.0"),
+        ("gns", 0.1, 0.0, "solves heads"),
     ],
 )
-def test_refusals_name_the_field_and_the_value(name, lr, options, message) -> None:
+def test_refusals_name_the_field_and_the_value(name, lr, decay, message) -> None:
     with pytest.raises(ModelError, match=message):
-        optimizers.build(name, [nn.Parameter(torch.ones(1))], lr, **options)
+        optimizers.build(name, Tiny(), lr, weight_decay=decay)
+
+
+def test_every_model_says_what_may_train_it() -> None:
+    for model in NAMES:
+        for private in (False, True):
+            for name in optimizers.allowed(model, private=private):
+                optimizers.suit(name, model, private=private)
+    assert optimizers.allowed("gru", private=True) == (
+        *optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"
+    )  # fmt: skip
+    assert optimizers.allowed("ridge") == ()
+    assert optimizers.allowed("blend", members=("trees",)) == ()
+    assert "adam" in optimizers.allowed("blend", members=("trees", "gru"))
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "private", "said"),
+    [
+        ("dp-adam", "gru", False, "there is none; choose one of adam"),
+        ("gns", "gru", True, "would have to be charged"),
+        ("prox_cg", "poisson", False, "solves the heads of sparse; choose one of gns"),
+        ("adam", "sparse", False, "is for networks, sparse is solved by prox_cg or accelerated"),
+    ],
+)
+def test_what_does_not_suit_is_told_with_the_reason(name, model, private, said) -> None:
+    with pytest.raises(ModelError, match=said):
+        optimizers.suit(name, model, private=private)
+
+
+def test_solvers_are_those_of_the_heads() -> None:
+    assert set(optimizers.SOLVERS) == {name for names in HEADS.values() for name in names}

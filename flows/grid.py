@@ -1,0 +1,118 @@
+"""The points of a sweep: every combination of what is to be compared, as recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from flows.compose import override
+from flows.errors import UsageError
+from flows.recipe import MECHANISMS, Recipe, from_dict
+from models import optimizers
+
+Values = dict[str, dict[str, Any]]
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place in a comparison; it is trained with several seeds.
+
+    Attributes:
+        mechanism: `none`, `input` or `gradient`.
+        epsilon: at the recipe's delta and unit; None without privacy.
+        model: a forecaster.
+        optimizer: of its training; None for one that is solved in closed form.
+    """
+
+    mechanism: str
+    epsilon: float | None
+    model: str
+    optimizer: str | None
+
+    @property
+    def title(self) -> str:
+        """For people; the whole promise stands beside it."""
+        parts = [self.mechanism, self.model, self.optimizer or "closed form"]
+        return " ".join(parts if self.epsilon is None else [*parts, f"ε={self.epsilon:g}"])
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is compared.
+
+    Attributes:
+        recipe: values of the recipe that all points share. Its windows, model and training hold for
+            its own mechanism; a point under another one takes what suits that (`flows.regime`).
+        mechanisms: names.
+        epsilons: budgets, for the mechanisms that have one.
+        models: forecasters.
+        optimizers: names; `all` for every one that mechanism and model allow.
+        seeds: trainings of each point; noise is drawn anew with each.
+        trials: learning rates tried for each point before its trainings; 0 keeps the recipe's.
+        settings: `section.field=value`, for every point.
+    """
+
+    recipe: Values
+    mechanisms: tuple[str, ...]
+    epsilons: tuple[float, ...]
+    models: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    seeds: int = 5
+    trials: int = 0
+    settings: tuple[str, ...] = ()
+
+    def points(self) -> list[Point]:
+        """Every combination, each of them a possible recipe.
+
+        Raises:
+            UsageError: a list is empty or names something unknown or impossible.
+        """
+        for name in ("mechanisms", "models", "optimizers", "epsilons"):
+            if not getattr(self, name):
+                raise UsageError(f"a sweep needs at least one of its {name}")
+        found = []
+        for mechanism, model in product(self.mechanisms, self.models):
+            if mechanism not in MECHANISMS:
+                raise UsageError(
+                    f"mechanism={mechanism!r} is unknown; choose one of {', '.join(MECHANISMS)}"
+                )
+            budgets: tuple[float | None, ...] = self.epsilons if mechanism != "none" else (None,)
+            for epsilon, optimizer in product(budgets, self._optimizers(mechanism, model)):
+                found.append(Point(mechanism, epsilon, model, optimizer))
+        points = list(dict.fromkeys(found))
+        for point in points:
+            self.at(point, 0)
+        return points
+
+    def at(self, point: Point, seed: int, learning_rate: float | None = None) -> Recipe:
+        """The recipe of one training; seed and draw of the noise go together."""
+        own = self.recipe.get("privacy", {}).get("mechanism", "input")
+        shared = (own == "gradient") == (point.mechanism == "gradient")
+        kept = {
+            section: fields
+            for section, fields in self.recipe.items()
+            if shared or section in ("source", "privacy")
+        }
+        values = override(kept, list(self.settings))
+        privacy = values.setdefault("privacy", {})
+        privacy |= {"mechanism": point.mechanism, "draw": seed}
+        if point.epsilon is not None:
+            privacy["epsilon"] = point.epsilon
+        values.setdefault("model", {})["name"] = point.model
+        training = values.setdefault("training", {})
+        training["seed"] = seed
+        training.pop("optimizer", None)
+        if point.optimizer is not None:
+            training["optimizer"] = point.optimizer
+        if learning_rate is not None:
+            training["learning_rate"] = learning_rate
+        return from_dict(values)
+
+    def _optimizers(self, mechanism: str, model: str) -> tuple[str | None, ...]:
+        allowed = optimizers.allowed(model, private=mechanism == "gradient")
+        if not allowed:
+            return (None,)
+        return allowed if ALL in self.optimizers else self.optimizers

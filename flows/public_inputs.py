@@ -1,0 +1,35 @@
+"""What the inputs of a network look like, read off a made-up city: free to use under privacy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from data import sources, validate
+from data.clean import fill_gaps
+from data.windows import make
+from flows.prepare import Prepared
+from models.forecaster import Forecaster, fit_scaler
+from models.network import Network
+from models.tensors import to_device
+
+
+def second_moment(model: Forecaster, prepared: Prepared) -> Tensor | None:
+    """E[x·xᵀ] of what the recurrent layer reads in one interval, [F, F]; None without such a layer.
+
+    A city with as many regions and the same intervals is made, scaled by its own figures and read
+    through a network of the same shape. Of the data only shape and interval are looked at.
+    """
+    if not isinstance(model, Network):
+        return None
+    minutes = int(prepared.raw.interval.total_seconds()) // 60
+    city = f"synthetic:regions={len(model.config.regions)},interval={minutes}min"
+    panel = fill_gaps(validate.to_panel(sources.read(city), max_gap="1d")[0])
+    windows = make(panel, panel, prepared.spec)
+    reader = Network(replace(model.config, regions=windows.regions))
+    fit_scaler(reader, windows)
+    with torch.no_grad():
+        read = reader.sequence(to_device(windows, torch.device("cpu"))).flatten(0, 1)
+    return read.T @ read / len(read)
