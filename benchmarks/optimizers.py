@@ -34,6 +34,7 @@ WAYS: dict[str, Make] = {
     "DiffGrad": DiffGrad,
     "AdaBelief": AdaBelief,
     "AdamP": AdamP,
+    "AdamP, all projected": lambda params: AdamP(params, delta=1e9),
     "SGDP": lambda params: SGDP(params, lr=1e-3),
     "DpAdam": lambda params: DpAdam(params, noise_variance=NOISE),
     "DpAdaBelief": lambda params: DpAdaBelief(params, noise_variance=NOISE),

@@ -57,7 +57,10 @@ def sweep(
             section, _, field = path.partition(".")
             if value is not None:
                 values.setdefault(section, {})[field] = value
-        whole = compose(recipe, options, settings or [])
+        first = names(mechanism or "")[:1]
+        whole = compose(
+            recipe, {**options, "privacy.mechanism": first[0] if first else None}, settings or []
+        )
         privacy = whole["privacy"]
         grid = Grid(
             recipe=values,

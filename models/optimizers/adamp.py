@@ -57,15 +57,8 @@ class AdamP(FirstOrder):
     ) -> None:
         exp_avg, exp_avg_sq = buffers
         change = adam_change(exp_avg, exp_avg_sq, grads, group["betas"], group["eps"], step)
-        move(
-            weights,
-            grads,
-            change,
-            group["lr"],
-            group["lr"] * group["weight_decay"],
-            group,
-            self._scratch(weights),
-        )
+        lr, decay = group["lr"], group["lr"] * group["weight_decay"]
+        move(weights, grads, change, lr, decay, group, self._scratch(weights))
 
 
 def move(
@@ -84,8 +77,8 @@ def move(
     found = _invariant(weights, grads, group["delta"], scratch)
     for place, rows in found.items():
         project(weights[place], change[place], rows, size, decay, group, scratch)
-    if decay:
-        rest = [weight for place, weight in enumerate(weights) if place not in found]
+    rest = [weight for place, weight in enumerate(weights) if place not in found]
+    if decay and rest:
         torch._foreach_mul_(rest, 1 - decay)
     torch._foreach_add_(weights, change, alpha=-size)
 
@@ -105,7 +98,7 @@ def project(
     """
     w, p = weight.reshape(rows, -1), change.reshape(rows, -1)
     along = torch.mul(w, p, out=scratch[: w.numel()].view_as(w)).sum(dim=1)
-    square = (torch.linalg.vector_norm(w, dim=1) + group["eps"]).square_()
+    square = torch.linalg.vector_norm(w, dim=1).add_(group["eps"]).square_()
     square.clamp_min_(torch.finfo(w.dtype).tiny)  # a row of zeros stays as it is
     scale = along.div_(square).mul_(size).add_(1 - decay * group["wd_ratio"])
     weight.mul_(scale.view(-1, *[1] * (weight.dim() - 1)))
@@ -132,8 +125,8 @@ def _invariant(weights: Tensors, grads: Tensors, delta: float, scratch: Tensor) 
     tables[2, :, -1] = tables[2].sum(dim=1)
     norm, grad_norm, dot = tables.unbind()
     limits = _limits(rows, tuple(weights[place].numel() for place in shaped), scratch.dtype)
-    # a product, not a quotient: zeros pass, as a cosine of 0 does, and NaN fails
-    small = dot.abs_() <= norm.mul_(grad_norm).mul_(limits.to(norm.device)).mul_(delta)
+    # a difference of products: zeros pass, as a cosine of 0 does; NaN and infinity fail
+    small = norm.mul_(grad_norm).mul_(limits.to(norm.device)).mul_(delta).sub_(dot.abs_()) >= 0
     by_rows, whole = torch.stack([small[:, :-1].all(dim=1), small[:, -1]]).tolist()
     return {
         place: count if rowwise else 1

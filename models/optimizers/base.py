@@ -30,8 +30,7 @@ class FirstOrder(Optimizer):
 
     A subclass names its `BUFFERS` and writes `_update` over lists of tensors. Parameters without a
     gradient are left alone, and so are their step counts; NaN in a gradient reaches the weights.
-    Buffers, and the arithmetic, of half-precision parameters are in float32; weights are rounded once
-    a step.
+    Buffers and arithmetic of half-precision parameters are in float32, rounded once a step.
 
     Args:
         params: tensors, or groups with settings of their own.
@@ -136,8 +135,8 @@ class FirstOrder(Optimizer):
     def _scratch(self, weights: Tensors) -> Tensor:
         """Memory to work in, as large as the largest weight.
 
-        Kept between steps, for the allocator would give its pages back each time, and to get them
-        again takes longer than the work done in them.
+        Kept between steps: an allocator that gives pages back and gets them again takes longer than
+        the work done in them.
         """
         kept: dict[Any, Tensor] = self.__dict__.setdefault("_kept", {})  # copies have none
         key = weights[0].device, weights[0].dtype
@@ -192,7 +191,7 @@ def adam_change(
     the weights.
     """
     change = [torch.zeros_like(average) for average in exp_avg]
-    count = torch.full((), float(step), device=change[0].device)
+    count = torch.full((), float(step), dtype=torch.float32, device=change[0].device)
     torch._fused_adam_(
         change, grads, exp_avg, exp_avg_sq, [], [count] * len(change),
         lr=-1.0, beta1=betas[0], beta2=betas[1], weight_decay=0.0, eps=eps,

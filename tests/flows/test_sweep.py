@@ -45,7 +45,8 @@ def grid(**changes: object) -> Grid:
 def test_what_is_told_is_what_is_charged_and_only_once(home: Home) -> None:
     asked = ["sweep", "--source", CITY, "--mechanism", "input,gradient", "--unit", "user-interval",
              "--epsilon", "2,4", "--model", "gru", "--optimizer", "adam,adabelief", "--seeds", 2,
-             "--set", "source.max_count=600", *SMALL, "--json"]  # fmt: skip
+             "--set", "source.max_count=600", "--set", "training.batch_size=128", *SMALL,
+             "--json"]  # fmt: skip
     dry = veilcast(*asked, "--dry-run")
     assert dry.exit_code == 0, dry.output
     told = json.loads(dry.stdout)["total"]
@@ -73,6 +74,7 @@ def test_what_is_told_is_what_is_charged_and_only_once(home: Home) -> None:
 
 
 def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
+    home.root.mkdir()
     Ledger(home.database_url).set_cap(CITY, PrivacyUnit.USER, Budget(1.5, 1e-7), new=True)
     result = veilcast("sweep", "--source", CITY, "--epsilon", "1", "--model", "ridge", "--seeds", 4,
                       *SMALL)  # fmt: skip

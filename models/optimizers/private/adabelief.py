@@ -24,8 +24,8 @@ class DpAdaBelief(FirstOrder):
         θ ← (1 − lr·weight_decay)·θ,   θ ← θ − lr·m̂/(√max(ŝ − c̄ₜΦ, floorₜ) + eps)
 
     floorₜ is `floor` standard deviations of ŝ under noise alone, c̄ₜΦ·√(2Σw²): see `DpAdam`, whose
-    floor it is. (As if surprises were independent; they are nearly, and it is 1 % too small at most in
-    the long run if β₁ is 0.9.) Without noise this is AdaBelief. Not published elsewhere.
+    floor it is. (As if surprises were independent; they are nearly: 1 to 3 % more if β₁ is 0.9.) Without
+    noise this is AdaBelief. Not published elsewhere.
 
     Free post-processing: reads g̃, earlier g̃ and Φ, nothing else.
 

@@ -20,10 +20,11 @@ class DpAdam(FirstOrder):
 
     The paper's floor is a constant γ' to be tuned. Here it is in units of what cannot be told from
     noise: v̂ of noise alone has mean Φ and standard deviation Φ·√(2Σw²), w being the weights of the
-    average (`noise_spread`), and floorₜ is `floor` of these. That is 1.4Φ at the first step and 0.03Φ
-    in the long run with the usual β₂. A smaller one lets a coordinate with no signal step the further
-    the luckier its v̂: with floor 1 it moves by about 1.3·lr, as far as Adam would; with a γ' of
-    1e-6·Φ by up to 200·lr. Without noise the floor is 0, and this is Adam.
+    average (`noise_spread`), and floorₜ is `floor` of these: with the usual β₂ 1.4Φ at the first step
+    and 0.03Φ in the long run. With floor 1 a coordinate without signal moves by up to 1.3·lr a step
+    (root mean square), about what Adam moves one that is all signal; the smaller the floor, the
+    further it is carried by luck, with a γ' of 1e-6·Φ by 150·lr. Without noise the floor is 0, and
+    this is Adam.
 
     Free post-processing: reads g̃, earlier g̃ and Φ, nothing else.
 

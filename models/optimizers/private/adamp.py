@@ -20,9 +20,8 @@ class Declared(FirstOrder):
 
     AdamP finds them by the cosine of gradient and weight, which is near 0 for any weight once noise
     is most of the gradient: of weights that are scale-invariant and of those that are not it then
-    finds 8 % alike, by chance. What a network does with its weights is known, and public.
-
-    Declared parameters are in groups of their own, with `scale_invariant` set.
+    finds 8 % alike, by chance. What a network does with its weights is known, and public. Declared
+    parameters are in groups of their own, with `scale_invariant` set.
 
     Args:
         params: tensors, or groups with settings of their own.
@@ -72,8 +71,7 @@ class DpAdamP(Declared):
 
         w ← (1 − lr·weight_decay·wd_ratio)·w − lr·p
 
-    All others get p itself and all of the decay. Without noise this is AdamP, had it found just what
-    was declared.
+    All others get p itself and all of the decay. Without noise: AdamP, had it found what was declared.
 
     Free post-processing: reads g̃, earlier g̃, the weights made of these, and Φ, nothing else.
 
@@ -120,8 +118,9 @@ class DpAdamP(Declared):
         exp_avg, exp_avg_sq = buffers
         beta1, beta2 = group["betas"]
         update_moments(exp_avg, exp_avg_sq, grads, group["betas"])
-        scale = denoised_root(exp_avg_sq, 1.0, group, step, group["eps"])
-        change = list(torch._foreach_div(exp_avg, scale))
+        change = denoised_root(exp_avg_sq, 1.0, group, step, group["eps"])
+        torch._foreach_reciprocal_(change)  # in place: more memory costs more than an operation
+        torch._foreach_mul_(change, exp_avg)
         size = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
         self._move(group, weights, change, size, group["lr"] * group["weight_decay"])
 
