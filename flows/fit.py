@@ -12,6 +12,7 @@ from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
 from models.backtest import backtest
+from models.config import HEADS
 from models.conformal import Intervals, calibrate
 from models.forecaster import Forecaster
 from models.kinds import fit as fit_model
@@ -63,7 +64,8 @@ def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: L
 def fresh(prepared: Prepared, recipe: Recipe) -> Forecaster:
     """The recipe's forecaster before it has learned anything."""
     config = recipe.model.forecaster(prepared.learning.regions, prepared.spec)
-    return new(config, seed=recipe.training.seed)
+    solver = recipe.training.optimizer if recipe.model.name in HEADS else None
+    return new(config, seed=recipe.training.seed, solver=solver)
 
 
 def learner(prepared: Prepared, recipe: Recipe) -> Callable[[Windows], Forecaster]:

@@ -17,21 +17,32 @@ from models.network import Network
 from models.settings import TrainingConfig
 from models.tabular.base import Tabular
 from models.tabular.fourier import Fourier
+from models.tabular.poisson import NegBin, Poisson
 from models.tabular.ridge import Ridge
+from models.tabular.sparse import Sparse
 from models.tabular.trees import Trees
 from models.training import Epoch, History, train
 
-_TABULAR: dict[str, type[Tabular]] = {"ridge": Ridge, "fourier": Fourier, "trees": Trees}
+_CLOSED: dict[str, type[Tabular]] = {"ridge": Ridge, "fourier": Fourier, "trees": Trees}
+_HEADS: dict[str, Callable[..., Tabular]] = {"poisson": Poisson, "negbin": NegBin, "sparse": Sparse}
 
 
-def new(config: ForecasterConfig, seed: int) -> Forecaster:
-    """A forecaster whose initial weights depend on `seed` alone; global random numbers untouched."""
+def new(config: ForecasterConfig, seed: int, *, solver: str | None = None) -> Forecaster:
+    """A forecaster whose initial weights depend on `seed` alone; global random numbers untouched.
+
+    Args:
+        config: its shape.
+        seed: of whatever is drawn.
+        solver: of a convex head, where it is not the usual one.
+    """
     if config.model == BLEND:
         return Blend(config, seed, new)
+    if config.model in _HEADS:
+        return _HEADS[config.model](config, seed, solver=solver)
     if config.model in nets.NAMES:
         with seeded(seed, torch.device("cpu")):
             return Network(config)
-    return _TABULAR[config.model](config, seed)
+    return _CLOSED[config.model](config, seed)
 
 
 def fit(

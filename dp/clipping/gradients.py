@@ -68,12 +68,18 @@ class Clipper:
             losses = loss()
         if losses.dim() != 1:
             raise ValueError(f"expected one loss a sample, [B], got shape {tuple(losses.shape)}")
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        with torch.no_grad():
-            norms = tape.squared_norms().sqrt()
-            if norms.shape != losses.shape:
-                raise ValueError(f"expected {len(norms)} losses, one a sample, got {len(losses)}")
-            tape.write(self.clip / norms.clamp(min=self.clip))
+        try:
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                norms = tape.squared_norms().sqrt()
+                if norms.shape != losses.shape:
+                    raise ValueError(
+                        f"expected {len(norms)} losses, one a sample, got {len(losses)}"
+                    )
+                tape.write(self.clip / norms.clamp(min=self.clip))
+        finally:
+            # the graph holds the tape, whose records hold the graph: nobody else would free them
+            tape.records.clear()
         for parameter in self.model.parameters():
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)  # not used by the loss

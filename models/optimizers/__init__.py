@@ -137,6 +137,8 @@ def build(
     options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     try:
         if name == TRACT:
+            if known.noise_variance is not None and known.second_moment is None:
+                raise ModelError("optimizer='tract' would read the batch; give it a second moment")
             return TrAct(
                 model, Adam(model.parameters(), **options), second_moment=known.second_moment
             )

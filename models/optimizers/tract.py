@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +23,11 @@ FIRST = ("weight_ih_l0", "weight_ih_l0_reverse")
 class TrAct(Optimizer):
     """Hands gradients on to another optimizer, those of recurrent input weights preconditioned.
 
-    Groups, settings and state are those of `base`; gradients are as before after a step.
-
-    Without `second_moment` it reads the batch, which under privacy would mix windows and break the bound
-    on what each contributes. With one from public or charged figures it reads nothing, and a step on a
-    noised gradient is free. Noise on column j of W then has variance Φ·(P²)_jj, P = (S + λI)⁻¹: more where
-    inputs vary little, so report λ, and choose no `base` that subtracts Φ.
+    Groups, settings and state are those of `base`; gradients are as before after a step. Without
+    `second_moment` it reads the batch, which under privacy would mix windows and break the bound on what
+    each contributes. With one from public or charged figures it reads nothing, and a step on a noised
+    gradient is free. The noise on column j is then Φ·(P²)_jj, P = (S + λI)⁻¹, more where inputs vary
+    little: report λ, and choose no `base` that subtracts Φ.
 
     Args:
         model: has one or more `nn.GRU`, `nn.LSTM` or `nn.RNN`.
@@ -57,52 +56,32 @@ class TrAct(Optimizer):
         self._layers: list[tuple[nn.RNNBase, _Inputs | Tensor]] = []
         for layer in layers:
             if second_moment is not None:
-                inverse = _inverse(second_moment, ridge, layer.input_size)
-                self._layers.append((layer, inverse))
+                self._layers.append((layer, _inverse(second_moment, ridge, layer.input_size)))
                 continue
-            inputs = _Inputs()
+            self._layers.append((layer, inputs := _Inputs()))
             # the model may be trained on after the optimizer is gone: then nothing is kept
             weakref.finalize(self, layer.register_forward_pre_hook(inputs).remove)
-            self._layers.append((layer, inputs))
         super().__init__(base.param_groups, base.defaults)
-        self._share()
+        self.param_groups, self.state = base.param_groups, base.state
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update the weights once; returns what the closure, if any, returns.
-
-        Raises:
-            ValueError: there is a gradient, and no input was seen since the last step.
-        """
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update the weights once; returns what the closure, if any, returns."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        new = list(self._preconditioned())
-        old = [weight.grad for weight, _ in new]
-        for weight, grad in new:
-            weight.grad = grad
+        changed = [(weight, weight.grad, new) for weight, new in self._preconditioned()]
+        for weight, _, new in changed:
+            weight.grad = new
         self.base.step()
-        for (weight, _), before in zip(new, old, strict=True):
-            weight.grad = before
+        for weight, old, _ in changed:
+            weight.grad = old
         return loss
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters to `base`, unless it has them."""
-        if not any(param_group is group for group in self.base.param_groups):
-            self.base.add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what was saved; λ and the second moment are the constructor's."""
         self.base.load_state_dict(state_dict)
-        self._share()
-
-    def _share(self) -> None:
         self.param_groups, self.state = self.base.param_groups, self.base.state
 
     def _preconditioned(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -113,10 +92,10 @@ class TrAct(Optimizer):
             for weight in (weight for weight in weights if weight.grad is not None):
                 if isinstance(known, Tensor):
                     yield weight, weight.grad @ known.to(weight.grad)
-                elif inputs:
-                    yield weight, precondition(weight.grad, torch.cat(inputs), self.ridge)
-                else:
+                    continue
+                if not inputs:
                     raise ValueError("TrAct saw no input; call the model in training mode first")
+                yield weight, precondition(weight.grad, torch.cat(inputs), self.ridge)
 
 
 class _Inputs:
@@ -130,49 +109,40 @@ class _Inputs:
             self._parts.append(args[0].data.flatten(0, -2))  # of a packed sequence, too
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., None]:
-        return _keep_nothing
+        return _nothing
 
     def take(self) -> list[Tensor]:
-        """Inputs since the last call, [rows, F] each."""
         parts, self._parts = self._parts, []
         return parts
 
 
-def _keep_nothing(layer: nn.Module, args: tuple[Any, ...]) -> None:
+def _nothing(layer: nn.Module, args: tuple[Any, ...]) -> None:
     """What is left of the hook on a copy."""
 
 
 def precondition(grad: Tensor, inputs: Tensor, ridge: float) -> Tensor:
-    """∇W·(XᵀX/b + λI)⁻¹, [G, F], through the smaller of XᵀX and XXᵀ.
-
-    Args:
-        grad: ∇W of the mean loss, [G, F].
-        inputs: X, [b, F], b at least 1.
-        ridge: λ, above 0.
-    """
+    """∇W·(XᵀX/b + λI)⁻¹ of a mean loss, through the smaller of XᵀX and XXᵀ; [G, F] and [b, F]."""
     rows, width = inputs.shape
     kind = torch.promote_types(grad.dtype, torch.float32)  # nothing is factorised in half precision
-    old, read = grad.to(kind), inputs.to(kind)
-    if rows < width:  # (XᵀX/b + λI)⁻¹ = (I − Xᵀ(XXᵀ + λbI)⁻¹X)/λ
-        inside = _solve(read @ read.T, ridge * rows, read @ old.T)
-        return ((old - inside.T @ read) / ridge).to(grad.dtype)
-    return _solve(read.T @ read / rows, ridge, old.T).T.to(grad.dtype)
-
-
-def _solve(matrix: Tensor, ridge: float, right: Tensor) -> Tensor:
-    matrix.diagonal().add_(ridge)
-    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
+    new, read = grad.to(kind), inputs.to(kind)
+    eye = torch.eye(min(rows, width), dtype=kind, device=grad.device)
+    if rows >= width:
+        new = torch.linalg.solve(read.T @ read / rows + ridge * eye, new.T).T
+    else:  # (I − Xᵀ(XXᵀ + λbI)⁻¹X)/λ
+        part = torch.linalg.solve(read @ read.T + ridge * rows * eye, read @ new.T)
+        new = (new - part.T @ read) / ridge
+    result: Tensor = new.to(grad.dtype)
+    return result
 
 
 def _inverse(second_moment: Tensor, ridge: float, width: int) -> Tensor:
     """(S + λI)⁻¹ in double precision, with S checked."""
-    moment = second_moment.detach().double()
+    moment = second_moment.detach().cpu().double()  # some accelerators have no doubles
     if moment.shape != (width, width):
         raise ValueError(f"expected second_moment [{width}, {width}], got {list(moment.shape)}")
-    if not (moment.isfinite().all() and torch.allclose(moment, moment.T)):
-        raise ValueError("expected second_moment to be finite and symmetric; pass XᵀX/b")
-    values, vectors = torch.linalg.eigh(moment)
-    if values[0] < -1e-6 * values[-1].abs():
-        raise ValueError("expected second_moment to be positive semidefinite; pass XᵀX/b")
+    values, vectors = torch.linalg.eigh(moment.nan_to_num())
+    symmetric = moment.isfinite().all() and torch.allclose(moment, moment.T)
+    if not symmetric or values[0] < -1e-6 * values[-1].abs():
+        raise ValueError("expected second_moment to be finite and positive semidefinite")
     inverse: Tensor = (vectors / (values.clamp(min=0) + ridge)) @ vectors.T
     return inverse

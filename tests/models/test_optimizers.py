@@ -51,6 +51,13 @@ def test_the_noise_is_handed_on() -> None:
         optimizers.build("dp-adam", Tiny(), lr=0.1)
 
 
+def test_tract_never_reads_a_private_batch() -> None:
+    with pytest.raises(ModelError, match="would read the batch"):
+        optimizers.build("tract", Tiny(), lr=0.1, public=Public(noise_variance=0.25))
+    public = Public(noise_variance=0.25, second_moment=torch.eye(2))
+    optimizers.build("tract", Tiny(), lr=0.1, public=public)
+
+
 @pytest.mark.parametrize("name", optimizers.FIRST_ORDER)
 def test_weight_decay_has_an_effect(name: str) -> None:
     ends = []

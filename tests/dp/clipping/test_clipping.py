@@ -293,3 +293,22 @@ def test_a_loss_that_is_not_one_value_a_sample_is_refused() -> None:
         clipped_gradients(model, lambda: model(x), 1.0)
     with pytest.raises(ValueError, match="4 losses"):
         clipped_gradients(model, lambda: model(x)[:2, 0], 1.0)
+
+
+def test_a_step_leaves_nothing_behind() -> None:
+    """The graph of a pass is freed with it, though its nodes and the tape refer to each other."""
+    import gc
+
+    model = nn.ModuleList([nn.GRU(2, 3, batch_first=True), nn.Linear(3, 1)])
+    x = torch.randn(5, 4, 2)
+    clipper = Clipper(model, 1.0)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, torch.Tensor) for one in gc.get_objects())
+
+    clipper(lambda: model[1](model[0](x)[1][0]).square().mean(dim=1))
+    before = alive()
+    for _ in range(5):
+        clipper(lambda: model[1](model[0](x)[1][0]).square().mean(dim=1))
+    assert alive() == before

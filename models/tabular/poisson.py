@@ -1,0 +1,234 @@
+"""Generalised linear forecasts: the logarithm of the expected count is linear in logarithms of the past.
+
+Counts that were noised may be negative, and clipping them would raise their mean. Nothing is clipped:
+quasi-likelihoods (Wedderburn 1974) ask for the mean of the counts alone, which noise does not change,
+and for how the variance grows with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from sklearn.linear_model import RidgeCV
+from torch import Tensor
+
+from data.windows import Windows
+from models import solvers
+from models.config import ForecasterConfig
+from models.forecaster import fit_scaler
+from models.solvers import gns
+from models.tabular.base import Floats, Tabular, rows, weighted, width
+from models.tensors import Batch, to_device
+
+_PENALTIES = np.logspace(0, 5, 16)
+_LEAST = 1e-8
+
+
+class Family(Protocol):
+    """Minus a quasi-likelihood of counts y of mean μ = e^η and variance V(μ); everything is [N]."""
+
+    def loss(self, eta: Floats, counts: Floats) -> Floats:
+        """∫ (t − y)/V(t) dt up to μ. Its slope in η is (μ − y)·μ/V, expected to bend by μ·μ/V."""
+
+    def weight(self, mean: Floats) -> Floats:
+        """μ/V(μ)."""
+
+
+class PoissonLike:
+    """V(μ) = μ. The loss is convex in η whatever the counts are."""
+
+    def loss(self, eta: Floats, counts: Floats) -> Floats:
+        """μ − yη."""
+        return np.exp(eta) - counts * eta
+
+    def weight(self, mean: Floats) -> Floats:
+        """1."""
+        return np.ones_like(mean)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial:
+    """V(μ) = (μ + k) + α(μ + k)²: y + k is like a negative binomial count (NB2) of mean μ + k.
+
+    The shift stands for noise that does not depend on the mean, as Snyder et al. (1993) shift Poisson
+    counts for the read-out noise of a camera.
+
+    Attributes:
+        dispersion: α, above 0.
+        shift: k, above 0, persons.
+    """
+
+    dispersion: float
+    shift: float
+
+    def loss(self, eta: Floats, counts: Floats) -> Floats:
+        """(y + k + 1/α)·log(1 + α(μ + k)) − (y + k)·log(μ + k), less its value at μ = 0."""
+        mean, seen, alpha = np.exp(eta), counts + self.shift, self.dispersion
+        spread = np.log1p(alpha * mean / (1 + alpha * self.shift))
+        return np.asarray((seen + 1 / alpha) * spread - seen * np.log1p(mean / self.shift))
+
+    def weight(self, mean: Floats) -> Floats:
+        """μ/V(μ)."""
+        raised = mean + self.shift
+        return np.asarray(mean / (raised * (1 + self.dispersion * raised)))
+
+
+class Poisson(Tabular):
+    """Poisson regression with a ridge penalty, solved by gradient-normalized steps.
+
+    log μ = offset + b + x·w. Counts c enter as asinh(c/step), which is linear near 0 and a logarithm
+    further out, and is defined for negative ones. The offset is the logarithm of the latest count c kept
+    positive, (c + √(c² + step²))/2: a forecaster that knows nothing is close to persistence. Each step
+    ahead has coefficients of its own and reads of the future what is known about its own interval.
+    Forecasts are at most twice the largest count in training. What noise does to what is read, the ridge
+    penalty answers: it is chosen by leave-one-out for the first step of Fisher scoring.
+
+    Args:
+        config: shape of the forecaster.
+        seed: not used; nothing is drawn.
+        solver: `gns`, or None.
+
+    Raises:
+        ModelError: a solver that is for other forecasters.
+    """
+
+    head: ClassVar[str] = "poisson"
+    weights: Tensor
+    bias: Tensor
+    most: Tensor
+
+    def __init__(
+        self, config: ForecasterConfig, seed: int = 0, *, solver: str | None = None
+    ) -> None:
+        super().__init__(config, seed)
+        solvers.choose(solver, self.head)
+        ahead, regions = config.horizon, len(config.regions)
+        features = width(replace(config, horizon=1))
+        self.register_buffer("centre", torch.zeros(ahead, features))
+        self.register_buffer("spread", torch.ones(ahead, features))
+        self.register_buffer("weights", torch.zeros(ahead, features, regions))
+        self.register_buffer("bias", torch.zeros(ahead, regions))
+        self.register_buffer("most", torch.full((regions,), torch.inf))
+
+    def fit(self, windows: Windows) -> None:
+        """Fit in place.
+
+        Args:
+            windows: training windows without gaps; under privacy noised already.
+        """
+        fit_scaler(self, windows)
+        batch = to_device(windows, torch.device("cpu"))
+        self.most = torch.log(2 * torch.maximum(batch.target.amax(dim=(0, 1)), self.step))
+        features = [self._features(batch, ahead) for ahead in range(self.config.horizon)]
+        spread = torch.stack([one.std(dim=0, correction=0) for one in features])
+        self.centre = torch.stack([one.mean(dim=0) for one in features])
+        self.spread = torch.where(spread > 1e-6, spread, torch.ones(()))
+        offset = self._offset(batch).numpy().astype(np.float64)
+        counts = batch.target.numpy().astype(np.float64)
+        for ahead, found in enumerate(features):
+            table = self._standard(found, ahead).numpy().astype(np.float64)
+            for region in range(len(self.config.regions)):
+                beta = self.fit_counts(table, offset[:, region], counts[:, ahead, region])
+                self.weights[ahead, :, region] = torch.from_numpy(beta[:-1])
+                self.bias[ahead, region] = float(beta[-1])
+
+    def fit_counts(self, table: Floats, offset: Floats, counts: Floats) -> Floats:
+        """Coefficients and, last, bias, [F + 1], of features, [N, F], for counts, [N]."""
+        return _solve(PoissonLike(), table, offset, counts)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecast, [B, H, R], persons; above 0."""
+        logs = [
+            weighted(
+                self._standard(self._features(batch, ahead), ahead),
+                self.weights[ahead],
+                self.bias[ahead],
+            )
+            for ahead in range(self.config.horizon)
+        ]
+        offset = self._offset(batch)[:, None]
+        return torch.exp(torch.minimum(offset + torch.stack(logs, dim=1), self.most))
+
+    def _log(self, counts: Tensor) -> Tensor:
+        return torch.asinh(counts / self.step)
+
+    def _offset(self, batch: Batch) -> Tensor:
+        return self._log(batch.past[:, -1]) + torch.log(self.step / 2)
+
+    def _features(self, batch: Batch, ahead: int) -> Tensor:
+        """What a window tells about one step ahead, [B, F]: changes of logarithms."""
+        one, last = slice(ahead, ahead + 1), batch.past[:, None, -1:]
+        changed = replace(
+            batch,
+            past=self._log(batch.past),
+            seasonal=self._log(batch.seasonal[:, :, one]),
+            before=self._log(batch.before),
+            usual=self._log(last + batch.usual[:, :, one]) - self._log(last),
+            calendar=batch.calendar[:, one],
+        )
+        return rows(changed)
+
+    def _standard(self, features: Tensor, ahead: int) -> Tensor:
+        return (features - self.centre[ahead]) / self.spread[ahead]
+
+
+class NegBin(Poisson):
+    """The same for counts that vary more the larger they are: negative binomial.
+
+    Noise and dispersion come from the residuals of the Poisson fit, by moments: (y − μ)² − μ regressed
+    on 1 and μ² with coefficients of 0 or more (after Cameron and Trivedi 1990). Whatever does not grow
+    with the mean is noise, so that noise of a privacy mechanism is not taken for dispersion.
+    """
+
+    head = "negbin"
+
+    def fit_counts(self, table: Floats, offset: Floats, counts: Floats) -> Floats:
+        """Coefficients and, last, bias, [F + 1], of features, [N, F], for counts, [N]."""
+        beta = super().fit_counts(table, offset, counts)
+        family = by_moments(np.exp(offset + table @ beta[:-1] + beta[-1]), counts)
+        return _solve(family, table, offset, counts)
+
+
+def by_moments(mean: Floats, counts: Floats) -> NegativeBinomial:
+    """The family whose variance fits the residuals of `mean`, [N], best."""
+    unit = max(float(np.square(mean).mean()), _LEAST)  # both columns are about 1
+    columns = np.stack([np.ones_like(mean), np.square(mean) / unit], axis=1)
+    (noise, growth), _ = nnls(columns, np.square(counts - mean) - mean)
+    alpha = max(growth / unit, _LEAST)
+    shift = 2 * noise / (1 + np.sqrt(1 + 4 * alpha * noise))  # k + αk² = noise
+    return NegativeBinomial(float(alpha), max(float(shift), _LEAST))
+
+
+def _solve(family: Family, table: Floats, offset: Floats, counts: Floats) -> Floats:
+    """Coefficients and, last, bias, [F + 1], with the least mean loss and penalty."""
+    full = np.column_stack([table, np.ones(len(table))])
+
+    def fisher(eta: Floats) -> Floats:
+        return np.asarray(np.exp(eta) * family.weight(np.exp(eta)))
+
+    def slope(eta: Floats) -> Floats:
+        return np.asarray((np.exp(eta) - counts) * family.weight(np.exp(eta)))
+
+    # the first step of Fisher scoring is a ridge regression, whose best penalty is known in closed form
+    weights = fisher(offset)
+    scale = float(weights.mean())
+    first = RidgeCV(_PENALTIES).fit(table, -slope(offset) / weights, sample_weight=weights / scale)
+    # a little on the bias, too: the best one is −∞ where the counts sum to 0 or less
+    ridge = np.append(np.full(table.shape[1], float(first.alpha_)), 1.0) / len(table)
+    unit = scale * len(table)
+
+    def value(beta: Floats) -> float:
+        return float(family.loss(offset + full @ beta, counts).sum() / unit + ridge @ beta**2 / 2)
+
+    def gradient(beta: Floats) -> Floats:
+        return np.asarray(full.T @ slope(offset + full @ beta) / unit + ridge * beta)
+
+    def curvature(beta: Floats) -> Floats:
+        bent = full.T @ (fisher(offset + full @ beta)[:, None] * full)
+        return np.asarray(bent / unit + np.diag(ridge))
+
+    return gns.minimise(value, gradient, curvature, np.zeros(full.shape[1]), tolerance=1e-7).point
