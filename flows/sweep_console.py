@@ -33,14 +33,14 @@ def swept(document: dict[str, Any]) -> None:
     """One row a point, the best first."""
     console = Console(highlight=False, soft_wrap=True)
     table = Table(title="RMSE in persons, mean over regions ± sd over seeds", title_justify="left")
-    for name in ("mechanism", "unit", "epsilon", "model", "optimizer", "learning rate", "RMSE"):
-        table.add_column(name, justify="right" if name in ("epsilon", "RMSE") else "left")
+    for name in ("mechanism", "epsilon", "model", "optimizer", "rate", "RMSE"):
+        words = name in ("mechanism", "model", "optimizer")
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     for row in sorted(document["table"], key=lambda row: row["rmse"]):
         sd = "" if row["sd"] is None else f" ± {row['sd']:.1f}"
         rate = row["learning_rate"]
         table.add_row(
-            row["mechanism"], row["unit"] or "–",
-            "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
+            row["mechanism"], "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
             row["model"], row["optimizer"] or "closed form",
             "recipe's" if rate is None else f"{rate:g}", f"{row['rmse']:.1f}{sd}",
         )  # fmt: skip
@@ -49,7 +49,8 @@ def swept(document: dict[str, Any]) -> None:
     if total["unit"] is not None:
         console.print(
             f"epsilon at delta {total['delta']:g} for {total['unit']} (neighbours: "
-            f"{total['neighbours']}), of each training; together {total['epsilon']:.4g}"
+            f"{total['neighbours']}), of each training; {total['charges']} charges are new, together "
+            f"{total['epsilon']:.4g}. rate: learning rate"
         )
     console.print(f"[dim]{document['evaluation']}[/]")
     for name in ("frontier", "csv"):
