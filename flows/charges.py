@@ -16,10 +16,12 @@ from dp.seen import seen_by
 from dp.unit import Unit
 from flows import gradient, privatise
 from flows.grid import Grid, Point
+from flows.kept import Kept
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
 from flows.recipe import Recipe, WindowConfig, from_dict
+from flows.rehearse import best_rate
 from flows.settings import Home, open_home
 from flows.steps import ingest_step
 
@@ -51,13 +53,32 @@ class Announcement:
 
 def announced(grid: Grid) -> Announcement:
     """What `sweep` would cost; nothing is charged or drawn. Raises UsageError like it."""
-    return announce(grid, grid.points(), panel_of(grid), open_home())
+    points, home = grid.points(), open_home()
+    known = known_rates(kept_in(home), grid, points)
+    return announce(grid, points, known, panel_of(grid), home)
 
 
-def announce(grid: Grid, points: list[Point], panel: Panel, home: Home) -> Announcement:
+def kept_in(home: Home) -> Kept:
+    """Where the pieces of sweeps are."""
+    return Kept(home.root / "sweep")
+
+
+def known_rates(keep: Kept, grid: Grid, points: list[Point]) -> dict[Point, float]:
+    """Learning rates that were found before; a training at another rate is another charge."""
+    found = {}
+    for point in points if grid.trials else ():
+        about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials}
+        if kept := keep.known(best_rate, **about):
+            found[point] = float(kept["learning_rate"])
+    return found
+
+
+def announce(
+    grid: Grid, points: list[Point], rates: Mapping[Point, float | None], panel: Panel, home: Home
+) -> Announcement:
     """The same, of points that are known."""
     trainings = len(points) * grid.seeds
-    charges = charges_of(grid, points, {}, panel, home)
+    charges = charges_of(grid, points, rates, panel, home)
     if not charges:
         return Announcement(len(points), trainings, 0)
     ledger, delta = Ledger(home.database_url), charges[0].delta

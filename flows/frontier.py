@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def _lines(axis: Axes, table: list[Row]) -> None:
             yerr=[row["sd"] or 0.0 for row in rows], marker="o", ms=4, lw=1.3, capsize=2,
             label=label,
         )  # fmt: skip
-    _baselines(axis.axhline, table)
+    _baselines(axis.axhline, axis, table)
     axis.set_xscale("log")
     axis.set_xlabel("ε", fontsize=9)
     axis.set_ylabel("RMSE, persons, mean over regions", fontsize=9)
@@ -86,19 +87,24 @@ def _dots(axis: Axes, table: list[Row]) -> None:
         [row["rmse"] for row in rows], at, xerr=[row["sd"] or 0.0 for row in rows],
         fmt="o", ms=5, capsize=3, color="#0b6e99",
     )  # fmt: skip
-    _baselines(axis.axvline, table)
+    _baselines(axis.axvline, axis, table)
     axis.set_yticks(at, labels, fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel("RMSE, persons, mean over regions (± sd over seeds)", fontsize=9)
     axis.legend(fontsize=8)
 
 
-def _baselines(line: Any, table: list[Row]) -> None:
-    """Persistence and seasonal, which need no training; of the first row that has them."""
+def _baselines(line: Callable[..., Any], axis: Axes, table: list[Row]) -> None:
+    """Persistence and seasonal, which need no training; one that is far off is named, not drawn."""
+    most = max(row["rmse"] for row in table)
     for name, colour in (("persistence", "#9aa5b1"), ("seasonal", "#d9a441")):
         found = next((row["baselines"][name] for row in table if name in row["baselines"]), None)
-        if found is not None:
-            line(found, ls=":", lw=1.2, color=colour, label=name)
+        if found is None:
+            continue
+        if found <= 1.5 * most:
+            line(found, ls=":", lw=1.2, color=colour, label=f"{name} {found:,.0f}")
+        else:
+            axis.plot([], [], " ", label=f"{name} {found:,.0f}, off the scale")
 
 
 def _flat(documents: list[dict[str, Any]]) -> pd.DataFrame:

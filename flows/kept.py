@@ -28,11 +28,7 @@ class Kept:
 
     def __call__(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any]:
         """The piece's result: read, or computed and written whole."""
-        plain = {name: _plain(value) for name, value in about.items() if name not in _UNNAMED}
-        if "counts" in about:
-            plain["counts"] = hashlib.sha256(about["counts"].tobytes()).hexdigest()
-        name = json.dumps([FORMAT, piece.__name__, plain], sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
+        path = self._path(piece, about)
         self.done += 1
         label = about.pop("label", about.get("model", piece.__name__.strip("_")))
         progress.stage_at(f"{self.folder.name}: {label}", self.done)
@@ -42,6 +38,19 @@ class Kept:
             os.replace(partial, path)
         result: dict[str, Any] = json.loads(path.read_text())
         return result
+
+    def known(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any] | None:
+        """The piece's result if it is there; nothing is computed."""
+        path = self._path(piece, about)
+        result: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        return result
+
+    def _path(self, piece: Callable[..., dict[str, Any]], about: dict[str, Any]) -> Path:
+        plain = {name: _plain(value) for name, value in about.items() if name not in _UNNAMED}
+        if "counts" in about:
+            plain["counts"] = hashlib.sha256(about["counts"].tobytes()).hexdigest()
+        name = json.dumps([FORMAT, piece.__name__, plain], sort_keys=True)
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
 
 
 def _plain(value: Any) -> Any:

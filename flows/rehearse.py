@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,13 @@ from flows.gradient import fit_privately
 from flows.prepare import prepare
 from flows.privatise import Privatised, noised
 from flows.promise import Promise
-from flows.recipe import Recipe, SourceConfig
+from flows.recipe import Recipe, SourceConfig, from_dict
 from flows.settings import Home
 from models import metrics
 from models.errors import ModelError
 from models.predict import predict
+
+Values = dict[str, dict[str, Any]]
 
 LOWEST, HIGHEST = 1e-4, 1.0
 """Ends of the learning rates, whichever optimizer: what suits one is a thousandth of another's."""
@@ -41,17 +44,17 @@ def rates(trials: int) -> list[float]:
     return [float(f"{rate:.3g}") for rate in np.geomspace(LOWEST, HIGHEST, trials)]
 
 
-def best_rate(asked: Recipe, trials: int, panel: Panel, home: Home) -> dict[str, object]:
+def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> dict[str, Any]:
     """The learning rate with the least error, and all errors, in persons.
 
     Args:
-        asked: recipe of a point, seed 0.
+        recipe: values of a point's recipe, seed 0.
         trials: how many learning rates.
         panel: raw; under `gradient` only its shape is looked at.
         home: where ledger and releases are; under `input` the release of draw 0 is used, and charged
             if it is not there.
     """
-    tried = {}
+    asked, tried = from_dict(recipe), {}
     for rate in rates(trials):
         one = replace(asked, training=replace(asked.training, learning_rate=rate))
         try:

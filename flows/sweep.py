@@ -9,11 +9,10 @@ from prefect import flow
 
 from data.panel import Panel
 from flows import frontier, progress
-from flows.charges import announce, charge_all, charges_of, panel_of
+from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
 from flows.forecast import train
 from flows.grid import Grid, Point
 from flows.kept import Kept
-from flows.recipe import from_dict
 from flows.rehearse import best_rate
 from flows.settings import Home, open_home
 
@@ -35,8 +34,8 @@ def sweep(grid: Grid) -> dict[str, Any]:
     """
     home = open_home()
     points, panel = grid.points(), panel_of(grid)
-    keep = Kept(home.root / "sweep")
-    total = announce(grid, points, panel, home)
+    keep = kept_in(home)
+    total = announce(grid, points, known_rates(keep, grid, points), panel, home)
     progress.stage("sweep", steps=len(points) * (grid.seeds + (1 if grid.trials else 0)))
     found = {point: _rate(keep, grid, point, panel, home) for point in points if _city(point)}
     charge_all(charges_of(grid, points, found, panel, home), home)
@@ -98,13 +97,9 @@ def _rate(keep: Kept, grid: Grid, point: Point, panel: Panel, home: Home) -> flo
     """The learning rate of a point; None for the recipe's own."""
     if not grid.trials or point.optimizer is None:
         return None
-    asked = grid.at(point, 0)
     label = f"{point.title}, learning rates"
-
-    def tried(recipe: dict[str, Any], trials: int) -> dict[str, object]:
-        return best_rate(from_dict(recipe), trials, panel, home)
-
-    found = keep(tried, label=label, recipe=asked.to_dict(), trials=grid.trials)
+    about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials}
+    found = keep(best_rate, label=label, panel=panel, home=home, **about)
     return float(found["learning_rate"])
 
 
