@@ -7,12 +7,11 @@ and for how the variance grows with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
@@ -22,59 +21,10 @@ from models.config import ForecasterConfig
 from models.forecaster import fit_scaler
 from models.solvers import gns
 from models.tabular.base import Floats, Tabular, rows, weighted, width
+from models.tabular.families import Family, PoissonLike, by_moments
 from models.tensors import Batch, to_device
 
 _PENALTIES = np.logspace(0, 5, 16)
-_LEAST = 1e-8
-
-
-class Family(Protocol):
-    """Minus a quasi-likelihood of counts y of mean μ = e^η and variance V(μ); everything is [N]."""
-
-    def loss(self, eta: Floats, counts: Floats) -> Floats:
-        """∫ (t − y)/V(t) dt up to μ. Its slope in η is (μ − y)·μ/V, expected to bend by μ·μ/V."""
-
-    def weight(self, mean: Floats) -> Floats:
-        """μ/V(μ)."""
-
-
-class PoissonLike:
-    """V(μ) = μ. The loss is convex in η whatever the counts are."""
-
-    def loss(self, eta: Floats, counts: Floats) -> Floats:
-        """μ − yη."""
-        return np.exp(eta) - counts * eta
-
-    def weight(self, mean: Floats) -> Floats:
-        """1."""
-        return np.ones_like(mean)
-
-
-@dataclass(frozen=True)
-class NegativeBinomial:
-    """V(μ) = (μ + k) + α(μ + k)²: y + k is like a negative binomial count (NB2) of mean μ + k.
-
-    The shift stands for noise that does not depend on the mean, as Snyder et al. (1993) shift Poisson
-    counts for the read-out noise of a camera.
-
-    Attributes:
-        dispersion: α, above 0.
-        shift: k, above 0, persons.
-    """
-
-    dispersion: float
-    shift: float
-
-    def loss(self, eta: Floats, counts: Floats) -> Floats:
-        """(y + k + 1/α)·log(1 + α(μ + k)) − (y + k)·log(μ + k), less its value at μ = 0."""
-        mean, seen, alpha = np.exp(eta), counts + self.shift, self.dispersion
-        spread = np.log1p(alpha * mean / (1 + alpha * self.shift))
-        return np.asarray((seen + 1 / alpha) * spread - seen * np.log1p(mean / self.shift))
-
-    def weight(self, mean: Floats) -> Floats:
-        """μ/V(μ)."""
-        raised = mean + self.shift
-        return np.asarray(mean / (raised * (1 + self.dispersion * raised)))
 
 
 class Poisson(Tabular):
@@ -191,16 +141,6 @@ class NegBin(Poisson):
         beta = super().fit_counts(table, offset, counts)
         family = by_moments(np.exp(offset + table @ beta[:-1] + beta[-1]), counts)
         return _solve(family, table, offset, counts)
-
-
-def by_moments(mean: Floats, counts: Floats) -> NegativeBinomial:
-    """The family whose variance fits the residuals of `mean`, [N], best."""
-    unit = max(float(np.square(mean).mean()), _LEAST)  # both columns are about 1
-    columns = np.stack([np.ones_like(mean), np.square(mean) / unit], axis=1)
-    (noise, growth), _ = nnls(columns, np.square(counts - mean) - mean)
-    alpha = max(growth / unit, _LEAST)
-    shift = 2 * noise / (1 + np.sqrt(1 + 4 * alpha * noise))  # k + αk² = noise
-    return NegativeBinomial(float(alpha), max(float(shift), _LEAST))
 
 
 def _solve(family: Family, table: Floats, offset: Floats, counts: Floats) -> Floats:

@@ -21,7 +21,8 @@ from models.predict import predict
 from models.solvers import prox_cg
 from models.solvers.penalties import L1, Mcp, Scad
 from models.tabular.base import rows, width
-from models.tabular.poisson import NegativeBinomial, NegBin, Poisson, PoissonLike, by_moments
+from models.tabular.families import NegativeBinomial, PoissonLike, by_moments
+from models.tabular.poisson import NegBin, Poisson
 from models.tabular.sparse import _RATES, Sparse, path
 from models.tensors import to_device
 

@@ -108,10 +108,12 @@ def test_a_threshold_sends_no_value_to_another_side() -> None:
     assert ((values <= kept) == (values.astype(np.float64) <= thresholds)).all()
 
 
-@pytest.mark.parametrize("name", ["ridge", "fourier", "trees", "blend"])
+@pytest.mark.parametrize(
+    "name", ["ridge", "fourier", "trees", "poisson", "negbin", "sparse", "blend"]
+)
 def test_saved_and_loaded_they_forecast_the_same(toy_panel, tmp_path, name) -> None:
     windows = windows_of(toy_panel)
-    model = fitted(windows, name, members=("ridge", "trees", "gru"))
+    model = fitted(windows, name, members=("ridge", "trees", "poisson", "gru"))
     saved.save(model, tmp_path / "model", {})
     again = saved.load(tmp_path / "model")
     assert again.config == model.config
