@@ -229,7 +229,9 @@ def _figure(result: dict[str, Any]) -> bytes:
             )
         )
         sd = statistics.stdev(means) if len(means) > 1 else 0.0
-        bars.append((f"{setting.name}, as run", statistics.fmean(means), sd, "#e6c98f"))
+        epochs = result["effort"]["epochs"]
+        how = "" if epochs == published.EPOCHS else f" ({_many(epochs, 'epoch')} of 100)"
+        bars.append((f"{setting.name}, as run{how}", statistics.fmean(means), sd, "#e6c98f"))
     for row in chosen(result):
         label = f"{row['model']}: {row['privacy'].split(' (')[0]}"
         bars.append((label, row["mean"], row["sd"] or 0.0, "#0b6e99"))
