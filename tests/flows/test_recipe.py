@@ -79,7 +79,7 @@ def test_options_win_over_settings_and_those_over_the_recipe() -> None:
 
 
 def test_unknown_and_broken_recipes(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'nope'.*demo, gradient, paris"):
+    with pytest.raises(UsageError, match=r"no recipe 'nope'.*demo, gradient, optimizers, paris"):
         load("nope")
     (tmp_path / "mine.toml").write_text("[privacy\nepsilon = 1")
     with pytest.raises(UsageError, match=r"mine\.toml"):
@@ -96,3 +96,29 @@ def test_passwords_do_not_stay_in_recipes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("VEILCAST_SOURCE_PASSWORD")
     for plain in ("a.csv", "sqlite:////data/x.db#t", "postgresql://me:${PW}@host/db#t"):
         assert without_password(plain) == plain
+
+
+def test_a_larger_batch_keeps_the_updates_and_scales_the_rate() -> None:
+    small = {"optimizer": "sgd", "learning_rate": 0.01, "epochs": 5}
+    larger = {**small, "batch_size": 256, "base_batch": 64}
+    private = {"mechanism": "gradient", "unit": "interval-1"}
+    plain = from_dict({"training": larger}).training
+    assert (plain.epochs, plain.batch_size, plain.base_batch) == (20, 256, None)
+    assert plain.learning_rate == pytest.approx(0.02)  # sampling noise: √4
+    noised = from_dict({"training": larger, "privacy": private}).training
+    assert noised.learning_rate == pytest.approx(0.04)  # noise of the mechanism: 4
+    adam = from_dict({"training": {**larger, "optimizer": "adam"}, "privacy": private}).training
+    assert adam.learning_rate == pytest.approx(0.01)  # divides by the noise already
+    # what was adapted is not adapted again
+    again = from_dict(from_dict({"training": larger}).to_dict())
+    assert again.training == plain
+    with pytest.raises(UsageError, match="smaller than base=512"):
+        from_dict({"training": {**larger, "base_batch": 512}})
+
+
+def test_ghost_batches_are_refused_under_gradient() -> None:
+    assert from_dict({"model": {"ghost": 64}}).model.ghost == 64
+    with pytest.raises(UsageError, match=r"clipping one bounds nothing"):
+        from_dict({
+            "model": {"ghost": 64}, "privacy": {"mechanism": "gradient", "unit": "interval-1"}
+        })  # fmt: skip
