@@ -171,8 +171,14 @@ def release_counts(
 
 def panel_of(content: bytes) -> pd.DataFrame:
     """The noised counts of a kept release."""
-    # Arrow's threads can outlive the interpreter, and abort it (Arrow #50482)
-    return pd.read_parquet(io.BytesIO(content), use_threads=False)
+    from pyarrow import BufferReader
+    from pyarrow.parquet import ParquetFile
+
+    # pandas reads through Arrow's data sets, whose threads can outlive the interpreter and abort it
+    # (Arrow #34314, #50482); a file of its own starts none
+    table = ParquetFile(BufferReader(content)).read(use_threads=False)
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    return frame
 
 
 def period_of(counts: pd.DataFrame) -> Period:

@@ -19,11 +19,13 @@ def read(path: Path) -> Table:
         DataError: missing, empty, or not Parquet.
     """
     import pyarrow
+    from pyarrow.parquet import ParquetFile
 
     existing(path)
     try:
-        # Arrow's threads can outlive the interpreter, and abort it (Arrow #50482)
-        raw = pd.read_parquet(path, use_threads=False)
+        # not by pandas, which starts threads that can abort the process at its end (Arrow #50482)
+        with ParquetFile(path) as file:
+            raw = file.read(use_threads=False).to_pandas(use_threads=False)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError):
         raise DataError(f"{path} is not a whole Parquet file; write it again") from None
     if isinstance(raw.index, pd.DatetimeIndex):

@@ -180,3 +180,22 @@ def test_no_raw_count_is_in_the_ledger(tmp_path: Path) -> None:
     frame.iloc[0, 0] = 987654321
     release(tmp_path, frame)
     assert b"987654321" not in (tmp_path / "ledger.db").read_bytes()
+
+
+READ = """
+import io, os, sys
+import pandas, pyarrow.parquet
+from dp.release import panel_of
+buffer = io.BytesIO()
+pandas.DataFrame({"a": [1.0, 2.0]}).to_parquet(buffer)
+before = len(os.listdir("/proc/self/task"))
+panel_of(buffer.getvalue())
+sys.exit(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's list of threads")
+def test_reading_a_release_starts_no_threads() -> None:
+    """One that outlives the interpreter aborts the process, and its exit code with it."""
+    done = subprocess.run([sys.executable, "-c", READ], cwd=ROOT, timeout=60)
+    assert done.returncode == 0
