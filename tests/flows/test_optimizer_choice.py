@@ -20,6 +20,7 @@ def train(*arguments: object):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, ["train", "--source", CITY, *map(str, arguments), "--json"])
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize("name", [*optimizers.FIRST_ORDER, "tract"])
 def test_networks_on_noised_counts(home: Home, name: str) -> None:
     result = train("--model", "gru", "--optimizer", name, "--unit", "user-day", *SMALL)
@@ -27,6 +28,7 @@ def test_networks_on_noised_counts(home: Home, name: str) -> None:
     assert json.loads(result.stdout)["optimizer"] == name
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize("name", [*optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"])
 def test_networks_by_gradient_perturbation(home: Home, name: str) -> None:
     result = train("--model", "gru", "--optimizer", name, "--mechanism", "gradient",

@@ -42,6 +42,7 @@ def grid(**changes: object) -> Grid:
     return Grid(**{**usual, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_what_is_told_is_what_is_charged_and_only_once(home: Home) -> None:
     asked = ["sweep", "--source", CITY, "--mechanism", "input,gradient", "--unit", "user-interval",
              "--epsilon", "2,4", "--model", "gru", "--optimizer", "adam,adabelief", "--seeds", 2,
@@ -85,6 +86,7 @@ def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
     assert ledger.spent(CITY, PrivacyUnit.USER, 1e-7) == 0.0
 
 
+@pytest.mark.slow
 def test_every_point_tries_as_many_learning_rates(home: Home) -> None:
     asked = ["sweep", "--source", CITY, "--mechanism", "gradient", "--unit", "interval-1",
              "--epsilon", 8, "--model", "gru", "--optimizer", "adam,sgd", "--seeds", 1,
