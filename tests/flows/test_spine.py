@@ -1,8 +1,8 @@
 """The whole spine through the command line, with a real Prefect server and a real MLflow store."""
 
 import json
-import re
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
