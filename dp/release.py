@@ -34,48 +34,73 @@ class Kept:
 
 
 def once(
-    ledger: Ledger, charge: Charge, make: Callable[[Permit], bytes], *, cap: Budget | None = None
+    ledger: Ledger,
+    charge: Charge,
+    make: Callable[[Permit], bytes],
+    *,
+    cap: Budget | None = None,
+    mark: str | None = None,
 ) -> Kept:
     """Make a release under a charge; the same key returns the same release for nothing.
 
     The charge is committed before `make` is called. If a process dies after that, noise may have been
     drawn: the charge stays, and the next attempt has a key of its own and pays again. One that died
-    before it goes on with the same charge.
+    before it goes on with the same charge. Who still holds the seed of the noise (`dp.seed`) draws the
+    same numbers once more, which is no second release, and pays nothing.
 
     Args:
         ledger: where the charge is written and the release is kept.
         charge: what is about to be spent.
         make: draws the noise.
         cap: a cap beside the account's own.
+        mark: of the seed that all noise of `make` comes from; None if it comes from elsewhere.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
     with ledger.hold(charge.key):
-        entry = reserve(ledger, charge, cap=cap)
+        entry = reserve(ledger, charge, cap=cap, mark=mark)
         if entry.state == "released":
             return Kept(ledger.released(entry.key), entry, fresh=False)
-        permit = ledger.commit(entry)
+        again = entry.state == "committed"
+        permit = ledger.repeat(entry, mark or "") if again else ledger.commit(entry, mark)
         content = make(permit)
         ledger.release(permit, content)
         return Kept(content, replace(entry, state="released"), fresh=True)
 
 
-def reserve(ledger: Ledger, charge: Charge, *, cap: Budget | None = None) -> Entry:
+def reserve(
+    ledger: Ledger, charge: Charge, *, cap: Budget | None = None, mark: str | None = None
+) -> Entry:
     """The entry that a release will be made under: reserved, or released if that is done already.
 
-    Where noise may have been drawn and was lost the charge stays, and the next attempt is another one.
+    Where noise may have been drawn and was lost the charge stays, and the next attempt is another one;
+    unless `mark` is that of the seed which it was drawn from.
 
     Raises:
         BudgetRefused: a total would pass its cap.
     """
-    attempt, key = 1, charge.key
-    while (found := ledger.find(key)) is not None and found.state == "committed":
-        attempt += 1
-        key = f"{charge.key}.{attempt}"
-    if found is not None and found.state == "released":
+    key, found = _latest(ledger, charge, mark)
+    if found is not None and found.state in ("committed", "released"):
         return found
     return ledger.reserve(replace(charge, key=key), cap=cap)
+
+
+def paid(ledger: Ledger, charge: Charge) -> bool:
+    """Whether a release would cost nothing more: it is reserved, or was made."""
+    _, found = _latest(ledger, charge, None)
+    return found is not None and found.state in ("reserved", "released")
+
+
+def _latest(ledger: Ledger, charge: Charge, mark: str | None) -> tuple[str, Entry | None]:
+    """The key of the attempt that is next, or that can be gone on with, and its entry."""
+    attempt, key = 1, charge.key
+    while (found := ledger.find(key)) is not None and found.state == "committed":
+        if mark is not None and ledger.mark(found) == mark:
+            break
+        attempt += 1
+        key = f"{charge.key}.{attempt}"
+    return key, found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from data.panel import Panel
 from dp.budget import Budget, BudgetRefused
 from dp.composition import Total, largest_epsilon
 from dp.ledger import Charge, Entry, Ledger
-from dp.release import reserve
+from dp.release import paid, reserve
 from dp.seen import seen_by
 from dp.unit import Unit
 from flows import gradient, privatise
@@ -99,7 +99,7 @@ def announce(
     """The same, of points that are known."""
     charges = charges_of(grid, points, rates, panel, home)
     ledger = Ledger(home.database_url)
-    new = [one for one in charges if not _paid(ledger, one)]
+    new = [one for one in charges if not paid(ledger, one)]
     units = dict.fromkeys(one.unit for one in charges)
     privacy = grid.at(points[0], 0).privacy
     return Announcement(
@@ -201,11 +201,6 @@ def _of(
     counts = not private or asked.privacy.protect_inputs
     paid = [privatise.charge(panel, asked, home)] if counts else []
     return [*paid, gradient.charge(windows(asked.windows), asked, home)] if private else paid
-
-
-def _paid(ledger: Ledger, charge: Charge) -> bool:
-    entry = ledger.find(charge.key)
-    return entry is not None and entry.state in ("reserved", "committed", "released")
 
 
 def _sum(total: Total, charges: list[Charge], unit: Unit) -> Total:

@@ -80,7 +80,7 @@ def test_runs_are_exported(tmp_path: Path, kind: str) -> None:
 
 
 def test_an_export_that_cannot_be_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="ends with .csv"):
+    with pytest.raises(UsageError, match=r"ends with \.csv"):
         export(RUNS, tmp_path / "runs.xlsx")
     with pytest.raises(UsageError, match="no folder"):
         export(RUNS, tmp_path / "none" / "runs.csv")
