@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Row = dict[str, Any]
+LEGIBLE = 16
+"""Lines that a picture names; the page names any number."""
 FAR = 1.5
 """A baseline this many times above every point is named, and not drawn."""
 
@@ -94,7 +96,8 @@ def _lines(axis: Axes, rows: list[Row]) -> None:
     axis.set_xscale("log")
     axis.set_xlabel("ε", fontsize=9)
     axis.set_ylabel("RMSE, persons, mean over regions", fontsize=9)
-    axis.legend(fontsize=8)
+    if len(lines(rows)) <= LEGIBLE:
+        axis.legend(fontsize=8)
 
 
 def _dots(axis: Axes, rows: list[Row]) -> None:

@@ -54,7 +54,8 @@ def _chart(rows: list[Row]) -> Figure:
                          else _over_epsilon(name, line, colour))  # fmt: skip
     for trace in _rivals(rows, ends):
         figure.add_trace(trace)
-    figure.update_xaxes(title="ε", type="log")
+    ticks = {"tickvals": spent, "ticktext": [f"{one:.3g}" for one in spent]} if spent else {}
+    figure.update_xaxes(title="ε", type="log", **ticks)
     figure.update_yaxes(title="RMSE, persons, mean over regions")
     figure.update_layout(
         template="plotly_white", height=520, margin={"l": 60, "r": 20, "t": 20, "b": 50},
@@ -86,8 +87,8 @@ def _across(name: str, rmse: float, ends: tuple[float, float], dash: str, colour
 def _rivals(rows: list[Row], ends: tuple[float, float]) -> Iterator[Scatter]:
     """Baselines; one that is far off can be switched on in the legend."""
     most = max(row["rmse"] for row in rows)
-    for name, rmse in baselines(rows).items():
-        trace = _across(name, rmse, ends, "dot", "#9aa5b1")
+    for (name, rmse), dash in zip(baselines(rows).items(), ("dot", "dashdot"), strict=False):
+        trace = _across(name, rmse, ends, dash, "#9aa5b1")
         if rmse > FAR * most:
             trace.visible = "legendonly"
         yield trace
