@@ -15,7 +15,7 @@ HERE = "here"
 RUNNERS = (HERE, "threads", "processes", "dask", "ray")
 CHUNK = 16
 """Trainings of a chunk, at most: what is lost with a worker."""
-_PATIENCE = 10
+_PATIENCE = 5
 """Seconds that a scheduler has to answer."""
 _VARIED = ("seed", "learning_rate", "optimizer", "weight_decay", "grad_norm")
 """Fields of `[training]` in which trainings of one chunk may differ."""
