@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from dp.budget import Budget
+from dp.budget import Budget, BudgetRefused
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
@@ -51,14 +52,81 @@ def once(
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
-    with ledger.hold(charge.key):
-        entry = reserve(ledger, charge, cap=cap)
-        if entry.state == "released":
-            return Kept(ledger.released(entry.key), entry, fresh=False)
-        permit = ledger.commit(entry)
-        content = make(permit)
-        ledger.release(permit, content)
-        return Kept(content, replace(entry, state="released"), fresh=True)
+    (kept,) = each_once(
+        ledger,
+        [(charge, cap)],
+        lambda permits: {place: make(permit) for place, permit in permits.items()},
+    )
+    assert kept is not None  # noqa: S101  (`make` returns, or raises)
+    return kept
+
+
+def each_once(
+    ledger: Ledger,
+    wanted: Sequence[tuple[Charge, Budget | None]],
+    make: Callable[[dict[int, Permit]], dict[int, bytes]],
+) -> list[Kept | None]:
+    """Make several releases at a time, each as `once` would.
+
+    All charges are reserved, or none of them, then committed one by one, and then `make` is called.
+    What it does not return was not made: that charge stays, for noise may have been drawn.
+
+    Args:
+        ledger: where charges are written and releases are kept.
+        wanted: what is about to be spent, each with a cap beside the account's own. The same key
+            twice is one release.
+        make: draws the noise of all that are not kept yet; permits and contents by position.
+
+    Returns:
+        What was released, by position; None where nothing was made.
+
+    Raises:
+        BudgetRefused: a total would pass its cap; nothing was charged or drawn.
+    """
+    first = {charge.key: place for place, (charge, _) in reversed(list(enumerate(wanted)))}
+    kept: dict[str, Kept] = {}
+    with ExitStack() as held:
+        for key in sorted(first):  # in one order everywhere, or two processes wait for each other
+            held.enter_context(ledger.hold(key))
+        entries = _reserved(ledger, {key: wanted[place] for key, place in first.items()})
+        permits = {
+            first[key]: ledger.commit(entry)
+            for key, entry in entries.items()
+            if entry.state != "released"
+        }
+        contents = make(permits) if permits else {}
+        for key, entry in entries.items():
+            place = first[key]
+            if place not in permits:
+                kept[key] = Kept(ledger.released(entry.key), entry, fresh=False)
+            elif place in contents:
+                ledger.release(permits[place], contents[place])
+                kept[key] = Kept(contents[place], replace(entry, state="released"), fresh=True)
+    found: list[Kept | None] = []
+    for place, (charge, _) in enumerate(wanted):
+        one = kept.get(charge.key)
+        again = one is not None and place != first[charge.key]
+        found.append(replace(one, fresh=False) if one is not None and again else one)
+    return found
+
+
+def _reserved(
+    ledger: Ledger, wanted: Mapping[str, tuple[Charge, Budget | None]]
+) -> dict[str, Entry]:
+    """All of them, or none: where one is refused, those reserved for it are given back."""
+    found: dict[str, Entry] = {}
+    new: list[Entry] = []
+    try:
+        for key, (charge, cap) in wanted.items():
+            _, waiting = _attempt(ledger, charge)
+            found[key] = reserve(ledger, charge, cap=cap)
+            if waiting is None or waiting.state == "voided":
+                new.append(found[key])
+    except BudgetRefused:
+        for entry in new:
+            ledger.void(entry)
+        raise
+    return found
 
 
 def reserve(ledger: Ledger, charge: Charge, *, cap: Budget | None = None) -> Entry:
@@ -69,13 +137,19 @@ def reserve(ledger: Ledger, charge: Charge, *, cap: Budget | None = None) -> Ent
     Raises:
         BudgetRefused: a total would pass its cap.
     """
+    key, found = _attempt(ledger, charge)
+    if found is not None and found.state == "released":
+        return found
+    return ledger.reserve(replace(charge, key=key), cap=cap)
+
+
+def _attempt(ledger: Ledger, charge: Charge) -> tuple[str, Entry | None]:
+    """The key of the attempt that is not lost, and its entry, if there is one."""
     attempt, key = 1, charge.key
     while (found := ledger.find(key)) is not None and found.state == "committed":
         attempt += 1
         key = f"{charge.key}.{attempt}"
-    if found is not None and found.state == "released":
-        return found
-    return ledger.reserve(replace(charge, key=key), cap=cap)
+    return key, found
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ def available(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     free = _meminfo("MemAvailable")
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    limit, used = (
+        _number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current")
+    )
     return free if limit is None or used is None else max(0, min(free, limit - used))
 
 
@@ -50,7 +52,9 @@ def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
     values += 4 * batch * (config.lags * regions + ahead)
     # itself, gradient, two buffers, average, best epoch, start, and copies side by side
     values += 10 * weights
-    values += windows * (config.lags * width + ahead + (config.lags + config.seasonal + 2) * regions)
+    values += windows * (
+        config.lags * width + ahead + (config.lags + config.seasonal + 2) * regions
+    )
     return _VALUE * values
 
 

@@ -110,9 +110,7 @@ def train_together(
         if len(chunk) == 1:
             found[chunk[0]] = _alone(jobs[chunk[0]])
         else:
-            found |= dict(
-                zip(chunk, _fit([jobs[one] for one in chunk], gradients), strict=True)
-            )
+            found |= dict(zip(chunk, _fit([jobs[one] for one in chunk], gradients), strict=True))
     return [found[one] for one in range(len(jobs))]
 
 
@@ -204,9 +202,7 @@ def _fit(jobs: Sequence[Job], gradients: Gradients) -> list[History | ModelError
             first = going[0].model
             step = torch.stack([one.model.step for one in going])[:, None, None]
 
-            def loss(
-                first: Network = first, taken: _Pool = taken, step: Tensor = step
-            ) -> Tensor:
+            def loss(first: Network = first, taken: _Pool = taken, step: Tensor = step) -> Tensor:
                 forecast = taken.last + first.steps(taken.read) * step
                 return measure(forecast, taken.target, step)
 

@@ -100,7 +100,10 @@ def _fit(
         weight_decay=config.weight_decay,
         public=public,
     )
-    going, loss = run(model, optimizer, validation, config, updates, on_epoch), per_window(config.loss)
+    going, loss = (
+        run(model, optimizer, validation, config, updates, on_epoch),
+        per_window(config.loss),
+    )
     try:
         rows = next(going)
         while True:

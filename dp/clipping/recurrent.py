@@ -64,8 +64,7 @@ class Layer:
         ]
 
     def stacked(self, kind: str) -> list[Tensor]:
-        """The same side by side and gate by gate: weights [G, ., H] to multiply from the right, or
-        biases [G, 1, H]."""
+        """The same gate by gate: weights to multiply from the right, [G, ., H], or biases, [G, 1, H]."""
         joined = torch.stack([parameter.detach() for parameter in self.parameters(kind)])
         if kind.startswith("bias"):
             return list(joined[:, None].split(self.hidden, dim=2))
@@ -82,13 +81,18 @@ class Layer:
         return both.flatten(1, 2)
 
     def project(
-        self, inputs: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor] | None, out: Tensor
+        self,
+        inputs: Tensor,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor] | None,
+        out: Tensor,
     ) -> None:
         """W_ih x (+ bias) of each gate for all time steps, into [T, J, G, B, H].
 
         Args:
             inputs: [T, G, B, F].
-            weights, biases: of J gates.
+            weights: of J gates.
+            biases: of the same, or None.
             out: its first J gates are written.
         """
         length, places, batch, _ = inputs.shape
