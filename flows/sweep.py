@@ -9,9 +9,10 @@ from prefect import flow
 from prefect.futures import as_completed
 
 from data.panel import Panel
+from dp.seed import Seed
 from flows import progress, sweep_record
 from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
-from flows.chunk import chunk_step
+from flows.chunk import Values, chunk_step
 from flows.grid import Grid, Point
 from flows.kept import Kept
 from flows.rehearse import best_rate
@@ -61,16 +62,18 @@ def _trained(
     recipes: list[dict[str, Any]], runner: str, workers: int, home: Home
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Position and result of every training, as they are done."""
-    done = 0
-    parts = chunks(recipes, workers)
-    work = [
-        ([recipes[at] for at in part], str(home.root), threads(runner, workers)) for part in parts
-    ]
+    parts, each = chunks(recipes, workers), threads(runner, workers)
+    seeds = [Seed() for _ in recipes]
+
+    def of(part: list[int]) -> tuple[list[Values], list[Seed], str, int | None]:
+        return [recipes[at] for at in part], [seeds[at] for at in part], str(home.root), each
+
     if runner == HERE:
-        finished = ((part, chunk_step(*asked)) for part, asked in zip(parts, work, strict=True))
+        finished = ((part, chunk_step(*of(part))) for part in parts)
     else:
-        futures = {chunk_step.submit(*asked): part for part, asked in zip(parts, work, strict=True)}
+        futures = {chunk_step.submit(*of(part)): part for part in parts}
         finished = ((futures[one], one.result()) for one in as_completed(list(futures)))
+    done = 0
     for part, results in finished:
         done += len(part)
         progress.stage_at(f"sweep: {done} of {len(recipes)} trainings", done)
