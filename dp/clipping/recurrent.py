@@ -86,6 +86,7 @@ class Layer:
         weights: Sequence[Tensor],
         biases: Sequence[Tensor] | None,
         out: Tensor,
+        space: Workspace,
     ) -> None:
         """W_ih x (+ bias) of each gate for all time steps, into [T, J, G, B, H].
 
@@ -94,15 +95,18 @@ class Layer:
             weights: of J gates.
             biases: of the same, or None.
             out: its first J gates are written.
+            space: memory to work in.
         """
-        length, places, batch, _ = inputs.shape
-        flat = inputs.transpose(0, 1).reshape(places, length * batch, -1)
+        length, places, batch, width = inputs.shape
+        flat = space.take("flat", inputs, places, length, batch, width)
+        flat.copy_(inputs.transpose(0, 1))
+        product = space.take("product", inputs, places, length * batch, self.hidden)
         for gate, weight in enumerate(weights):
             if biases is None:
-                product = torch.bmm(flat, weight)
+                torch.bmm(flat.flatten(1, 2), weight, out=product)
             else:
-                product = torch.baddbmm(biases[gate], flat, weight)
-            out[:, gate].copy_(product.view(places, length, batch, -1).transpose(0, 1))
+                torch.baddbmm(biases[gate], flat.flatten(1, 2), weight, out=product)
+            out[:, gate].copy_(product.unflatten(1, (length, batch)).transpose(0, 1))
 
     def states(self, inputs: Tensor, space: Workspace, kind: str) -> Tensor:
         """Room for the states before and after each step, [T + 1, G, B, H], the first one zero."""
@@ -111,13 +115,17 @@ class Layer:
         result[0].zero_()
         return result
 
-    def along(self, states: Tensor) -> Tensor:
+    def along(self, states: Tensor, space: Workspace) -> Tensor:
         """States after each step as the layer returns them, [T, R, B, directions × H]."""
         after = states[1:]
         if self.directions == 1:
             return after
         one, other = after.unflatten(1, (2, -1)).unbind(1)
-        return torch.cat([one, other.flip(0)], dim=3)
+        both = space.take(self.name("along"), after, *one.shape[:3], 2 * self.hidden)
+        both[..., : self.hidden].copy_(one)
+        for target, step in zip(both[..., self.hidden :], reversed(other.unbind()), strict=True):
+            target.copy_(step)
+        return both
 
     def last(self, states: Tensor) -> Tensor:
         """States after the step that was processed last, [directions, R, B, H]."""
