@@ -61,6 +61,7 @@ def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding
         public=table.public,
         persons=table.persons,
         regions_per_interval=table.regions_per_interval,
+        bound=table.bound,
     )
     return panel, found
 
