@@ -39,6 +39,10 @@ def train(
             help="synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
         ),
     ] = None,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="The source holds raw events: person, time, place."),
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -76,6 +80,7 @@ def train(
     """Train a forecaster on counts, under the mechanism of your choice, and record the run."""
     options = {
         "source.name": source,
+        "source.events": events or None,
         "model.name": model,
         "training.optimizer": optimizer,
         "privacy.mechanism": mechanism,

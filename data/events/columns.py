@@ -21,8 +21,8 @@ _ZONE = r"(Z|z|[+-]\d{2}(:?\d{2})?)\s*$"
 _CLOCK = r"\d:\d{2}"  # of a time with hours; without, an offset would look like a day
 
 
-@ibis.udf.scalar.builtin(signature=(("string", "timestamp('UTC')"), "timestamp"))
-def timezone(zone: str, moment: Any) -> Any:  # type: ignore[empty-body,unused-ignore]
+@ibis.udf.scalar.builtin(signature=(("string", "timestamp('UTC')"), "timestamp"))  # type: ignore[untyped-decorator,unused-ignore]
+def timezone(zone: str, moment: Any) -> Any:
     """The databases' own: what the clock of a zone shows."""
 
 
@@ -71,17 +71,19 @@ def events_of(place: Place, config: EventsConfig) -> Expression:
     return events
 
 
-def check(place: Place, events: Expression, config: EventsConfig) -> tuple[pd.Timestamp, pd.Timestamp]:
+def check(
+    place: Place, events: Expression, config: EventsConfig
+) -> tuple[pd.Timestamp, pd.Timestamp]:
     """Look for what would make counts meaningless; first and last time of the period's events.
 
     Raises:
         DataError: no events, one identifier for all, coordinates outside the world, no time.
     """
-    for name, sign, other in (("start", ">=", "end"), ("end", "<", "start")):
-        moment = config.moment(name)
-        if moment is not None:
-            edge = ibis.literal(moment.to_pydatetime())
-            events = events.filter(events.time >= edge if sign == ">=" else events.time < edge)
+    start, end = config.moment("start"), config.moment("end")
+    if start is not None:
+        events = events.filter(events.time >= start.to_pydatetime())
+    if end is not None:
+        events = events.filter(events.time < end.to_pydatetime())
     asked = {
         "first": events.time.min(),
         "last": events.time.max(),

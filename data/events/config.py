@@ -99,7 +99,9 @@ class EventsConfig:
         try:
             moment = pd.Timestamp(text)
         except ValueError:
-            raise ValueError(f"{name}={text!r} is not a time; write 2024-01-31 or 2024-01-31T12:30") from None
+            raise ValueError(
+                f"{name}={text!r} is not a time; write 2024-01-31 or 2024-01-31T12:30"
+            ) from None
         if moment.tz is not None or moment.value % self.length.value:
             raise ValueError(
                 f"{name}={text} must be the start of an interval of {self.interval} by the panel's "

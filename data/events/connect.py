@@ -42,7 +42,7 @@ class Place:
 def opened(
     source: str,
     *,
-    query: str = "",
+    query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     text: str = "",
 ) -> Iterator[Place]:
@@ -129,13 +129,17 @@ def _files(path: Path, text: str, spill: str) -> tuple[Any, Any]:
         return connection, connection.read_parquet(place, hive_partitioning=path.is_dir())
     columns = connection.read_csv(place).columns
     types = {text: "string"} if text in columns else {}
-    return connection, connection.read_csv(place, types=types) if types else connection.read_csv(place)
+    return connection, connection.read_csv(place, types=types) if types else connection.read_csv(
+        place
+    )
 
 
 def _kind(path: Path) -> tuple[str, str]:
     """Format and ending of the files at a path."""
     if path.is_dir():
-        found = sorted({file.suffix.lower() for file in path.rglob("*") if file.suffix.lower() in _FILES})
+        found = sorted(
+            {file.suffix.lower() for file in path.rglob("*") if file.suffix.lower() in _FILES}
+        )
         if len(found) != 1:
             raise DataError(
                 f"{path}: expected a folder of Parquet files, or one of CSV files; found "
@@ -145,12 +149,14 @@ def _kind(path: Path) -> tuple[str, str]:
     existing(path)
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix not in _FILES:
-        raise DataError(f"{path}: expected a name ending in {', '.join(_FILES)}, or a folder of such")
+        raise DataError(
+            f"{path}: expected a name ending in {', '.join(_FILES)}, or a folder of such"
+        )
     return _FILES[suffix], suffix
 
 
 def _database(
-    source: str, shown: str, query: str, parameters: Mapping[str, Any]
+    source: str, shown: str, query: str | None, parameters: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     address, hash_, place = (source, "", "") if query else source.rpartition("#")
     if not query and (not hash_ or not place or "@" in place):

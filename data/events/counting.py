@@ -62,7 +62,9 @@ def _capped(cells: Expression, bound: Bound, seconds: int, secret: bytes) -> Exp
         within.append("unit")
     order = keyed_order(secret, "interval", cells.person, cells.interval)
     distinct = bound.regions == 1
-    return _first(cells, bound.intervals, within=within, order=order, ties="interval", rows=distinct)
+    return _first(
+        cells, bound.intervals, within=within, order=order, ties="interval", rows=distinct
+    )
 
 
 def _first(

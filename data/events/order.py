@@ -64,4 +64,3 @@ def coefficients(secret: bytes, purpose: str, count: int) -> list[int]:
         % (PRIME - 1)
         for n in range(count)
     ]
-

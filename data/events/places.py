@@ -37,9 +37,7 @@ def located(
     regions: tuple[str, ...] = config.regions
     if config.polygons:
         names, shapes = _polygons(Path(config.polygons), config.polygon_id)
-        table = _positions(place, events).assign(
-            region=lambda found: _within(found, names, shapes)
-        )
+        table = _positions(place, events).assign(region=lambda found: _within(found, names, shapes))
     elif config.h3 is not None:
         resolution = config.h3
         table = _positions(place, events).assign(region=lambda found: _cells(found, resolution))
@@ -50,7 +48,9 @@ def located(
         table = _mapped(None if not config.located else table, Path(config.mapping))
     if not regions:  # names of regions are public: those of a file, or those that occur
         known = set(table["region"].dropna())
-        regions = tuple(sorted(known | (set(names) if config.polygons and not config.mapping else set())))
+        regions = tuple(
+            sorted(known | (set(names) if config.polygons and not config.mapping else set()))
+        )
     if len(regions) < 2:
         raise DataError(
             f"{place.name}: {len(regions)} region{'s' if not regions else ''} found, expected at least "
@@ -109,7 +109,13 @@ def _polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
         ) from None
     wrong = [one.geom_type for one in shapes if one.geom_type not in ("Polygon", "MultiPolygon")]
     if wrong or not shapes or not all(one.is_valid for one in shapes):
-        said = f"a feature is a {wrong[0]}" if wrong else "a polygon is not valid" if shapes else "empty"
+        said = (
+            f"a feature is a {wrong[0]}"
+            if wrong
+            else "a polygon is not valid"
+            if shapes
+            else "empty"
+        )
         raise DataError(f"{path}: {said}; expected valid polygons or multipolygons, at least one")
     return names, shapes
 
@@ -123,7 +129,8 @@ def _within(positions: pd.DataFrame, names: list[str], shapes: list[Any]) -> NDA
     point, polygon = tree.query(points, predicate="intersects")
     first = np.full(len(positions), len(names))
     np.minimum.at(first, point, polygon)
-    return np.array([*names, None], dtype=object)[first]
+    found: NDArray[np.object_] = np.array([*names, None], dtype=object)[first]
+    return found
 
 
 def _mapped(cells: pd.DataFrame | None, path: Path) -> pd.DataFrame:

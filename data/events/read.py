@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.errors import DataError
-from data.events.bound import Bound, enforceable
+from data.events.bound import enforceable
 from data.events.columns import check, events_of
 from data.events.config import EventsConfig
 from data.events.connect import is_synthetic, opened
@@ -43,7 +43,7 @@ def read_events(
     limits: Limits,
     *,
     secret: bytes,
-    query: str = "",
+    query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     persons: int | None = None,
 ) -> Table:
@@ -68,7 +68,9 @@ def read_events(
         events = events_of(place, config)
         times = _times(config, *check(place, events, config))
         start, end = times[0], times[-1] + config.length
-        events = events.filter(events.time >= start.to_pydatetime(), events.time < end.to_pydatetime())
+        events = events.filter(
+            events.time >= start.to_pydatetime(), events.time < end.to_pydatetime()
+        )
         events, regions = located(place, events, config)
         observed = existing_times(times, config.timezone)
         try:

@@ -52,7 +52,8 @@ def reference(events: Events, bound: Bound) -> dict[tuple[int, int], int]:
         first = sorted(found, key=lambda one: (order("interval", person, one), one))
         for interval in first[: bound.intervals] if bound.cuts else found:
             chosen = sorted(
-                regions[person, interval], key=lambda one: (order("region", person, interval, one), one)
+                regions[person, interval],
+                key=lambda one: (order("region", person, interval, one), one),
             )
             for region in chosen[: bound.regions]:
                 counts[interval, region] += min(bound.weight, weights[person, interval, region])
@@ -79,9 +80,7 @@ def count(request: pytest.FixtureRequest) -> Count:
         frame = pd.DataFrame(events, columns=["person", "time", "region", "weight"])
         frame["time"] = pd.to_datetime(START + frame["time"], unit="s")
         table = ibis.memtable(frame if weighted else frame.drop(columns="weight"))
-        found = connection.execute(
-            bounded_counts(table, bound, seconds=SECONDS, secret=SECRET)
-        )
+        found = connection.execute(bounded_counts(table, bound, seconds=SECONDS, secret=SECRET))
         rows = found[["interval", "region", "count"]].itertuples(index=False)
         return {(interval, region): number for interval, region, number in rows}
 
@@ -98,7 +97,10 @@ people = st.one_of(
 def event_lists(draw: Any) -> Events:
     names = draw(people)
     row = st.tuples(
-        st.sampled_from(names), st.integers(-86400, 20 * 86400), st.integers(0, 3), st.integers(0, 4)
+        st.sampled_from(names),
+        st.integers(-86400, 20 * 86400),
+        st.integers(0, 3),
+        st.integers(0, 4),
     )
     return draw(st.lists(row, min_size=1, max_size=40))
 
