@@ -194,7 +194,8 @@ def enforced_bound(
         weight: w_max.
     """
     reasons = (
-        f"K = {intervals} of {slots} intervals of a unit: enforced when counting",
+        f"K = {intervals} of {slots} intervals of a unit: enforced when counting, the others "
+        "are not in the counts",
         f"M = {regions} regions in one interval: enforced when counting",
         f"w_max = {weight}: enforced when counting",
     )

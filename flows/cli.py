@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import budget_cli, study_cli, sweep_cli
+from flows import budget_cli, ingest_cli, study_cli, sweep_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(budget_cli.app, name="budget")
+app.add_typer(ingest_cli.app)
 app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
 

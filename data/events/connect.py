@@ -18,6 +18,7 @@ from data.sources.files import existing
 
 MEMORY = "2GB"
 """What DuckDB holds before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
+_VIEW = "veilcast_query"
 _FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
 
 
@@ -58,19 +59,19 @@ def opened(
     Raises:
         DataError: it cannot be opened; no value of the data and no password is in the message.
     """
-    shown = _shown(source) if "://" in source else source
+    name = shown(source) if "://" in source else source
     # What DuckDB spills is raw: into a folder that nobody else can read, and that does not stay.
-    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(shown):
+    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
         if is_synthetic(source):
             connection, table = _synthetic(source)
         elif "://" in source:
-            connection, table = _database(source, shown, query, parameters or {})
+            connection, table = _database(source, name, query, parameters or {})
         elif query:
-            raise DataError(f"{shown}: a query is for database URLs; files are read whole")
+            raise DataError(f"{name}: a query is for database URLs; files are read whole")
         else:
             connection, table = _files(Path(source), text, spill)
         try:
-            yield Place(connection, table, shown, connection.name == "duckdb")
+            yield Place(connection, table, name, connection.name == "duckdb")
         finally:
             connection.disconnect()
 
@@ -156,7 +157,7 @@ def _kind(path: Path) -> tuple[str, str]:
 
 
 def _database(
-    source: str, shown: str, query: str | None, parameters: Mapping[str, Any]
+    source: str, name: str, query: str | None, parameters: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     address, hash_, place = (source, "", "") if query else source.rpartition("#")
     if not query and (not hash_ or not place or "@" in place):
@@ -170,7 +171,7 @@ def _database(
     if urlsplit(address).scheme in ("sqlite", "duckdb"):
         file = urlsplit(address).path.removeprefix("/") or ":memory:"
         if file != ":memory:" and not Path(file).exists():  # connecting would create it
-            raise DataError(f"{shown}: no such database file; check the path")
+            raise DataError(f"{name}: no such database file; check the path")
         if urlsplit(address).scheme == "duckdb":
             connection = ibis.duckdb.connect(file, read_only=file != ":memory:")
         else:
@@ -178,37 +179,46 @@ def _database(
     else:
         connection = ibis.connect(address)
     if query:
-        return connection, connection.sql(_bound(query, parameters, connection.dialect, shown))
+        # a view of our own: Ibis' way to learn a query's columns ends in a statement that newer
+        # releases of sqlglot write without its name
+        connection.raw_sql(_view(query, parameters, connection.dialect, name))
+        return connection, connection.table(_VIEW)
     schema, _, table = place.rpartition(".")
     names = connection.list_tables(database=schema or None)
     if table not in names:
         raise DataError(
-            f"{shown}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
+            f"{name}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
         )
     return connection, connection.table(table, database=schema or None)
 
 
-def _bound(query: str, parameters: Mapping[str, Any], dialect: Any, shown: str) -> str:
-    """A query with its parameters put in as literals of the parsed tree, never as text."""
+def _view(query: str, parameters: Mapping[str, Any], dialect: Any, name: str) -> str:
+    """A temporary view of a query, its parameters literals of the parsed tree, never pasted as text."""
     import sqlglot
     from sqlglot import exp
 
     try:
         (tree,) = sqlglot.parse(query, read=dialect)
     except (sqlglot.ParseError, ValueError):
-        raise DataError(f"{shown}: the query cannot be parsed; give a single SELECT") from None
-    if not isinstance(tree, exp.Query):
-        raise DataError(f"{shown}: the query is not a SELECT; nothing else is sent")
+        raise DataError(f"{name}: the query cannot be parsed; give a single SELECT") from None
+    if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into):
+        raise DataError(f"{name}: the query is not a SELECT; nothing else is sent")
     names = {one.name for one in tree.find_all(exp.Placeholder)}
     if names != set(parameters):
         odd = sorted(names ^ set(parameters))[0]
         raise DataError(
-            f"{shown}: the query and its parameters do not name the same: {odd!r} is in one of them"
+            f"{name}: the query and its parameters do not name the same: {odd!r} is in one of them"
         )
-    return str(exp.replace_placeholders(tree, **parameters).sql(dialect=dialect))
+    view = exp.Create(
+        this=exp.to_table(_VIEW),
+        kind="VIEW",
+        expression=exp.replace_placeholders(tree, **parameters),
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+    )
+    return str(view.sql(dialect=dialect))
 
 
-def _shown(source: str) -> str:
+def shown(source: str) -> str:
     """A URL without user, password and query."""
     address, _, place = source.rpartition("#")
     try:

@@ -66,13 +66,13 @@ def read_events(
     """
     with opened(source, query=query, parameters=parameters, text=config.time) as place:
         events = events_of(place, config)
-        times = _times(config, *check(place, events, config))
+        times = panel_times(config, *check(place, events, config))
         start, end = times[0], times[-1] + config.length
         events = events.filter(
             events.time >= start.to_pydatetime(), events.time < end.to_pydatetime()
         )
         events, regions = located(place, events, config)
-        observed = existing_times(times, config.timezone)
+        observed = shown_times(times, config.timezone)
         try:
             bound = enforceable(
                 limits.unit,
@@ -100,20 +100,32 @@ def read_events(
     )
 
 
-def existing_times(times: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:
+def last_event(
+    source: str,
+    config: EventsConfig,
+    *,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> pd.Timestamp:
+    """Time of the latest event, by the panel's clock. Raises DataError like `read_events`."""
+    with opened(source, query=query, parameters=parameters, text=config.time) as place:
+        return check(place, events_of(place, config), config)[1]
+
+
+def shown_times(times: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:
     """Which times a zone's clock ever shows: in the night in which it is put forward an hour is not."""
     shown = times.tz_localize(zone, nonexistent="NaT", ambiguous=np.ones(len(times), dtype=bool))
     return np.asarray(shown.notna())
 
 
-def _times(config: EventsConfig, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
+def panel_times(config: EventsConfig, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
     """Starts of all intervals, from the declared ends of the period or from its events."""
     start = config.moment("start") or first.floor(config.length)
     end = config.moment("end") or last.floor(config.length) + config.length
     if end - start < 2 * config.length:
         raise DataError(
-            f"the period from {start} to {end} has fewer than two intervals of {config.interval}; "
-            "choose a shorter interval or a longer period"
+            f"the period has fewer than two intervals of {config.interval}; choose a shorter interval "
+            "or a longer period (events.start, events.end)"
         )
     return pd.date_range(start, end, freq=config.length, inclusive="left", name="time")
 

@@ -10,6 +10,7 @@ Everything that appends is idempotent, and nothing that is there is ever changed
 tables of their own (`open_raw`), which are made only for those who keep raw counts.
 """
 
+from data.store.checks import Check, checks_since, fingerprints, note_check
 from data.store.database import Database
 from data.store.forecasts import Forecast, append_forecasts, latest_forecasts, read_forecasts
 from data.store.panels import (
@@ -17,6 +18,7 @@ from data.store.panels import (
     Released,
     append_panel,
     panel_names,
+    panel_regions,
     panel_releases,
     read_panel,
     released_until,
@@ -26,6 +28,7 @@ from data.store.runs import Run, append_run, read_runs
 
 __all__ = [
     "Appended",
+    "Check",
     "Database",
     "Forecast",
     "Released",
@@ -34,10 +37,14 @@ __all__ = [
     "append_panel",
     "append_raw",
     "append_run",
+    "checks_since",
+    "fingerprints",
     "latest_forecasts",
+    "note_check",
     "open_raw",
     "open_store",
     "panel_names",
+    "panel_regions",
     "panel_releases",
     "read_forecasts",
     "read_panel",

@@ -17,8 +17,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from data.errors import DataError
 from data.store.raw_tables import SCHEMA as RAW
 
-_NEWEST = "0001"
-"""The newest migration, in `migrations` and in `raw_migrations` alike."""
+_NEWEST = {False: "0002", True: "0001"}
+"""The newest migration in `migrations`, and in `raw_migrations`."""
 _PATIENCE = 60
 """Seconds that one writer waits for the others."""
 
@@ -42,7 +42,7 @@ class Database:
                 "the store's database URL cannot be used; expected sqlite:///path or "
                 "postgresql://user:password@host/name in VEILCAST_DATABASE_URL"
             ) from None
-        self._raw = raw
+        self._raw, self._newest = raw, _NEWEST[raw]
         self._postgres = self._url.get_backend_name() == "postgresql"
         with self._explained():
             self.engine = _engine(self._url, private=raw)
@@ -79,7 +79,7 @@ class Database:
 
     def _bring_up_to_date(self) -> None:
         with self.engine.connect() as connection:
-            if self._version(connection) == _NEWEST:
+            if self._version(connection) == self._newest:
                 return
         with self.engine.execution_options(veilcast_write=True).begin() as connection:
             if self._postgres:
@@ -87,12 +87,12 @@ class Database:
                 if self._raw:
                     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {RAW}"))
             found = self._version(connection)
-            if found is not None and found > _NEWEST:
+            if found is not None and found > self._newest:
                 raise DataError(
-                    f"{self.name} has store schema {found}, this veilcast knows {_NEWEST}; use a "
+                    f"{self.name} has store schema {found}, this veilcast knows {self._newest}; use a "
                     "veilcast that is at least as new as the one that wrote it"
                 )
-            if found != _NEWEST:
+            if found != self._newest:
                 self._migrate(connection)
 
     def _version(self, connection: Connection) -> str | None:
@@ -114,7 +114,7 @@ class Database:
         folder = "raw_migrations" if self._raw else "migrations"
         config.set_main_option("script_location", str(Path(__file__).parent / folder))
         config.attributes["configure"] = {"connection": connection, **self._version_table}
-        command.upgrade(config, _NEWEST)
+        command.upgrade(config, self._newest)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -118,6 +118,13 @@ def panel_names(store: Database) -> tuple[str, ...]:
         return tuple(session.scalars(select(PanelRow.name).order_by(PanelRow.name)))
 
 
+def panel_regions(store: Database, name: str) -> tuple[str, ...]:
+    """Regions of a noised panel, as they were at its first release; none if there is no such panel."""
+    with store.reading() as session:
+        found = session.scalars(select(PanelRow.regions).where(PanelRow.name == name)).first()
+    return tuple(json.loads(found)) if found else ()
+
+
 def panel_releases(store: Database, name: str) -> tuple[Released, ...]:
     """The charges that a panel's counts were noised under, oldest first."""
     with store.reading() as session:

@@ -53,6 +53,18 @@ class CountRow(Base):
     release: Mapped[int] = mapped_column(ForeignKey("store_releases.id"))
 
 
+class CheckRow(Base):
+    """Keyed fingerprints of what a release was made from; without the key they tell nothing."""
+
+    __tablename__ = "store_checks"
+
+    release: Mapped[int] = mapped_column(
+        ForeignKey("store_releases.id"), primary_key=True, autoincrement=False
+    )
+    bound: Mapped[str] = mapped_column(Text)
+    prints: Mapped[str] = mapped_column(Text)
+
+
 class ForecastRow(Base):
     """One forecast of one region's count, with what it promises."""
 

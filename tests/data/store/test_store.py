@@ -123,7 +123,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
     base = open_store(url)
     with base.engine.begin() as connection:
         connection.execute(text("UPDATE store_version SET version_num = '9999'"))
-    with pytest.raises(DataError, match="schema 9999, this veilcast knows 0001"):
+    with pytest.raises(DataError, match="schema 9999, this veilcast knows 0002"):
         open_store(url)
 
 
