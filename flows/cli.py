@@ -98,6 +98,14 @@ def train(
 def check(
     source: Annotated[str, typer.Argument(help="What --source of train takes.")],
     max_gap: Annotated[str, typer.Option(help="Longest gap that may be repaired.")] = "1d",
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="The source holds raw events: person, time, place."),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --events: any recipe field, section.field=value."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
@@ -105,7 +113,8 @@ def check(
         from flows import console
         from flows.check import check_source
 
-        document = check_source(source, max_gap)
+        chosen = tuple(settings or []) if events else None
+        document = check_source(source, max_gap, chosen)
         show(document, as_json, console.checked)
     raise typer.Exit(0 if document["usable"] else 1)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from data.events.bound import Bound, enforceable
@@ -61,6 +63,24 @@ def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> No
     assert document["sigma"] == noise.sigma
     again = command("forecast", "latest")
     assert len(again["forecast"][0]) == 6
+
+
+def test_postgresql_gives_the_same_panel_and_so_the_same_release(
+    home: Home, source: str, postgres: str
+) -> None:
+    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE raw")
+    engine = create_engine(f"{postgres}/raw".replace("postgresql:", "postgresql+psycopg:"))
+    pd.read_parquet(source).to_sql("events", engine, index=False)
+    engine.dispose()
+    words = ("--events", "--unit", "user-day", "--set", "privacy.intervals_per_unit=9", *FAST)
+    one = command("train", "--source", source, *words)
+    other = command("train", "--source", f"{postgres}/raw#events", *words)
+    assert other["source"].endswith("/raw#events")
+    assert "veilcast@" not in other["source"]
+    assert other["ledger_entry"] == one["ledger_entry"]  # the same counts, to the last person
+    assert other["rmse"] == one["rmse"]
+    assert len(Ledger(home.database_url).entries()) == 1
 
 
 def test_raw_values_of_events_stay_out_of_all_outputs(home: Home, source: str) -> None:
@@ -191,6 +211,15 @@ def test_looking_at_private_events_is_charged(home: Home, source: str) -> None:
     recipe = from_dict({"source": {"name": source, "events": True}, "privacy": {"unit": "user"}})
     with pytest.raises(UsageError, match="too thin"):
         plan_events(recipe, home, charge=1.0)
+
+
+def test_check_looks_at_events(home: Home, source: str) -> None:
+    found = command("check", source, "--events", "--set", "events.interval=1h")
+    assert found["usable"]
+    assert found["interval"] == "60 minutes"
+    assert len(found["regions"]) == 6
+    assert found["regions_per_interval"] == 1
+    assert Ledger(home.database_url).entries() == ()
 
 
 def test_a_bad_source_is_one_line(home: Home, tmp_path: Path) -> None:
