@@ -18,6 +18,12 @@ _TO_CONFIRM = (
 )
 
 
+_ENFORCED = (
+    "every person has one identifier in the events; who has several is protected as several",
+)
+"""What is left to assume where the contribution bound was enforced in counting raw events."""
+
+
 def no_privacy() -> dict[str, Any]:
     """Statement of a run without a mechanism."""
     return {
@@ -35,6 +41,7 @@ def input_perturbation(
     spent: float,
     persons: int | None,
     total: Total,
+    enforced: bool = False,
 ) -> dict[str, Any]:
     """Statement of a run on a noised panel.
 
@@ -45,6 +52,7 @@ def input_perturbation(
         spent: epsilon of everything charged to the data set for this unit so far, same delta.
         persons: how many people may be in the data, if known.
         total: everything that this run released.
+        enforced: whether the contribution bound was enforced in counting raw events.
     """
     delta = noise.budget.delta
     return {
@@ -60,11 +68,13 @@ def input_perturbation(
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "assumptions": [
-            "the contribution bound holds; it is declared, not measured on these counts",
+            "the contribution bound holds: it was enforced when the events were counted"
+            if enforced
+            else "the contribution bound holds; it is declared, not measured on these counts",
             "which intervals were observed, and the names of the regions, are public",
             "the whole panel was noised once; everything after it (repair, scaling, training, early "
             "stopping, forecasts) saw noised counts only and costs nothing more",
-            *_TO_CONFIRM,
+            *(_ENFORCED if enforced else _TO_CONFIRM),
         ],
         "not_covered": [
             "errors that were computed against raw counts: evaluated on raw data, not a private "
@@ -103,6 +113,7 @@ def gradient_perturbation(
     spent: float,
     persons: int | None,
     total: Total,
+    enforced: bool = False,
 ) -> dict[str, Any]:
     """Statement of a model trained by DP-SGD.
 
@@ -118,6 +129,7 @@ def gradient_perturbation(
         spent: epsilon of everything charged to the data set for this unit so far, at `delta`.
         persons: how many people may be in the data, if known.
         total: everything that this run released.
+        enforced: whether the contribution bound was enforced in counting raw events.
     """
     naive = sampling.naive_epsilon(delta)
     uncovered = [
@@ -167,7 +179,7 @@ def gradient_perturbation(
             "and are not kept (the recipe's seed fixes the initial weights alone)",
             "which intervals were observed, and the names of the regions, are public",
             "hyperparameters were not chosen on these counts",
-            *_TO_CONFIRM,
+            *(_ENFORCED if enforced else _TO_CONFIRM),
         ],
         "not_covered": uncovered,
         "warnings": _warnings(delta, persons),

@@ -163,10 +163,9 @@ def charge_all(charges: list[Charge], home: Home, cap: Budget | None = None) -> 
 
 def panel_of(grid: Grid) -> Panel:
     """The panel that all points share, raw."""
-    source = from_dict(
-        {name: grid.recipe[name] for name in ("source",) if name in grid.recipe}
-    ).source
-    return validate.to_panel(ingest_step.fn(source), max_gap=source.max_gap)[0]
+    sections = ("source", "events", "privacy")  # the others do not decide what is counted
+    asked = from_dict({name: grid.recipe[name] for name in sections if name in grid.recipe})
+    return validate.to_panel(ingest_step.fn(asked), max_gap=asked.source.max_gap)[0]
 
 
 def charges_of(

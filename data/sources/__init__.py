@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from data.errors import DataError
 from data.sources.table import Table
@@ -12,7 +14,12 @@ __all__ = ["Table", "read"]
 
 
 def read(
-    source: str, *, regions_per_interval: int | None = None, persons: int | None = None
+    source: str,
+    *,
+    regions_per_interval: int | None = None,
+    persons: int | None = None,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Table:
     """Read counts from a source.
 
@@ -21,11 +28,13 @@ def read(
             CSV or Parquet file, or a database URL with `#table`.
         regions_per_interval: M, declared by the user; overrides what the source declares.
         persons: how many people can be in the data; likewise.
+        query: for a database URL without `#table`, a SELECT with `:name` for parameters.
+        parameters: their values.
 
     Raises:
         DataError: unknown source, or it cannot be read.
     """
-    table = _read(source)
+    table = _read(source) if query is None else _queried(source, query, parameters or {})
     for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
@@ -34,6 +43,14 @@ def read(
         persons=persons or table.persons,
         regions_per_interval=regions_per_interval or table.regions_per_interval,
     )
+
+
+def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
+    if "://" not in source:
+        raise DataError(f"{source}: a query is for database URLs; files are read whole")
+    from data.sources import sql
+
+    return sql.read(source, query=query, parameters=parameters)
 
 
 def _read(source: str) -> Table:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import MetaData, create_engine, inspect, select
+from sqlalchemy import Engine, Executable, MetaData, create_engine, inspect, select, text
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -16,16 +18,23 @@ from data.sources.shape import to_wide
 from data.sources.table import Table
 
 
-def read(source: str) -> Table:
+def read(
+    source: str, *, query: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> Table:
     """Read `URL#table`, any URL that SQLAlchemy understands; the table may be `schema.table`.
 
     `${NAME}` in the URL stands for an environment variable, so that no password need be written down.
+
+    Args:
+        source: the URL; without `#table` if there is a query.
+        query: SQL with `:name` for parameters.
+        parameters: their values, sent bound by the driver.
 
     Raises:
         DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
             never in the message.
     """
-    address, _, place = source.rpartition("#")
+    address, _, place = (source, "", "query") if query else source.rpartition("#")
     try:
         if "@" in place:  # a "#" in the password: what follows it is no table
             raise ArgumentError
@@ -41,14 +50,12 @@ def read(source: str) -> Table:
     schema, _, table = place.rpartition(".")
     try:
         engine = create_engine(url)
-        names = inspect(engine).get_table_names(schema or None)
-        if table not in names:
-            raise DataError(
-                f"{shown}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
-            )
-        description = SqlTable(table, MetaData(schema or None), autoload_with=engine)
+        if query is None:
+            wanted: Executable = _whole(engine, schema, table, f"{shown}: no table {place!r}")
+        else:
+            wanted = text(query)
         with engine.connect() as connection:
-            raw = pd.read_sql(select(description), connection)
+            raw = pd.DataFrame(connection.execute(wanted, dict(parameters or {})).mappings().all())
         engine.dispose()
     except ModuleNotFoundError as error:
         raise DataError(f"{shown}: the driver {error.name} is missing; install it") from None
@@ -60,6 +67,14 @@ def read(source: str) -> Table:
     if raw.empty:
         raise DataError(f"{shown} has no rows; bring one row an interval")
     return Table(to_wide(raw, shown), shown)
+
+
+def _whole(engine: Engine, schema: str, table: str, absent: str) -> Executable:
+    """All of a table, whose name is looked up and never pasted into SQL."""
+    names = inspect(engine).get_table_names(schema or None)
+    if table not in names:
+        raise DataError(f"{absent}; there are {', '.join(sorted(names)[:10]) or 'none'}")
+    return select(SqlTable(table, MetaData(schema or None), autoload_with=engine))
 
 
 def _without_credentials(url: URL) -> str:

@@ -9,7 +9,7 @@ from dp.budget import Budget
 from dp.period import Period
 from dp.unit import Unit
 
-PURPOSES = ("panel", "training", "trial", "scaler", "forecast inputs", "audit")
+PURPOSES = ("panel", "training", "trial", "scaler", "statistic", "forecast inputs", "audit")
 """What a release is for."""
 
 
