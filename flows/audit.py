@@ -186,8 +186,12 @@ def _noise(subject: Subject) -> CountNoise:
     """The noise that was charged for a run, or would be for a recipe on the city."""
     for one in subject.charges:
         if one.event["mechanism"] == COUNTS:
-            bound = ContributionBound(*(one.event[key] for key in ("intervals", "regions", "weight")))
-            return CountNoise(bound, Budget(one.epsilon * (1 + 1e-9), one.delta), one.event["sigma"])
+            bound = ContributionBound(
+                *(one.event[key] for key in ("intervals", "regions", "weight"))
+            )
+            return CountNoise(
+                bound, Budget(one.epsilon * (1 + 1e-9), one.delta), one.event["sigma"]
+            )
     recipe, privacy = subject.recipe, subject.recipe.privacy
     panel, _ = audit_training.on_a_city(recipe, None, None)
     bound, _ = derive_bound(

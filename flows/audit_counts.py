@@ -83,9 +83,7 @@ def canaries_in(
     return noise, scores, planted.included, guesses, measure(guesses, scores, planted.included)
 
 
-def find_a_person(
-    budget: Budget, unit: PrivacyUnit, *, trials: int = 250
-) -> tuple[Attack, Attack]:
+def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tuple[Attack, Attack]:
     """Plant a person in small panels, and look for them in each release and in each forecast.
 
     The person is in the first region at all intervals of the unit. In the panel the likelihood ratio

@@ -134,9 +134,7 @@ class _Batch:
         return len(self.own)
 
 
-def _batch(
-    rows: Tensor, others: int, hit: int, signs: Tensor, training: Training | None
-) -> _Batch:
+def _batch(rows: Tensor, others: int, hit: int, signs: Tensor, training: Training | None) -> _Batch:
     own = rows < others
     canary = torch.div(rows - others, hit, rounding_mode="floor").clamp(min=0)
     directions = torch.zeros(len(rows), len(signs))

@@ -69,7 +69,9 @@ def plan(canaries: int, claimed: Budget, confidence: float = 0.95) -> Guesses:
     They follow from the claim alone, before the mechanism runs: scores are taken to be Gaussian, and
     those of included canaries to lie μ higher.
     """
-    return Guesses(canaries, claimed, confidence, dict(_numbers(canaries, claimed, _shared(confidence))))
+    return Guesses(
+        canaries, claimed, confidence, dict(_numbers(canaries, claimed, _shared(confidence)))
+    )
 
 
 def measure(
@@ -116,7 +118,9 @@ def _shared(confidence: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _numbers(canaries: int, claimed: Budget, confidence: float) -> tuple[tuple[str, tuple[int, ...]], ...]:
+def _numbers(
+    canaries: int, claimed: Budget, confidence: float
+) -> tuple[tuple[str, tuple[int, ...]], ...]:
     if canaries < 2:
         raise ValueError(f"expected canaries={canaries} to be at least 2")
     mu = gaussian_mu(claimed)

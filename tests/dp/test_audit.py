@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from dp import mechanisms
 from dp.accounting import gaussian_mu
 from dp.audit import clopper_pearson, counts, gradients, measure, plan, rate_bound, two_sided_bound
 from dp.audit.bounds import rate_p_value, refutes_gaussian, tradeoff_bound
 from dp.audit.guesses import Measured
 from dp.budget import Budget
 from dp.clipping import Clipper
-from dp.mechanisms import calibrate as calibrate_counts
 from dp.randomness import Generator
 from dp.sampling import WindowSampling
 from dp.sampling import calibrate as calibrate_training
@@ -129,46 +129,40 @@ def test_guesses_are_fixed_before_anything_is_seen() -> None:
 
 @pytest.mark.parametrize("epsilon", [1.0, 8.0])
 def test_released_counts_keep_their_claim(epsilon: float) -> None:
-    noise = calibrate_counts(Budget(epsilon, 1e-5), BOUND)
+    noise = mechanisms.calibrate(Budget(epsilon, 1e-5), BOUND)
     planted = counts.plant(noise, 1000, seed=4)
     assert np.array_equal(planted.released, np.round(planted.released))
     assert 400 < planted.included.sum() < 600
-    moved = np.linalg.norm(planted.raw - 100, axis=0)[planted.included[:, None].repeat(2, 1).ravel()]
+    moved = np.linalg.norm(planted.raw - 100, axis=0)[
+        planted.included[:, None].repeat(2, 1).ravel()
+    ]
     assert math.hypot(moved[0], moved[1]) == pytest.approx(BOUND.sensitivity)
-    found = by_name(
-        measure(plan(1000, noise.budget), planted.scores(noise, 100), planted.included)
-    )
+    found = by_name(measure(plan(1000, noise.budget), planted.scores(noise, 100), planted.included))
     assert found[RATE] <= noise.epsilon
     assert found[TRADEOFF] <= noise.epsilon
     assert epsilon < 2 or found[TRADEOFF] > epsilon / 4  # it sees something, where there is much
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize(("share", "epsilon", "canaries"), [(0.0, 8.0, 1_000), (0.5, 4.0, 10_000)])
 def test_counts_with_too_little_noise_are_found_out(
-    monkeypatch: pytest.MonkeyPatch, share: float
+    monkeypatch: pytest.MonkeyPatch, share: float, epsilon: float, canaries: int
 ) -> None:
-    from dp import mechanisms
-
     honest = mechanisms.measurement
 
-    def weak(sigma: float) -> Any:
-        measured = honest(sigma)
+    class Weak:
+        """OpenDP's account of the noise that is claimed, and less of it."""
 
-        class Weak:
-            map = measured.map
+        def __init__(self, sigma: float) -> None:
+            self.map, self._draw = honest(sigma).map, honest(max(sigma * share, 1e-9))
 
-            def __call__(self, values: list[int]) -> list[int]:
-                noised = honest(max(sigma * share, 1e-9))(values)
-                return list(noised)
+        def __call__(self, values: list[int]) -> list[int]:
+            return list(self._draw(values))
 
-        return Weak()
-
-    noise = calibrate_counts(Budget(8.0, 1e-5), BOUND)
-    monkeypatch.setattr(mechanisms, "measurement", weak)
-    planted = counts.plant(noise, 1000, seed=5)
-    found = by_name(
-        measure(plan(1000, noise.budget), planted.scores(noise, 100), planted.included)
-    )
+    noise = mechanisms.calibrate(Budget(epsilon, 1e-5), ContributionBound(2, 1))
+    monkeypatch.setattr(mechanisms, "measurement", Weak)
+    planted = counts.plant(noise, canaries, seed=5)
+    guesses = plan(canaries, noise.budget)
+    found = by_name(measure(guesses, planted.scores(noise, 100), planted.included))
     assert found[TRADEOFF] > noise.epsilon
 
 
@@ -200,16 +194,19 @@ def test_canaries_move_the_sum_as_far_as_the_accountant_allows() -> None:
     assert ((seen.scores > 0) == seen.included).all()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize(("share", "epsilon", "canaries"), [(0.0, 8.0, 1_000), (0.5, 4.0, 10_000)])
 def test_a_training_with_too_little_noise_is_found_out(
-    monkeypatch: pytest.MonkeyPatch, share: float
+    monkeypatch: pytest.MonkeyPatch, share: float, epsilon: float, canaries: int
 ) -> None:
-    used = sampling(8.0)
+    claimed = Budget(epsilon, 1e-5)
+    used = calibrate_training(claimed, windows=1_000, batch=100, steps=100, hit=1)
     honest = Generator.normal
     monkeypatch.setattr(
         Generator, "normal", lambda self, like, std: share * honest(self, like, std)
     )
-    assert gradient_audit(used, 8.0)[TRADEOFF] > 8.0
+    seen = gradients.plant(used, 0.7, canaries, seed=6)
+    found = by_name(measure(plan(canaries, claimed), seen.scores, seen.included))
+    assert found[TRADEOFF] > epsilon
 
 
 def test_a_training_without_clipping_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
