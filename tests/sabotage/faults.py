@@ -54,7 +54,10 @@ FAULTS = (
     Fault(
         "noise at half (gradients)", "dp/private.py", "std = self.noise_multiplier * self.max_grad_norm",
         "std = self.noise_multiplier * self.max_grad_norm / 2",
-        (f"{PRIVATE}::test_every_coordinate_gets_noise_of_the_deviation_accounted_for",),
+        (
+            f"{PRIVATE}::test_every_coordinate_gets_noise_of_the_deviation_accounted_for",
+            f"{PRIVATE}::test_an_honest_run_proves_its_noise",
+        ),
     ),
     Fault(
         "clipping removed", "dp/clipping/gradients.py",
