@@ -16,12 +16,13 @@ from opacus.validators import ModuleValidator
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from dp.clipping import Clipper, UnsupportedLayer, check_layers
+from dp.clipping import Clipped, Clipper, UnsupportedLayer, check_layers
 from dp.clipping.layers import FORWARDS
 from dp.permit import Permit
 from dp.proof import Draws
 from dp.randomness import Generator, OperatingSystem, Randomness
 from dp.sampling import WindowSampling
+from dp.seed import Seed
 
 
 class _Steps:
@@ -35,6 +36,7 @@ class _Steps:
         self._randomness = randomness
         self._clipper: Clipper | None = None
         self._optimizer: _NoisedOptimizer | None = None
+        self._model: nn.Module | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -70,22 +72,41 @@ class _Steps:
         Returns:
             Mean loss of the batch, []; private data. NaN if the batch is empty.
         """
-        clipper, noised = self._prepare(model, optimizer)
-        self.draws.used(len(batch))
-        noised.zero_grad(set_to_none=True)
-        if len(batch):
-            mean = clipper(lambda: loss(model, batch)).losses.mean()
-        else:
-            for parameter in noised.params:
-                parameter.grad = torch.zeros_like(parameter)
-            mean = noised.params[0].new_tensor(torch.nan)
-        noised.step()
-        return mean
-
-    def _prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[Clipper, _NoisedOptimizer]:
-        if self._optimizer is None or self._clipper is None:
-            check_model(model)
+        noised = self._prepare(model, optimizer)
+        if self._clipper is None:
             self._clipper = Clipper(model, self.clip)
+        if len(batch):
+            return self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))
+        for parameter in noised.params:
+            parameter.grad = torch.zeros_like(parameter)
+        empty = noised.params[0].new_zeros(0)
+        return self.apply(model, optimizer, Clipped(empty, empty, self.clip))
+
+    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> Tensor:
+        """Update the weights by clipped gradients that are there already (`dp.clipping.Stack`).
+
+        Args:
+            model: `.grad` of its parameters is the sum of the clipped gradients of the batch.
+            optimizer: over the model's parameters; the same one at every step.
+            found: of the pass that left them, with B windows; B may be 0.
+
+        Returns:
+            Mean loss of the batch, []; private data. NaN if the batch is empty.
+
+        Raises:
+            ValueError: the gradients were clipped to another norm, or not at all.
+        """
+        if found.clip != self.clip:
+            raise ValueError(f"expected gradients clipped to {self.clip}, got {found.clip}")
+        noised = self._prepare(model, optimizer)
+        self.draws.used(len(found.losses))
+        noised.step()
+        return found.losses.mean()
+
+    def _prepare(self, model: nn.Module, optimizer: Optimizer) -> _NoisedOptimizer:
+        if self._optimizer is None:
+            check_model(model)
+            self._model = model
             self._optimizer = _NoisedOptimizer(
                 optimizer,
                 noise_multiplier=self.sampling.noise_multiplier,
@@ -94,9 +115,9 @@ class _Steps:
                 randomness=self._randomness,
                 draws=self.draws,
             )
-        if self._clipper.model is not model or self._optimizer.original_optimizer is not optimizer:
+        if self._model is not model or self._optimizer.original_optimizer is not optimizer:
             raise ValueError("expected the model and the optimizer of the first step")
-        return self._clipper, self._optimizer
+        return self._optimizer
 
 
 class PrivateTraining(_Steps):
@@ -107,15 +128,23 @@ class PrivateTraining(_Steps):
         clip: C, largest L2 norm of one window's gradient.
         permit: from the ledger, for this sampling.
         secure: whether every random number comes from the operating system; slower.
+        seed: where all random numbers come from otherwise; by default one that nobody has.
 
     Attributes:
         draws: what was drawn so far, for the proof of noise.
     """
 
     def __init__(
-        self, sampling: WindowSampling, clip: float, permit: Permit, *, secure: bool = False
+        self,
+        sampling: WindowSampling,
+        clip: float,
+        permit: Permit,
+        *,
+        secure: bool = False,
+        seed: Seed | None = None,
     ) -> None:
-        super().__init__(sampling, clip, OperatingSystem() if secure else Generator())
+        generator = Generator(None if seed is None else seed.value)
+        super().__init__(sampling, clip, OperatingSystem() if secure else generator)
         permit.use("training", sampling.event())
 
 
@@ -167,6 +196,11 @@ class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
     ) -> None:
         super().__init__(optimizer, loss_reduction="mean", **options)
         self._randomness, self._draws = randomness, draws
+
+    def accumulate(self) -> None:
+        """Take the sum that is there; it is that of the whole batch."""
+        for parameter in self.params:
+            parameter.summed_grad = parameter.grad
 
     def add_noise(self) -> None:
         """Add Gaussian noise to every gradient, and note how much of it there really is."""

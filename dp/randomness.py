@@ -30,7 +30,7 @@ class Generator:
     """torch's generators, seeded with 64 bits from the operating system. Fast.
 
     Args:
-        seed: for tests alone; a seed that somebody else knows is no secret.
+        seed: for tests, and for `dp.seed`; one that somebody else knows is no secret.
     """
 
     def __init__(self, seed: int | None = None) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from data import validate
 from data.panel import Panel
-from dp.budget import BudgetRefused
+from dp.budget import Budget, BudgetRefused
 from dp.composition import Total, largest_epsilon
 from dp.ledger import Charge, Entry, Ledger
-from dp.release import reserve
+from dp.release import paid, reserve
 from dp.seen import seen_by
 from dp.unit import Unit
 from flows import gradient, privatise
@@ -20,10 +21,32 @@ from flows.kept import Kept
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe, WindowConfig, from_dict
+from flows.recipe import PrivacyConfig, Recipe, WindowConfig, from_dict
 from flows.rehearse import best_rate
 from flows.settings import Home, open_home
 from flows.steps import ingest_step
+
+
+@dataclass(frozen=True)
+class UnitTotal:
+    """What a sweep means for one privacy unit.
+
+    Attributes:
+        unit, delta, neighbours: of the promise.
+        epsilon: of this sweep's new charges, composed, those for other units included; 0 if all of
+            them are paid.
+        after: of everything charged to the data set, these included.
+        cap: what may be spent; None without a cap.
+        fits: how many of the new charges, in their order, the cap leaves room for.
+    """
+
+    unit: str
+    delta: float
+    neighbours: str
+    epsilon: float
+    after: float
+    cap: Budget | None
+    fits: int
 
 
 @dataclass(frozen=True)
@@ -34,21 +57,18 @@ class Announcement:
         points: combinations.
         trainings: points times seeds.
         charges: releases and trainings that are still to be paid for.
-        unit, delta, neighbours: of the promise; None without privacy.
-        epsilon: of this sweep's new charges, composed; 0 if all of them are paid.
-        after: of everything charged to the data set, these included, for the unit.
-        cap: epsilon that may be spent at this delta; None without a cap.
+        units: what they come to, by privacy unit; empty without privacy.
     """
 
     points: int
     trainings: int
     charges: int
-    unit: str | None = None
-    delta: float | None = None
-    neighbours: str | None = None
-    epsilon: float = 0.0
-    after: float = 0.0
-    cap: float | None = None
+    units: tuple[UnitTotal, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether every cap leaves room for all of it."""
+        return all(one.fits == self.charges for one in self.units)
 
 
 def announced(grid: Grid) -> Announcement:
@@ -77,29 +97,53 @@ def announce(
     grid: Grid, points: list[Point], rates: Mapping[Point, float | None], panel: Panel, home: Home
 ) -> Announcement:
     """The same, of points that are known."""
-    trainings = len(points) * grid.seeds
     charges = charges_of(grid, points, rates, panel, home)
-    if not charges:
-        return Announcement(len(points), trainings, 0)
-    ledger, delta = Ledger(home.database_url), charges[0].delta
-    unit = charges[0].unit
-    new = [one for one in charges if not _paid(ledger, one)]
-    alone = Total()
-    for one in new:
-        alone = alone.plus(seen_by(unit, one.event, one.unit))
-    known = [one for one in ledger.accounts() if one.dataset == charges[0].dataset]
-    account = next((one for one in known if one.unit == unit), None)
-    worst = ledger.worst(account) if account else [Total()]
-    both = [_sum(total, new, unit) for total in worst or [Total()]]
+    ledger = Ledger(home.database_url)
+    new = [one for one in charges if not paid(ledger, one)]
+    units = dict.fromkeys(one.unit for one in charges)
+    privacy = grid.at(points[0], 0).privacy
     return Announcement(
-        len(points), trainings, len(new), unit.value, delta, unit.neighbours,
-        alone.epsilon(delta), largest_epsilon(both, delta),
-        account.cap.epsilon if account and account.cap else None,
-    )  # fmt: skip
+        len(points),
+        len(points) * grid.seeds,
+        len(new),
+        tuple(_total(ledger, charges[0].dataset, unit, new, privacy) for unit in units),
+    )
 
 
-def charge_all(charges: list[Charge], home: Home) -> list[Entry]:
+def _total(
+    ledger: Ledger, dataset: str, unit: Unit, new: list[Charge], privacy: PrivacyConfig
+) -> UnitTotal:
+    """What the new charges come to for a unit; the recipe's cap holds for each of its units."""
+    known = [account for account in ledger.accounts() if account.dataset == dataset]
+    account = next((account for account in known if account.unit == unit), None)
+    worst = (ledger.worst(account) if account else []) or [Total()]
+    caps = [cap for cap in (privacy.cap, account.cap if account else None) if cap is not None]
+
+    def within(count: int) -> bool:
+        totals = [_sum(total, new[:count], unit) for total in worst]
+        return all(total.within(cap) for total in totals for cap in caps)
+
+    fits = len(new)
+    if caps and not within(fits):  # what is charged only ever adds up
+        fits = bisect.bisect_left(range(1, fits), True, key=lambda count: not within(count))
+    return UnitTotal(
+        unit.value,
+        privacy.delta,
+        unit.neighbours,
+        _sum(Total(), new, unit).epsilon(privacy.delta),
+        largest_epsilon([_sum(total, new, unit) for total in worst], privacy.delta),
+        min(caps, key=lambda cap: cap.epsilon, default=None),
+        fits,
+    )
+
+
+def charge_all(charges: list[Charge], home: Home, cap: Budget | None = None) -> list[Entry]:
     """Reserve every charge, or none of them.
+
+    Args:
+        charges: what is to be paid.
+        home: where the ledger is.
+        cap: the recipe's own, beside the account's.
 
     Raises:
         BudgetRefused: they do not all fit; what was reserved is given back.
@@ -107,7 +151,7 @@ def charge_all(charges: list[Charge], home: Home) -> list[Entry]:
     ledger, made = Ledger(home.database_url), []
     try:
         for one in charges:
-            entry = reserve(ledger, one)
+            entry = reserve(ledger, one, cap=cap)
             made.append(entry)
     except BudgetRefused:
         for entry in made:
@@ -157,11 +201,6 @@ def _of(
     counts = not private or asked.privacy.protect_inputs
     paid = [privatise.charge(panel, asked, home)] if counts else []
     return [*paid, gradient.charge(windows(asked.windows), asked, home)] if private else paid
-
-
-def _paid(ledger: Ledger, charge: Charge) -> bool:
-    entry = ledger.find(charge.key)
-    return entry is not None and entry.state in ("reserved", "committed", "released")
 
 
 def _sum(total: Total, charges: list[Charge], unit: Unit) -> Total:

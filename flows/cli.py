@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import audit_cli, budget_cli, study_cli, sweep_cli
+from flows import audit_cli, budget_cli, runs_cli, study_cli, sweep_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
 app.add_typer(audit_cli.app)
+app.add_typer(runs_cli.app)
 
 
 @app.command()
@@ -121,17 +122,6 @@ def forecast(run: RunName = "latest", as_json: Json = False) -> None:
             **forecast_ahead(tracker.files(found["run_id"]), home),
         }
         show(document, as_json, console.ahead)
-
-
-@app.command()
-def runs(as_json: Json = False) -> None:
-    """List all runs, latest first."""
-    with errors():
-        from flows import console
-        from flows.record import Tracker
-
-        found = Tracker(open_folders()).runs()
-        show({"runs": found}, as_json, lambda document: console.listed(document["runs"]))
 
 
 @app.command()

@@ -74,10 +74,14 @@ def statement(document: dict[str, Any]) -> None:
     Console(width=min(100, Console().width)).print(Markdown(document["markdown"]))
 
 
-def listed(runs: list[dict[str, Any]]) -> None:
-    """All runs, latest first."""
+def listed(document: dict[str, Any]) -> None:
+    """Runs, latest first, and where they were written to."""
+    runs = document["runs"]
+    if "file" in document:
+        _console().print(f"{len(runs)} runs written to {escape(document['file'])}")
+        return
     if not runs:
-        _console().print("No runs yet; start with `veilcast demo`.")
+        _console().print("No such runs; start with `veilcast demo`.")
         return
     table = Table(
         title="Runs; RMSE is evaluated on raw data, not a private release", title_justify="left"
@@ -95,6 +99,26 @@ def listed(runs: list[dict[str, Any]]) -> None:
         ]
         table.add_row(run["run_id"][:8], *map(escape, words), *promise, *figures)
     _console().print(table)
+
+
+def compared(document: dict[str, Any]) -> None:
+    """How two runs differ."""
+    console = _console()
+    names = [run[:8] for run in document["runs"]]
+    table = Table(title="Settings that differ", title_justify="left")
+    for name in ("setting", *names):
+        table.add_column(name)
+    for name, values in document["settings"].items():
+        table.add_row(name, *("–" if value is None else escape(str(value)) for value in values))
+    console.print(table)
+    table = Table(title="Errors in persons, evaluated on raw data", title_justify="left")
+    for name in ("error", *names, "ratio"):
+        table.add_column(name, justify="left" if name == "error" else "right")
+    for name, found in document["errors"].items():
+        table.add_row(
+            name, *(f"{value:,.1f}" for value in found["values"]), f"{found['ratio']:.3f}"
+        )
+    console.print(table)
 
 
 def ahead(document: dict[str, Any]) -> None:

@@ -17,6 +17,8 @@ def start_engine() -> Callable[[], None]:
 
     The function returned raises a SetupError if the server did not start.
     """
+    import prefect  # noqa: F401  (whole before two threads import its parts)
+
     failures: list[Exception] = []
     starter = threading.Thread(target=_start, args=(failures,), daemon=True)
     starter.start()

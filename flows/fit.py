@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from data.windows import Windows
+from dp.clipping import Stack
+from dp.seed import Seed
 from flows import gradient, progress
 from flows.prepare import Prepared
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
+from models import nets
 from models.backtest import backtest
 from models.config import HEADS
 from models.conformal import Intervals, calibrate
-from models.forecaster import Forecaster
+from models.errors import ModelError
+from models.forecaster import Forecaster, fit_scaler
 from models.kinds import fit as fit_model
 from models.kinds import new
+from models.together import Job, train_together
 from models.training import Epoch, History
 
 Log = Callable[[int, dict[str, float]], None]
@@ -32,6 +38,35 @@ class Fitted:
     intervals: Intervals | None = None
 
 
+@dataclass(frozen=True)
+class Fit:
+    """One training that is to be done.
+
+    Attributes:
+        prepared: windows by use.
+        recipe: what to train and how.
+        promise: of the counts that are read.
+        home: where ledger and releases are.
+        log: called after every epoch with its number and figures.
+        seed: of the noise of a private training, if it is to be repeatable should it be lost.
+    """
+
+    prepared: Prepared
+    recipe: Recipe
+    promise: Promise
+    home: Home
+    log: Log
+    seed: Seed | None = None
+
+    def on_epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
+        """Tell people and the tracker."""
+        progress.epoch(epoch, spent)
+        figures = {"loss": epoch.loss, **spent}
+        if epoch.validation is not None:
+            figures["validation_rmse"] = epoch.validation
+        self.log(epoch.number, figures)
+
+
 def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: Log) -> Fitted:
     """Train on the training windows, stop by the validation windows; the test windows stay unseen.
 
@@ -41,24 +76,84 @@ def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: L
         promise: of the counts that are read.
         home: where ledger and releases are.
         log: called after every epoch with its number and figures.
+
+    Raises:
+        ModelError: training failed.
     """
+    (found,) = fit_together([Fit(prepared, recipe, promise, home, log)])
+    if isinstance(found, ModelError):
+        raise found
+    return found
 
-    def on_epoch(epoch: Epoch, spent: dict[str, float]) -> None:
-        progress.epoch(epoch, spent)
-        figures = {"loss": epoch.loss, **spent}
-        if epoch.validation is not None:
-            figures["validation_rmse"] = epoch.validation
-        log(epoch.number, figures)
 
-    if recipe.privacy.mechanism == "gradient":
-        return Fitted(*gradient.fit_privately(prepared, recipe, promise, home, on_epoch))
-    parts = prepared.split
-    model = fresh(prepared, recipe)
-    validation = parts.validation if len(parts.validation) else None
-    history = fit_model(
-        model, parts.train, validation, recipe.training, on_epoch=lambda epoch: on_epoch(epoch, {})
+def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError]:
+    """The same for many trainings; those of one architecture are one computation (docs/sweeps.md).
+
+    Runs that read the same `Prepared` share its windows. Everything private is charged, noised and
+    proven run by run, as many at a time as train at a time.
+
+    Args:
+        jobs: of any kind, in any order; what cannot be stacked trains by itself.
+
+    Returns:
+        What each `fit` would return, or the error it would raise once training has begun: one that
+        fails does not stop the others.
+
+    Raises:
+        UsageError: a private training makes no sense, or its epsilon cannot be reached.
+        BudgetRefused: a cap would be passed; what was charged before was trained.
+    """
+    found: dict[int, Fitted | ModelError] = {}
+    private, networks = defaultdict(list), []
+    for place, job in enumerate(jobs):
+        if job.recipe.privacy.mechanism == "gradient":
+            private[job.home].append(place)
+        elif job.recipe.model.name in nets.NAMES:
+            networks.append(place)
+        else:
+            found[place] = _solved(job)
+    for home, places in private.items():
+        asked = [
+            gradient.PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed)
+            for job in (jobs[place] for place in places)
+        ]
+        for place, one in zip(places, gradient.fit_each_privately(asked, home), strict=True):
+            found[place] = one if isinstance(one, ModelError) else Fitted(*one)
+    runs = [_run(jobs[place]) for place in networks]
+    for place, run, history in zip(networks, runs, train_together(runs, Stack()), strict=True):
+        job = jobs[place]
+        found[place] = (
+            history
+            if isinstance(history, ModelError)
+            else Fitted(run.model, history, job.promise, _intervals(job.prepared, job.recipe))
+        )
+    return [found[place] for place in range(len(jobs))]
+
+
+def _run(job: Fit) -> Job:
+    """A network that is trained without privacy of its own, its scaler set."""
+    model, parts = fresh(job.prepared, job.recipe), job.prepared.split
+    fit_scaler(model, parts.train)
+    return Job(
+        model,
+        parts.train,
+        parts.validation if len(parts.validation) else None,
+        job.recipe.training,
+        on_epoch=lambda epoch: job.on_epoch(epoch, {}),
     )
-    return Fitted(model, history, promise, _intervals(prepared, recipe))
+
+
+def _solved(job: Fit) -> Fitted:
+    """A closed form, or a blend."""
+    model, parts = fresh(job.prepared, job.recipe), job.prepared.split
+    history = fit_model(
+        model,
+        parts.train,
+        parts.validation if len(parts.validation) else None,
+        job.recipe.training,
+        on_epoch=lambda epoch: job.on_epoch(epoch, {}),
+    )
+    return Fitted(model, history, job.promise, _intervals(job.prepared, job.recipe))
 
 
 def fresh(prepared: Prepared, recipe: Recipe) -> Forecaster:

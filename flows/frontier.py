@@ -1,82 +1,107 @@
-"""The picture and the table of a sweep: error against epsilon, or optimizers side by side."""
+"""The picture and the tables of a sweep: error against epsilon, or points side by side."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flows.outcome import NOT_PRIVATE
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Row = dict[str, Any]
+LEGIBLE = 16
+"""Lines that a picture names; the page names any number."""
+FAR = 1.5
+"""A baseline this many times above every point is named, and not drawn."""
 
 
-def write(
-    table: list[Row], documents: list[dict[str, Any]], total: dict[str, Any], folder: Path
-) -> dict[str, str]:
-    """Write the picture, and all trainings as CSV; returns their paths as `frontier` and `csv`."""
-    name = json.dumps([[row["mechanism"], row["epsilon"], row["model"], row["optimizer"],
-                        row["learning_rate"], row["rmse"]] for row in table])  # fmt: skip
-    stem = f"sweep-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-    picture, csv = folder / f"{stem}.png", folder / f"{stem}.csv"
-    picture.write_bytes(draw(table, total))
-    _flat(documents).to_csv(csv, index=False)
-    return {"frontier": str(picture), "csv": str(csv)}
+def by_unit(table: list[Row], total: dict[str, Any]) -> dict[str, list[Row]]:
+    """Rows of each panel of a frontier, by its title: one a unit, with what was promised nothing."""
+    promised = [one for one in total["units"] if any(row["unit"] == one["unit"] for row in table)]
+    if not promised:
+        return {"no privacy": table}
+    return {
+        f"{one['unit']}, δ = {one['delta']:g} ({one['neighbours']})": [
+            row for row in table if row["unit"] in (None, one["unit"])
+        ]
+        for one in promised
+    }
 
 
-def draw(table: list[Row], total: dict[str, Any]) -> bytes:
+def lines(rows: list[Row]) -> dict[str, list[Row]]:
+    """Rows by what they compare, in order of epsilon."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        parts = (row["mechanism"], row["model"], row["optimizer"])
+        found.setdefault(" ".join(part for part in parts if part), []).append(row)
+    return {
+        name: sorted(line, key=lambda row: row["epsilon"] or 0.0) for name, line in found.items()
+    }
+
+
+def baselines(rows: list[Row]) -> dict[str, float]:
+    """RMSE of persistence and of repeating the last season, which need no training."""
+    return {
+        name: next(row["baselines"][name] for row in rows if name in row["baselines"])
+        for name in ("persistence", "seasonal")
+        if any(name in row["baselines"] for row in rows)
+    }
+
+
+def tables(documents: list[dict[str, Any]], stem: Path) -> dict[str, Path]:
+    """All trainings as CSV and as Parquet, by kind."""
+    frame = _flat(documents)
+    csv, parquet = stem.with_suffix(".csv"), stem.with_suffix(".parquet")
+    frame.to_csv(csv, index=False)
+    frame.to_parquet(parquet, index=False)
+    return {"csv": csv, "parquet": parquet}
+
+
+def write(table: list[Row], total: dict[str, Any], path: Path) -> Path:
     """A PNG: lines over epsilon where there are several, else one row of dots a point."""
-    import io
-
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    budgets = {row["epsilon"] for row in table if row["epsilon"] is not None}
-    height = 5.0 if len(budgets) > 1 else 0.32 * len(table) + 1.6
-    figure = Figure(figsize=(8.5, height), layout="constrained")
-    axis = figure.subplots()
-    (_lines if len(budgets) > 1 else _dots)(axis, table)
-    promise = (
-        f"{total['unit']}, δ = {total['delta']:g} ({total['neighbours']})"
-        if total["unit"]
-        else "no privacy"
-    )
-    axis.set_title(f"{promise}\nevaluated on raw data, not a private release", fontsize=9)
-    axis.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
+    panels = by_unit(table, total)
+    several = len({row["epsilon"] for row in table if row["epsilon"] is not None}) > 1
+    height = 5.0 if several else 0.32 * max(map(len, panels.values())) + 1.6
+    figure = Figure(figsize=(8.5 * len(panels), height), layout="constrained")
+    for axis, (title, rows) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        (_lines if several else _dots)(axis, rows)
+        axis.set_title(f"{title}\n{NOT_PRIVATE}", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+    with path.open("wb") as file:
+        FigureCanvasAgg(figure).print_png(file)
+    return path
 
 
-def _lines(axis: Axes, table: list[Row]) -> None:
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in table:
-        groups.setdefault((row["mechanism"], row["model"], row["optimizer"] or ""), []).append(row)
-    for key, rows in groups.items():
-        label = " ".join(part for part in key if part)
-        if rows[0]["epsilon"] is None:
-            axis.axhline(rows[0]["rmse"], ls="--", lw=1, color="#52606d", label=label)
+def _lines(axis: Axes, rows: list[Row]) -> None:
+    for label, line in lines(rows).items():
+        if line[0]["epsilon"] is None:
+            axis.axhline(line[0]["rmse"], ls="--", lw=1, color="#52606d", label=label)
             continue
-        rows = sorted(rows, key=lambda row: row["epsilon"])
         axis.errorbar(
-            [row["epsilon"] for row in rows], [row["rmse"] for row in rows],
-            yerr=[row["sd"] or 0.0 for row in rows], marker="o", ms=4, lw=1.3, capsize=2,
+            [row["epsilon"] for row in line], [row["rmse"] for row in line],
+            yerr=[row["sd"] or 0.0 for row in line], marker="o", ms=4, lw=1.3, capsize=2,
             label=label,
         )  # fmt: skip
-    _baselines(axis.axhline, axis, table)
+    _baselines(axis.axhline, axis, rows)
     axis.set_xscale("log")
     axis.set_xlabel("ε", fontsize=9)
     axis.set_ylabel("RMSE, persons, mean over regions", fontsize=9)
-    axis.legend(fontsize=8)
+    if len(lines(rows)) <= LEGIBLE:
+        axis.legend(fontsize=8)
 
 
-def _dots(axis: Axes, table: list[Row]) -> None:
-    rows = sorted(table, key=lambda row: row["rmse"])
+def _dots(axis: Axes, rows: list[Row]) -> None:
+    rows = sorted(rows, key=lambda row: row["rmse"])
     labels = [
         " ".join([row["mechanism"], row["model"], row["optimizer"] or "closed form",
                   "" if row["epsilon"] is None else f"ε={row['epsilon']:.3g}"]).strip()
@@ -87,30 +112,27 @@ def _dots(axis: Axes, table: list[Row]) -> None:
         [row["rmse"] for row in rows], at, xerr=[row["sd"] or 0.0 for row in rows],
         fmt="o", ms=5, capsize=3, color="#0b6e99",
     )  # fmt: skip
-    _baselines(axis.axvline, axis, table)
+    _baselines(axis.axvline, axis, rows)
     axis.set_yticks(at, labels, fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel("RMSE, persons, mean over regions (± sd over seeds)", fontsize=9)
     axis.legend(fontsize=8)
 
 
-def _baselines(line: Callable[..., Any], axis: Axes, table: list[Row]) -> None:
-    """Persistence and seasonal, which need no training; one that is far off is named, not drawn."""
-    most = max(row["rmse"] for row in table)
-    for name, colour in (("persistence", "#9aa5b1"), ("seasonal", "#d9a441")):
-        found = next((row["baselines"][name] for row in table if name in row["baselines"]), None)
-        if found is None:
-            continue
-        if found <= 1.5 * most:
-            line(found, ls=":", lw=1.2, color=colour, label=f"{name} {found:,.0f}")
+def _baselines(line: Callable[..., Any], axis: Axes, rows: list[Row]) -> None:
+    most = max(row["rmse"] for row in rows)
+    colours = {"persistence": "#9aa5b1", "seasonal": "#d9a441"}
+    for name, found in baselines(rows).items():
+        if found <= FAR * most:
+            line(found, ls=":", lw=1.2, color=colours[name], label=f"{name} {found:,.0f}")
         else:
             axis.plot([], [], " ", label=f"{name} {found:,.0f}, off the scale")
 
 
 def _flat(documents: list[dict[str, Any]]) -> pd.DataFrame:
     """One row a training."""
-    names = ("point", "run_id", "source", "model", "optimizer", "mechanism", "unit", "epsilon",
-             "delta", "neighbours", "sigma", "seed", "seconds", "ledger_entry")  # fmt: skip
+    names = ("point", "source", "model", "optimizer", "mechanism", "unit", "epsilon", "delta",
+             "neighbours", "sigma", "seed", "seconds", "ledger_entry")  # fmt: skip
     return pd.DataFrame(
         {
             **{name: one[name] for name in names},

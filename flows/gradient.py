@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from dp import scale, statement
+from dp.clipping import Stack
 from dp.composition import Total
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key
 from dp.permit import Permit
 from dp.private import PrivateTraining, check_model, twins_differ
 from dp.proof import prove
-from dp.release import once, period_of
+from dp.release import Kept, Wanted, each_once, period_of
 from dp.scale import Scale
+from dp.seed import Seed
 from flows.prepare import Prepared
 from flows.private_plan import Plan, facts, make_plan, training_counts
 from flows.promise import Promise
@@ -25,19 +27,43 @@ from flows.recipe import Recipe
 from flows.settings import Home
 from models import saved
 from models.distance import LogFit
+from models.errors import ModelError
 from models.forecaster import Forecaster, set_scaler
 from models.kinds import new
 from models.losses import per_window
 from models.optimizers import TRACT
 from models.tensors import Batch
-from models.training import Epoch, History, train
+from models.together import Job, chunks, train_together
+from models.training import Epoch, History
 
 OnEpoch = Callable[[Epoch, dict[str, float]], None]
 
 
+@dataclass(frozen=True)
+class PrivateJob:
+    """One private training.
+
+    Attributes:
+        prepared: raw training windows that read no repaired gap.
+        recipe: what was asked for.
+        inputs: the promise for the counts that forecasts read.
+        on_epoch: called after every epoch with the budget spent so far.
+        seed: of noise and batches, if the training is to be repeatable should it be lost.
+    """
+
+    prepared: Prepared
+    recipe: Recipe
+    inputs: Promise
+    on_epoch: OnEpoch
+    seed: Seed | None = None
+
+
+Trained = tuple[Forecaster, History, Promise]
+
+
 def fit_privately(
     prepared: Prepared, recipe: Recipe, inputs: Promise, home: Home, on_epoch: OnEpoch
-) -> tuple[Forecaster, History, Promise]:
+) -> Trained:
     """Train under DP-SGD; the same request returns the same model and is charged once.
 
     Args:
@@ -50,25 +76,120 @@ def fit_privately(
     Raises:
         UsageError: the request makes no sense, or its epsilon cannot be reached.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
+        ModelError: training failed; the charge stays.
     """
-    plan = make_plan(prepared, recipe)
-    model = new(
-        recipe.model.forecaster(prepared.split.train.regions, prepared.spec), recipe.training.seed
-    )
-    check_model(model)
+    (found,) = fit_each_privately([PrivateJob(prepared, recipe, inputs, on_epoch)], home)
+    if isinstance(found, ModelError):
+        raise found
+    return found
+
+
+def fit_each_privately(jobs: Sequence[PrivateJob], home: Home) -> list[Trained | ModelError]:
+    """The same for many trainings; those that are alike are one computation.
+
+    As many are charged at a time as train at a time. Each has its permit, its batches, its noise and
+    its proof, as if it were alone.
+
+    Args:
+        jobs: of any kind.
+        home: where ledger and releases are.
+
+    Returns:
+        What was trained, or the error that ended it: one that fails does not stop the others.
+
+    Raises:
+        UsageError: a request makes no sense, or its epsilon cannot be reached; nothing was charged.
+        BudgetRefused: a cap would be passed; what was charged before was trained.
+    """
+    runs = [_Run.of(job) for job in jobs]
+    found: dict[int, Trained | ModelError] = {}
+    for chunk in chunks([run.training for run in runs]):
+        done = _fit([runs[place] for place in chunk], home)
+        found |= dict(zip(chunk, done, strict=True))
+    return [found[place] for place in range(len(jobs))]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A private training with its account and its untrained model."""
+
+    job: PrivateJob
+    plan: Plan
+    model: Forecaster
+    report: Callable[[Epoch], None]
+
+    @classmethod
+    def of(cls, job: PrivateJob) -> _Run:
+        prepared, recipe = job.prepared, job.recipe
+        plan = make_plan(prepared, recipe)
+        shape = recipe.model.forecaster(prepared.split.train.regions, prepared.spec)
+        model = new(shape, recipe.training.seed)
+        check_model(model)
+        return cls(job, plan, model, _reporting(plan, job.on_epoch))
+
+    @property
+    def seed(self) -> Seed | None:
+        """Where all of its noise comes from; None where some of it comes from elsewhere."""
+        elsewhere = self.plan.sampling.aside is not None or self.job.recipe.privacy.secure_noise
+        return None if elsewhere else self.job.seed
+
+    @property
+    def training(self) -> Job:
+        """What is trained, before it may be."""
+        return Job(
+            self.model,
+            self.job.prepared.split.train,
+            None,
+            self.job.recipe.training,
+            on_epoch=self.report,
+        )
+
+
+def _fit(runs: Sequence[_Run], home: Home) -> list[Trained | ModelError]:
+    """Charge runs that train as one computation, train them, and keep what they learned."""
     ledger = Ledger(home.database_url)
-    report = _reporting(plan, on_epoch)
+    errors: dict[int, ModelError] = {}
 
-    def make(permit: Permit) -> bytes:
-        history, proof = _train(model, prepared, recipe, plan, report, permit)
-        return saved.packed(model, {"history": asdict(history), "proof": proof})
+    def make(permits: dict[int, Permit]) -> dict[int, bytes]:
+        trained = _train([runs[place] for place in permits], list(permits.values()))
+        contents = {}
+        for place, found in zip(permits, trained, strict=True):
+            if isinstance(found, ModelError):
+                errors[place] = found
+            else:
+                history, proof = found
+                extra = {"history": asdict(history), "proof": proof}
+                contents[place] = saved.packed(runs[place].model, extra)
+        return contents
 
-    kept = once(ledger, _charge(plan, prepared, recipe, home), make, cap=recipe.privacy.cap)
+    secret = local_secret(home.secret)
+    wanted = [
+        Wanted(
+            _charge(run.plan, run.job.prepared, run.job.recipe, home),
+            run.job.recipe.privacy.cap,
+            None if run.seed is None else run.seed.mark(secret),
+        )
+        for run in runs
+    ]
+    results: list[Trained | ModelError] = []
+    for place, kept in enumerate(each_once(ledger, wanted, make)):
+        if kept is None:
+            first = [one.charge.key for one in wanted].index(wanted[place].charge.key)
+            results.append(errors[first])
+        else:
+            results.append(_result(runs[place], kept, ledger))
+    return results
+
+
+def _result(run: _Run, kept: Kept, ledger: Ledger) -> Trained:
+    """What was kept, with what it promises."""
     model, history, proof = _unpacked(kept.content)
     if not kept.fresh:
         for epoch in history.epochs:
-            report(epoch)
-    return model, history, _promise(plan, prepared, recipe, inputs, ledger, kept.entry, proof)
+            run.report(epoch)
+    job = run.job
+    promise = _promise(run.plan, job.prepared, job.recipe, job.inputs, ledger, kept.entry, proof)
+    return model, history, promise
 
 
 def charge(prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
@@ -98,34 +219,41 @@ def _charge(plan: Plan, prepared: Prepared, recipe: Recipe, home: Home) -> Charg
 
 
 def _train(
-    model: Forecaster,
-    prepared: Prepared,
-    recipe: Recipe,
-    plan: Plan,
-    on_epoch: Callable[[Epoch], None],
-    permit: Permit,
-) -> tuple[History, dict[str, Any]]:
-    """Scale, train, and prove that it was noised."""
-    found = _scale(prepared, recipe, plan, permit)
-    set_scaler(model, found.mean, found.spread, found.step)
-    training = recipe.training
-    updates = PrivateTraining(
-        plan.sampling, training.grad_norm, permit, secure=recipe.privacy.secure_noise
-    )
-    loss = per_window(training.loss)
-    twins = twins_differ(model, training.grad_norm, _made_up(model), loss)
-    history = train(
-        model,
-        prepared.split.train,
-        None,
-        training,
-        on_epoch=on_epoch,
-        updates=updates,
-        second_moment=second_moment(model, prepared) if training.optimizer == TRACT else None,
-    )
-    tensors = sum(parameter.requires_grad for parameter in model.parameters())
-    proof = prove(plan.sampling, updates.draws, parameters=tensors, twins_differ=twins)
-    return history, proof.to_dict()
+    runs: Sequence[_Run], permits: Sequence[Permit]
+) -> list[tuple[History, dict[str, Any]] | ModelError]:
+    """Scale, train, and prove of each run that it was noised."""
+    jobs, updates, twins = [], [], []
+    for run, permit in zip(runs, permits, strict=True):
+        recipe, model = run.job.recipe, run.model
+        training = recipe.training
+        found = _scale(run.job.prepared, recipe, run.plan, permit)
+        set_scaler(model, found.mean, found.spread, found.step)
+        steps = PrivateTraining(
+            run.plan.sampling,
+            training.grad_norm,
+            permit,
+            secure=recipe.privacy.secure_noise,
+            seed=run.seed,
+        )
+        loss = per_window(training.loss)
+        twins.append(twins_differ(model, training.grad_norm, _made_up(model), loss))
+        updates.append(steps)
+        moment = None
+        if training.optimizer == TRACT:
+            moment = second_moment(model, run.job.prepared)
+        jobs.append(replace(run.training, updates=steps, second_moment=moment))
+    results: list[tuple[History, dict[str, Any]] | ModelError] = []
+    for place, history in enumerate(train_together(jobs, Stack())):
+        if isinstance(history, ModelError):
+            results.append(history)
+            continue
+        run = runs[place]
+        tensors = sum(parameter.requires_grad for parameter in run.model.parameters())
+        proof = prove(
+            run.plan.sampling, updates[place].draws, parameters=tensors, twins_differ=twins[place]
+        )
+        results.append((history, proof.to_dict()))
+    return results
 
 
 def _scale(prepared: Prepared, recipe: Recipe, plan: Plan, permit: Permit) -> Scale:

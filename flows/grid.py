@@ -22,12 +22,14 @@ class Point:
 
     Attributes:
         mechanism: `none`, `input` or `gradient`.
-        epsilon: at the recipe's delta and unit; None without privacy.
+        unit: privacy unit; None without privacy.
+        epsilon: for that unit, at the recipe's delta; None without privacy.
         model: a forecaster.
         optimizer: of its training; None for one that is solved in closed form.
     """
 
     mechanism: str
+    unit: str | None
     epsilon: float | None
     model: str
     optimizer: str | None
@@ -36,7 +38,8 @@ class Point:
     def title(self) -> str:
         """For people; the whole promise stands beside it."""
         parts = [self.mechanism, self.model, self.optimizer or "closed form"]
-        return " ".join(parts if self.epsilon is None else [*parts, f"ε={self.epsilon:g}"])
+        promise = [] if self.epsilon is None else [f"{self.unit}", f"ε={self.epsilon:g}"]
+        return " ".join([*parts, *promise])
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Grid:
         recipe: values of the recipe that all points share. Its windows, model and training hold for
             its own mechanism; a point under another one takes what suits that (`flows.regime`).
         mechanisms: names.
-        epsilons: budgets, for the mechanisms that have one.
+        units: privacy units, for the mechanisms that promise something.
+        epsilons: budgets, for the same.
         models: forecasters.
         optimizers: names; `all` for every one that mechanism and model allow.
         seeds: trainings of each point; noise is drawn anew with each.
@@ -57,6 +61,7 @@ class Grid:
 
     recipe: Values
     mechanisms: tuple[str, ...]
+    units: tuple[str, ...]
     epsilons: tuple[float, ...]
     models: tuple[str, ...]
     optimizers: tuple[str, ...]
@@ -70,7 +75,7 @@ class Grid:
         Raises:
             UsageError: a list is empty or names something unknown or impossible.
         """
-        for name in ("mechanisms", "models", "optimizers", "epsilons"):
+        for name in ("mechanisms", "models", "optimizers", "units", "epsilons"):
             if not getattr(self, name):
                 raise UsageError(f"a sweep needs at least one of its {name}")
         found = []
@@ -79,9 +84,11 @@ class Grid:
                 raise UsageError(
                     f"mechanism={mechanism!r} is unknown; choose one of {', '.join(MECHANISMS)}"
                 )
-            budgets: tuple[float | None, ...] = self.epsilons if mechanism != "none" else (None,)
-            for epsilon, optimizer in product(budgets, self._optimizers(mechanism, model)):
-                found.append(Point(mechanism, epsilon, model, optimizer))
+            promises: list[tuple[str | None, float | None]] = [(None, None)]
+            if mechanism != "none":
+                promises = list(product(self.units, self.epsilons))
+            for promise, optimizer in product(promises, self._optimizers(mechanism, model)):
+                found.append(Point(mechanism, *promise, model, optimizer))
         points = list(dict.fromkeys(found))
         for point in points:
             self.at(point, 0)
@@ -100,7 +107,7 @@ class Grid:
         privacy = values.setdefault("privacy", {})
         privacy |= {"mechanism": point.mechanism, "draw": seed}
         if point.epsilon is not None:
-            privacy["epsilon"] = point.epsilon
+            privacy |= {"unit": point.unit, "epsilon": point.epsilon}
         values.setdefault("model", {})["name"] = point.model
         training = values.setdefault("training", {})
         training["seed"] = seed

@@ -61,8 +61,14 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        document = _document(outcome, run.run_id, home)
-        saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
+        document = {
+            "run_id": run.run_id,
+            **described(outcome, home),
+            "report": str(home.reports / f"{run.run_id}.html"),
+            "figure": str(home.reports / f"{run.run_id}.png"),
+        }
+        write_model(outcome, folder)
+        write_figures(document, folder)
         figure = report.figure(
             outcome.prepared,
             outcome.privatised.inputs,
@@ -71,18 +77,27 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
         )
         promise = report.promise_figure(document["statement"])
         page = report.page(document, outcome.recipe, outcome.findings, figure, promise)
-        (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
-        (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
-        (folder / "statement.md").write_text(report.statement_text(document))
         if promise:
             (folder / "statement.png").write_bytes(promise)
-        (folder / "result.json").write_text(json.dumps(document, indent=2))
         (folder / "forecast.png").write_bytes(figure)
         (folder / "report.html").write_text(page)
-        run.log(_record(outcome, document), folder)
+        run.log(comparable(outcome, document), folder)
         Path(document["figure"]).write_bytes(figure)
         Path(document["report"]).write_text(page)
     return document
+
+
+def write_model(outcome: Outcome, folder: Path) -> None:
+    """What is needed to forecast, and to do it again."""
+    saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
+    (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
+
+
+def write_figures(document: dict[str, Any], folder: Path) -> None:
+    """What came out, and what was promised, of a run that has its id."""
+    (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
+    (folder / "statement.md").write_text(report.statement_text(document))
+    (folder / "result.json").write_text(json.dumps(document, indent=2))
 
 
 def _title(outcome: Outcome) -> str:
@@ -107,11 +122,11 @@ def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
+def described(outcome: Outcome, home: Home) -> dict[str, Any]:
+    """All figures of a run; the document of `veilcast train --json` has its id beside them."""
     recipe, used, evaluation = outcome.recipe, outcome.promise, outcome.evaluation
     history = outcome.fitted.history
     return {
-        "run_id": run_id,
         "source": outcome.prepared.inputs.source,
         "model": recipe.model.name,
         "optimizer": recipe.optimizer,
@@ -144,8 +159,6 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "ledger_entry": used.ledger_entry,
         "ledger": _on_record(used, home),
         "findings": [str(finding) for finding in outcome.findings],
-        "report": str(home.reports / f"{run_id}.html"),
-        "figure": str(home.reports / f"{run_id}.png"),
     }
 
 
@@ -173,7 +186,7 @@ def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
     }
 
 
-def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
+def comparable(outcome: Outcome, document: dict[str, Any]) -> Record:
     """The part of a run that can be compared in a table: at most 25 parameters."""
     recipe, used = outcome.recipe, outcome.promise
     spec = outcome.prepared.spec

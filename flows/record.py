@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from flows.errors import SetupError, UsageError
 from flows.settings import Home
 
 EXPERIMENT = "veilcast"
+_PARENT, _SWEEP = "mlflow.parentRunId", "sweep"
+"""Tags: of a run that belongs to a sweep, and of the sweep's own, which is no training."""
+_PAGE = 5000
 
 
 # MLflow's list of runs hides parameters and metrics at first; a shared view of the experiment shows
@@ -95,12 +98,36 @@ class ActiveRun:
         self._client.log_artifacts(self.run_id, str(folder))
 
 
+class ActiveSweep(ActiveRun):
+    """A run being written that others belong to.
+
+    Attributes:
+        children: ids of the runs that belong to it.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str, run_id: str) -> None:
+        super().__init__(client, run_id)
+        self._experiment = experiment
+        self.children: list[str] = []
+
+    @contextmanager
+    def child(self, title: str) -> Iterator[ActiveRun]:
+        """One run that belongs to it, finished when the block ends."""
+        made = self._client.create_run(
+            self._experiment, tags={_PARENT: self.run_id}, run_name=title
+        ).info.run_id
+        self.children.append(made)
+        yield ActiveRun(self._client, made)
+        self._client.set_terminated(made)
+
+
 class Tracker:
     """The MLflow store of one home folder, or the server that MLFLOW_TRACKING_URI names."""
 
     def __init__(self, home: Home) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks
         self._home = home
         try:
             self._client = MlflowClient(tracking_uri=home.tracking_uri)
@@ -114,24 +141,71 @@ class Tracker:
     @contextmanager
     def run(self, title: str) -> Iterator[ActiveRun]:
         """A run that ends as finished; if anything goes wrong it is removed from the list."""
-        run_id = self._client.create_run(self._experiment.experiment_id, run_name=title).info.run_id
-        try:
-            yield ActiveRun(self._client, run_id)
-        except BaseException:
-            self._client.set_terminated(run_id, "FAILED")
-            self._client.delete_run(run_id)
-            raise
-        self._client.set_terminated(run_id)
+        with self._explained():
+            made = self._client.create_run(self._experiment.experiment_id, run_name=title)
+            run_id = made.info.run_id
+            try:
+                yield ActiveRun(self._client, run_id)
+            except BaseException:
+                with suppress(MlflowException):  # what went wrong first is what is told
+                    self._client.set_terminated(run_id, "FAILED")
+                    self._client.delete_run(run_id)
+                raise
+            self._client.set_terminated(run_id)
 
-    def runs(self, limit: int = 1000) -> list[dict[str, Any]]:
-        """Finished runs, latest first, as plain values."""
-        found = self._client.search_runs(
-            [self._experiment.experiment_id],
-            filter_string="attributes.status = 'FINISHED'",
-            max_results=limit,
-            order_by=["attributes.start_time DESC"],
-        )
-        return [_summary(run) for run in found]
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of MLflow in words: their own text quotes statements with what was to be stored."""
+        try:
+            yield
+        except MlflowException as error:
+            raise SetupError(
+                f"MLflow at {_without_password(self._home.tracking_uri)} could not record the run "
+                f"({error.error_code}); make room on its disk, or check MLFLOW_TRACKING_URI. What was "
+                "charged stays charged, and the same request returns the same release"
+            ) from None
+
+    @contextmanager
+    def sweep(self, title: str) -> Iterator[ActiveSweep]:
+        """A run that others belong to; if anything goes wrong all of them are removed."""
+        with self.run(title) as parent:
+            made = ActiveSweep(self._client, self._experiment.experiment_id, parent.run_id)
+            self._client.set_tag(parent.run_id, _SWEEP, "true")
+            try:
+                yield made
+            except BaseException:
+                for child in made.children:
+                    self._client.delete_run(child)
+                raise
+
+    def has(self, run_id: str) -> bool:
+        """Whether a run is there and has not been deleted."""
+        try:
+            return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
+        except MlflowException:
+            return False
+
+    def runs(self, sweep: str | None = None) -> list[dict[str, Any]]:
+        """Finished runs, latest first, as plain values; of one sweep, if its run is given."""
+        found: list[dict[str, Any]] = []
+        token = None
+        wanted = f" and tags.`{_PARENT}` = '{sweep}'" if sweep else ""
+        while True:
+            page = self._client.search_runs(
+                [self._experiment.experiment_id],
+                filter_string=f"attributes.status = 'FINISHED'{wanted}",
+                max_results=_PAGE,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+            found += [_summary(run) for run in page if _SWEEP not in run.data.tags]
+            token = page.token
+            if not token:
+                return found
+
+    def settings(self, run_id: str) -> dict[str, str]:
+        """Parameters of a run."""
+        return dict(self._client.get_run(run_id).data.params)
 
     def find(self, run: str) -> dict[str, Any]:
         """The run whose id starts with `run`, or the latest one for `latest`.

@@ -112,7 +112,7 @@ def promise_figure(statement: dict[str, Any]) -> bytes | None:
 
 def statement_text(document: dict[str, Any]) -> str:
     """The statement of a run as Markdown."""
-    return _template("statement.md", escape=False).render(run=document)
+    return template("statement.md", escape=False).render(run=document)
 
 
 def page(
@@ -123,7 +123,7 @@ def page(
     promise: bytes | None,
 ) -> str:
     """The report of a run: what was promised, what came out, how it was done."""
-    return _template("report.html", escape=True).render(
+    return template("report.html", escape=True).render(
         run=document,
         recipe=recipe.to_toml(),
         findings=[str(finding) for finding in findings],
@@ -133,7 +133,8 @@ def page(
     )
 
 
-def _template(name: str, *, escape: bool) -> Template:
+def template(name: str, *, escape: bool) -> Template:
+    """A template of this package; `figure` and `persons` write numbers."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=escape, trim_blocks=True, lstrip_blocks=True)  # noqa: S701

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import statistics
+from collections.abc import Iterator
 from typing import Any
 
 from prefect import flow
+from prefect.futures import as_completed
 
 from data.panel import Panel
-from flows import frontier, progress
+from dp.seed import Seed
+from flows import progress, sweep_record
 from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
-from flows.forecast import train
+from flows.chunk import Values, chunk_step
 from flows.grid import Grid, Point
 from flows.kept import Kept
 from flows.rehearse import best_rate
+from flows.runners import HERE, chunks, threads
 from flows.settings import Home, open_home
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(grid: Grid) -> dict[str, Any]:
+def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
     """Train every point of a grid with every seed; points that are done are not done or charged again.
 
     Args:
         grid: what to compare.
+        runner: where chunks are trained; the flow's task runner is the one of this name
+            (`flows.runners`).
+        workers: how many chunks are trained at a time.
 
     Returns:
         `points`, the documents of all trainings; `table`, a row a point; `total`, what was announced;
-        `frontier`, the path of a picture.
+        `frontier`, the path of a page, and further files.
 
     Raises:
         UsageError: a point is impossible.
-        BudgetRefused: the whole sweep does not fit under the cap; nothing was charged or drawn.
+        BudgetRefused: the whole sweep does not fit under a cap; nothing was charged or drawn.
     """
     home = open_home()
     points, panel = grid.points(), panel_of(grid)
@@ -38,54 +44,40 @@ def sweep(grid: Grid) -> dict[str, Any]:
     total = announce(grid, points, known_rates(keep, grid, points), panel, home)
     progress.stage("sweep", steps=len(points) * (grid.seeds + (1 if grid.trials else 0)))
     found = {point: _rate(keep, grid, point, panel, home) for point in points if _city(point)}
-    charge_all(charges_of(grid, points, found, panel, home), home)
+    charges = charges_of(grid, points, found, panel, home)
+    charge_all(charges, home, grid.at(points[0], 0).privacy.cap)
     found |= {point: _rate(keep, grid, point, panel, home) for point in points if not _city(point)}
-    documents = [
-        {**keep(_trained, label=point.title, recipe=recipe.to_dict()), "point": point.title}
+    recipes = [
+        grid.at(point, seed, found[point]).to_dict()
         for point in points
-        for recipe in (grid.at(point, seed, found[point]) for seed in range(grid.seeds))
+        for seed in range(grid.seeds)
     ]
-    table = rows(points, found, documents, grid.seeds)
-    return {
-        "total": vars(total),
-        "points": documents,
-        "table": table,
-        "evaluation": "evaluated on raw data, not a private release",
-        **frontier.write(table, documents, vars(total), home.reports),
-    }
+    results: list[dict[str, Any]] = [{}] * len(recipes)
+    for at, result in _trained(recipes, runner, workers, home):
+        results[at] = result
+    return sweep_record.write(points, found, recipes, results, total, home)
 
 
-def rows(
-    points: list[Point],
-    found: dict[Point, float | None],
-    documents: list[dict[str, Any]],
-    seeds: int,
-) -> list[dict[str, Any]]:
-    """One row a point: its promise, its learning rate, its error over the seeds in persons."""
-    table = []
-    for number, point in enumerate(points):
-        runs = documents[number * seeds : (number + 1) * seeds]
-        errors = [run["rmse"]["mean"] for run in runs]
-        spent = [run["epsilon"] for run in runs if run["epsilon"] is not None]
-        table.append(
-            {
-                **vars(point),
-                "unit": runs[0]["unit"],
-                "epsilon": max(spent) if spent else None,
-                "delta": runs[0]["delta"],
-                "neighbours": runs[0]["neighbours"],
-                "learning_rate": found[point],
-                "rmse": statistics.fmean(errors),
-                "sd": statistics.stdev(errors) if seeds > 1 else None,
-                "seeds": seeds,
-                "baselines": {
-                    name: score["rmse"]["mean"]
-                    for name, score in runs[0]["baselines"].items()
-                    if score
-                },
-            }
-        )
-    return table
+def _trained(
+    recipes: list[dict[str, Any]], runner: str, workers: int, home: Home
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and result of every training, as they are done."""
+    parts, each = chunks(recipes, workers), threads(runner, workers)
+    seeds = [Seed() for _ in recipes]
+
+    def of(part: list[int]) -> tuple[list[Values], list[Seed], str, int | None]:
+        return [recipes[at] for at in part], [seeds[at] for at in part], str(home.root), each
+
+    if runner == HERE:
+        finished = ((part, chunk_step(*of(part))) for part in parts)
+    else:
+        futures = {chunk_step.submit(*of(part)): part for part in parts}
+        finished = ((futures[one], one.result()) for one in as_completed(list(futures)))
+    done = 0
+    for part, results in finished:
+        done += len(part)
+        progress.stage_at(f"sweep: {done} of {len(recipes)} trainings", done)
+        yield from zip(part, results, strict=True)
 
 
 def _city(point: Point) -> bool:
@@ -101,8 +93,3 @@ def _rate(keep: Kept, grid: Grid, point: Point, panel: Panel, home: Home) -> flo
     about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials}
     found = keep(best_rate, label=label, panel=panel, home=home, **about)
     return float(found["learning_rate"])
-
-
-def _trained(recipe: dict[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = train(recipe)
-    return result

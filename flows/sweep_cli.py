@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +22,7 @@ def sweep(
     source: Annotated[str | None, typer.Option(help="As for train.")] = None,
     mechanism: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
     epsilon: Annotated[str | None, typer.Option(help="Budgets, separated by commas.")] = None,
-    unit: Annotated[str | None, typer.Option(help="One privacy unit, as for train.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Privacy units, separated by commas.")] = None,
     delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
     model: Annotated[str | None, typer.Option(help="Forecasters, separated by commas.")] = None,
     optimizer: Annotated[
@@ -34,6 +35,15 @@ def sweep(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
     ] = None,
+    runner: Annotated[
+        str, typer.Option(help="Where to train: here, threads, processes, dask or ray.")
+    ] = "here",
+    workers: Annotated[
+        int | None, typer.Option(help="Of the runner; by default one a core.", min=1)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="dask, ray: of a scheduler that runs already.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it costs, and stop.")
     ] = False,
@@ -45,47 +55,52 @@ def sweep(
     with errors():
         open_folders()
         from flows import progress, sweep_console
-        from flows.compose import compose, load
+        from flows.compose import load, override
         from flows.engine import start_engine
         from flows.errors import UsageError
         from flows.grid import Grid
+        from flows.recipe import ModelConfig, PrivacyConfig
+        from models.settings import TrainingConfig
 
-        options = {"source.name": source, "privacy.unit": unit, "privacy.delta": delta}
         # only what is written down: a point under another mechanism has other defaults
-        values = load(recipe) if recipe else {}
-        for path, value in options.items():
-            section, _, field = path.partition(".")
+        values = override(load(recipe) if recipe else {}, settings or [])
+        for section, field, value in (("source", "name", source), ("privacy", "delta", delta)):
             if value is not None:
                 values.setdefault(section, {})[field] = value
-        first = names(mechanism or "")[:1]
-        whole = compose(
-            recipe, {**options, "privacy.mechanism": first[0] if first else None}, settings or []
-        )
-        privacy = whole["privacy"]
+
+        def one(section: str, field: str, usual: Any) -> Any:
+            return values.get(section, {}).get(field, getattr(usual, field))
+
         grid = Grid(
             recipe=values,
-            mechanisms=names(mechanism or privacy["mechanism"]),
-            epsilons=tuple(number("epsilon", one) for one in names(epsilon or ""))
-            or (privacy["epsilon"],),
-            models=names(model or whole["model"]["name"]),
-            optimizers=names(optimizer or whole["training"]["optimizer"]),
+            mechanisms=names(mechanism or one("privacy", "mechanism", PrivacyConfig)),
+            units=names(unit or one("privacy", "unit", PrivacyConfig)),
+            epsilons=tuple(number("epsilon", text) for text in names(epsilon or ""))
+            or (one("privacy", "epsilon", PrivacyConfig),),
+            models=names(model or one("model", "name", ModelConfig)),
+            optimizers=names(optimizer or one("training", "optimizer", TrainingConfig)),
             seeds=seeds,
             trials=trials,
             settings=tuple(settings or []),
         )
         wait = None if dry_run else start_engine()
+        from flows import runners
         from flows.charges import announced
 
+        runners.check(runner, address)
         told = announced(grid)
         sweep_console.announced(told)
         if dry_run or wait is None:
-            show({"total": vars(told)}, as_json, lambda _: None)
+            show({"total": asdict(told)}, as_json, lambda _: None)
             return
         if told.trainings > MANY and not yes and not typer.confirm("Start?", err=True):
             raise UsageError(f"{told.trainings} trainings were not started; `--yes` does not ask")
         from flows.sweep import sweep as flow
 
+        count = workers or runners.usual(runner)
         with progress.shown(quiet=quiet):
             wait()
-            document = flow(grid)
+            with runners.shared_server():
+                engine = runners.task_runner(runner, count, address)
+                document = flow.with_options(task_runner=engine)(grid, runner, count)
         show(document, as_json, sweep_console.swept)

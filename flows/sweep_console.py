@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,42 +17,52 @@ def announced(total: Announcement) -> None:
     """What is about to be charged, on stderr: stdout is for the result."""
     console = Console(highlight=False, soft_wrap=True, stderr=True)
     console.print(f"{total.points} points, {total.trainings} trainings")
-    if total.unit is None:
+    if not total.units:
         console.print("no privacy: nothing is charged")
-        return
-    promise = f"at delta {total.delta:g} for {total.unit} (neighbours: {total.neighbours})"
-    console.print(
-        f"{total.charges} new charges, composed epsilon {total.epsilon:.4g} {promise}; with what was "
-        f"spent before {total.after:.4g}"
-    )
-    if total.cap is not None:
-        fits = "it fits" if total.after <= total.cap else "[red]it does not fit[/]"
-        console.print(f"cap {total.cap:g}: {fits}")
+    for one in total.units:
+        console.print(
+            f"{total.charges} new charges, composed epsilon {one.epsilon:.4g} at delta "
+            f"{one.delta:g} for {one.unit} (neighbours: {one.neighbours}); with what was spent "
+            f"before {one.after:.4g}"
+        )
+        if one.cap is None:
+            continue
+        cap = f"cap {one.cap.epsilon:g} at delta {one.cap.delta:g} for {one.unit}"
+        if one.fits == total.charges:
+            console.print(f"{cap}: it fits")
+        else:
+            console.print(
+                f"{cap}: [red]it does not fit[/]; the first {one.fits} of the {total.charges} charges "
+                "would. Fewer budgets, models or seeds cost less"
+            )
 
 
 def swept(document: dict[str, Any]) -> None:
     """One row a point, the best first."""
-    console = Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else 160
+    console = Console(highlight=False, soft_wrap=True, width=width)
     table = Table(title="RMSE in persons, mean over regions ± sd over seeds", title_justify="left")
-    for name in ("mechanism", "epsilon", "model", "optimizer", "rate", "RMSE"):
-        words = name in ("mechanism", "model", "optimizer")
-        table.add_column(name, justify="left" if words else "right", no_wrap=True)
+    for name in ("mechanism", "unit", "epsilon", "model", "optimizer", "rate", "RMSE"):
+        words = name in ("mechanism", "unit", "model", "optimizer")
+        table.add_column(name, justify="left" if words else "right")
     for row in sorted(document["table"], key=lambda row: row["rmse"]):
         sd = "" if row["sd"] is None else f" ± {row['sd']:.1f}"
         rate = row["learning_rate"]
         table.add_row(
-            row["mechanism"], "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
+            row["mechanism"], row["unit"] or "–",
+            "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
             row["model"], row["optimizer"] or "closed form",
             "recipe's" if rate is None else f"{rate:g}", f"{row['rmse']:.1f}{sd}",
         )  # fmt: skip
     console.print(table)
     total = document["total"]
-    if total["unit"] is not None:
+    for one in total["units"]:
         console.print(
-            f"epsilon at delta {total['delta']:g} for {total['unit']} (neighbours: "
-            f"{total['neighbours']}), of each training; {total['charges']} charges are new, together "
-            f"{total['epsilon']:.4g}. rate: learning rate"
+            f"epsilon of each training is at delta {one['delta']:g} (neighbours: "
+            f"{one['neighbours']}); for {one['unit']} the {total['charges']} new charges come to "
+            f"{one['epsilon']:.4g}, with all that was spent before {one['after']:.4g}"
         )
-    console.print(f"[dim]{document['evaluation']}[/]")
-    for name in ("frontier", "csv"):
+    console.print(f"[dim]{document['evaluation']}; rate: learning rate[/]")
+    for name in ("frontier", "picture", "csv", "parquet"):
         console.print(f"{name:8s} {escape(document[name])}")
+    console.print(f"run      {document['run_id']}, with a child for every training (veilcast ui)")

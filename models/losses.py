@@ -18,24 +18,33 @@ NAMES: dict[str, Callable[..., Tensor]] = {
 }
 
 Loss = Callable[[Forecaster, Batch], Tensor]
+Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def per_window(name: str) -> Loss:
-    """The loss called `name`: model and batch to the mean over horizon and regions, [B].
+def measure(name: str) -> Measure:
+    """The loss called `name`: forecast and target, [..., H, R], and `step` to [...].
 
-    Forecast and target are divided by `model.step` first, so that each region weighs the same and
-    the learning rate does not depend on how busy the regions are.
+    Forecast and target are divided by `step` first, so that each region weighs the same and the
+    learning rate does not depend on how busy the regions are.
 
     Raises:
         ModelError: no loss has this name.
     """
     if name not in NAMES:
         raise ModelError(f"loss={name!r} is unknown; choose one of {', '.join(NAMES)}")
-    measure = NAMES[name]
+    each = NAMES[name]
+
+    def of(forecast: Tensor, target: Tensor, step: Tensor) -> Tensor:
+        return each(forecast / step, target / step, reduction="none").mean(dim=(-2, -1))
+
+    return of
+
+
+def per_window(name: str) -> Loss:
+    """The loss called `name`: model and batch to the mean over horizon and regions, [B]."""
+    of = measure(name)
 
     def loss(model: Forecaster, batch: Batch) -> Tensor:
-        forecast = model(batch)
-        scaled, wanted = forecast / model.step, batch.target / model.step
-        return measure(scaled, wanted, reduction="none").mean(dim=(1, 2))
+        return of(model(batch), batch.target, model.step)
 
     return loss

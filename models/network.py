@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,19 @@ from models.config import ForecasterConfig
 from models.forecaster import Forecaster
 from models.nets.ghost_norm import GhostBatchNorm
 from models.tensors import Batch
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the layers read of B windows.
+
+    Attributes:
+        sequence: levels, moves and calendar of the latest intervals, [B, L, 2R + C].
+        ahead: what is known about the targets before they are, [B, A].
+    """
+
+    sequence: Tensor
+    ahead: Tensor
 
 
 class Network(Forecaster):
@@ -45,19 +60,28 @@ class Network(Forecaster):
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecast, [B, H, R], persons."""
-        last = batch.past[:, -1]
-        hidden = self.net(self.sequence(batch))
+        forecast: Tensor = batch.past[:, -1:] + self.steps(self.read(batch)) * self.step
+        return forecast
+
+    def read(self, batch: Batch) -> Read:
+        """What the layers read of windows; no parameter has a part in it."""
+        return Read(self.sequence(batch), self._ahead(batch, batch.past[:, -1]))
+
+    def steps(self, read: Read) -> Tensor:
+        """Steps from the latest value in units of the typical one, [..., B, H, R].
+
+        Nothing here but the layers knows how many axes there are before that of the features.
+        """
+        hidden = self.net(read.sequence)
         if self.norm is not None:
             hidden = self.norm(hidden)
         hidden = self.dropout(hidden)
-        ahead = self._ahead(batch, last)
-        steps = self.head(torch.cat([hidden, ahead], dim=1))
+        steps: Tensor = self.head(torch.cat([hidden, read.ahead], dim=-1))
+        regions = len(self.config.regions)
         if self.skip is not None:
-            level = (batch.past - self.mean) / self.scale
-            steps = steps + self.skip(torch.cat([level.flatten(1), ahead], dim=1))
-        steps = steps.unflatten(1, (self.config.horizon, len(self.config.regions)))
-        forecast: Tensor = last[:, None] + steps * self.step
-        return forecast
+            level = read.sequence[..., :regions].flatten(-2)
+            steps = steps + self.skip(torch.cat([level, read.ahead], dim=-1))
+        return steps.unflatten(-1, (self.config.horizon, regions))
 
     def sequence(self, batch: Batch) -> Tensor:
         """What the recurrent layer reads, [B, L, 2R + C]: levels, moves and calendar."""

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dp.clipping.layers import FORWARDS
-from dp.clipping.support import UnsupportedLayer, check_layers
-from dp.clipping.tape import Tape
+from dp.clipping.passes import taped
+from dp.clipping.support import check_layers
 from dp.clipping.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Clipped:
-    """What a pass found out about each sample; all of it is private data.
+    """What a pass found out about each sample of a run; all of it is private data.
 
     Attributes:
         losses: [B].
-        norms: L2 norm of each sample's gradient before clipping, [B].
+        norms: L2 norm of each sample's gradient before clipping, [B]; None where none was clipped.
+        clip: what it was clipped to; None where it was not.
     """
 
     losses: Tensor
-    norms: Tensor
+    norms: Tensor | None
+    clip: float | None
 
 
 class Clipper:
     """Sets `.grad` of every trainable parameter to Σ_i min(1, clip/‖g_i‖)·g_i.
 
-    g_i is the gradient of sample i's loss with respect to all trainable parameters. Parameters are
-    read where they are: the model keeps its stock layers, names and state. Memory is used again from
-    call to call, so what recurrent layers return inside the loss is valid until the next call.
+    g_i is the gradient of sample i's loss with respect to all trainable parameters. Memory is used
+    again from call to call, so what recurrent layers return inside the loss is valid until the next
+    call.
 
     Args:
         model: its layers are checked; batch first.
@@ -46,8 +46,7 @@ class Clipper:
     """
 
     def __init__(self, model: nn.Module, clip: float) -> None:
-        if not clip > 0:
-            raise ValueError(f"expected clip={clip} to be above 0")
+        _check_clip(clip)
         check_layers(model)
         self.model, self.clip = model, clip
         self._space = Workspace()
@@ -63,46 +62,46 @@ class Clipper:
             UnsupportedLayer: a layer is called twice in one pass, or given an initial state.
             ValueError: the loss is not one value a sample.
         """
-        self.model.zero_grad(set_to_none=True)
-        with self._taped() as tape:
-            losses = loss()
-        if losses.dim() != 1:
-            raise ValueError(f"expected one loss a sample, [B], got shape {tuple(losses.shape)}")
-        try:
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            with torch.no_grad():
-                norms = tape.squared_norms().sqrt()
-                if norms.shape != losses.shape:
-                    raise ValueError(
-                        f"expected {len(norms)} losses, one a sample, got {len(losses)}"
-                    )
-                tape.write(self.clip / norms.clamp(min=self.clip))
-        finally:
-            # the graph holds the tape, whose records hold the graph: nobody else would free them
-            tape.records.clear()
-        for parameter in self.model.parameters():
-            if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)  # not used by the loss
-        return Clipped(losses.detach(), norms)
+        return _run([self.model], self._space, lambda: loss()[None], None, [self.clip])[0]
 
-    @contextmanager
-    def _taped(self) -> Iterator[Tape]:
-        """Layers note on a tape what they need, as long as the block runs."""
-        tape = Tape(self._space)
-        patched: list[nn.Module] = []
-        try:
-            for name, module in self.model.named_modules():
-                own = next(module.parameters(recurse=False), None)
-                if own is not None and own.requires_grad:
-                    # Without an input that needs gradients autograd would not come back here.
-                    anchor = torch.zeros((), device=own.device, requires_grad=True)
-                    forward = partial(FORWARDS[type(module)], module, tape, anchor)
-                    module.__dict__["forward"] = _Once(name, forward)
-                    patched.append(module)
-            yield tape
-        finally:
-            for module in patched:
-                del module.__dict__["forward"]
+
+class Stack:
+    """The same for R models of one architecture in one computation, each with a batch of its own.
+
+    Values that the first model's layers are called with have a leading run axis, [R, B, ...]; of its
+    rows the first few are a run's batch, the rest is padding that counts for nothing.
+
+    Whether a sample's gradient is clipped is the choice of each run. Where it is not, `.grad` is that
+    of the mean loss.
+    """
+
+    def __init__(self) -> None:
+        self._space = Workspace()
+
+    def __call__(
+        self,
+        models: Sequence[nn.Module],
+        loss: Callable[[], Tensor],
+        sizes: Sequence[int],
+        clips: Sequence[float | None],
+    ) -> list[Clipped]:
+        """Run all models once, forward and backward.
+
+        Args:
+            models: whose gradients are set, R.
+            loss: calls the first model once and returns one loss a row, [R, B].
+            sizes: rows of each run's batch, R; may be 0.
+            clips: of each run, above 0; None to clip nothing.
+
+        Raises:
+            UnsupportedLayer: a layer's per-sample gradients are not known, or it is called twice.
+            ValueError: a clip is not above 0, or the loss is not one value a row.
+        """
+        for model, clip in zip(models, clips, strict=True):
+            if clip is not None:
+                _check_clip(clip)
+            check_layers(model)
+        return _run(models, self._space, loss, sizes, clips)
 
 
 def clipped_gradients(model: nn.Module, loss: Callable[[], Tensor], clip: float) -> Clipped:
@@ -110,20 +109,81 @@ def clipped_gradients(model: nn.Module, loss: Callable[[], Tensor], clip: float)
     return Clipper(model, clip)(loss)
 
 
-class _Once:
-    """A layer's forward that may be called once: two gradients of one layer add up before the norm."""
-
-    def __init__(self, name: str, forward: Callable[[Tensor], object]) -> None:
-        self._name, self._forward, self._called = name, forward, False
-
-    def __call__(self, inputs: Tensor, state: object = None) -> object:
-        if self._called:
-            raise UnsupportedLayer(
-                f"layer {self._name!r} is called twice in one pass; call it once"
+def _run(
+    models: Sequence[nn.Module],
+    space: Workspace,
+    loss: Callable[[], Tensor],
+    sizes: Sequence[int] | None,
+    clips: Sequence[float | None],
+) -> list[Clipped]:
+    for model in models:
+        model.zero_grad(set_to_none=True)
+    with taped(models, space, None if sizes is not None else _without_runs) as tape:
+        losses = loss()
+        if losses.dim() != 2 or len(losses) != len(models):
+            raise ValueError(
+                f"expected one loss a sample, [B], of each of {len(models)} runs, "
+                f"got shape {tuple(losses.shape)}"
             )
-        if state is not None:
-            raise UnsupportedLayer(
-                f"layer {self._name!r} is given an initial state; leave it at zero"
-            )
-        self._called = True
-        return self._forward(inputs)
+        batches = [losses.shape[1]] * len(models) if sizes is None else sizes
+        shares = _shares(losses, batches, clips)
+        losses.backward(shares)  # type: ignore[no-untyped-call]
+        norms = None
+        with torch.no_grad():
+            factors = None
+            if any(clip is not None for clip in clips):
+                norms = tape.squared_norms().sqrt()
+                if norms.shape != losses.shape:
+                    raise ValueError(
+                        f"expected {norms.shape[1]} losses, one a sample, got {losses.shape[1]}"
+                    )
+                factors = _factors(norms, clips)
+            tape.write(factors)
+    for model in models:
+        for parameter in model.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)  # not used by the loss
+    found = losses.detach()
+    return [
+        Clipped(
+            found[run, :size],
+            norms[run, :size] if norms is not None and clip is not None else None,
+            clip,
+        )
+        for run, (size, clip) in enumerate(zip(batches, clips, strict=True))
+    ]
+
+
+def _shares(losses: Tensor, sizes: Sequence[int], clips: Sequence[float | None]) -> Tensor:
+    """What each sample's loss counts before it is clipped, [R, B]; padding counts for nothing."""
+    shares = torch.zeros(losses.shape, dtype=losses.dtype)
+    for share, size, clip in zip(shares, sizes, clips, strict=True):
+        share[:size] = 1.0 if clip is not None else 1.0 / max(1, size)
+    return shares.to(losses.device)
+
+
+def _factors(norms: Tensor, clips: Sequence[float | None]) -> Tensor:
+    """min(1, clip/‖g‖) of each sample, [R, B]; 1 where a run clips nothing."""
+    bounds = norms.new_tensor([torch.inf if clip is None else clip for clip in clips])[:, None]
+    factors = bounds / torch.maximum(norms, bounds)
+    return torch.where(torch.isinf(bounds), torch.ones_like(factors), factors)
+
+
+def _without_runs(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    """A layer's forward for values of one run, without the axis."""
+
+    def call(inputs: Tensor) -> Any:
+        result = forward(inputs[None])
+        if isinstance(result, Tensor):
+            return result[0]
+        along, last = result
+        if isinstance(last, Tensor):
+            return along[0], last[:, 0]
+        return along[0], tuple(part[:, 0] for part in last)
+
+    return call
+
+
+def _check_clip(clip: float) -> None:
+    if not clip > 0:
+        raise ValueError(f"expected clip={clip} to be above 0")

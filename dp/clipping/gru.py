@@ -1,4 +1,4 @@
-"""One direction of one GRU layer, run by hand so that the gradients at its gates are seen."""
+"""One GRU layer, run by hand so that the gradients at its gates are seen."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dp.clipping.recurrent import Direction, RecurrentRecord, Term
+from dp.clipping.recurrent import Layer, RecurrentRecord, Terms
+from dp.clipping.squash import sigmoid_backward, tanh_, tanh_backward
 from dp.clipping.tape import Tape
-
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class Gru(torch.autograd.Function):
@@ -24,77 +22,79 @@ class Gru(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, anchor: Tensor, layer: Direction, tape: Tape
+        ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor]:
-        """Hidden states [T, B, H] and the last of them, [B, H], of a sequence [T, B, F]."""
-        length, batch, _ = inputs.shape
-        two = 2 * layer.hidden
-        weight, new_bias = layer.weight_hh.t(), None
-        bias: Tensor | None = layer.bias_ih
-        if bias is not None and layer.bias_hh is not None:
-            bias, new_bias = bias.clone(), layer.bias_hh[two:]
-            bias[:two] += layer.bias_hh[:two]
-        # All input products at once; becomes r, z, n in place, step by step.
-        gates = layer.project(inputs, bias, tape.space)
-        inner = tape.space.take((layer.name, "inner"), inputs, length, batch, layer.hidden)  # h_n
-        states = layer.states(inputs, tape.space, "states")
-        both, new = gates[..., :two].unbind(), gates[..., two:].unbind()
-        reset, update = (part.unbind() for part in gates[..., :two].chunk(2, dim=2))
-        hidden, product = states.unbind(), inner.unbind()
-        for step in layer.order(length):
-            before, after = layer.around(step)
-            both[step].addmm_(hidden[before], weight[:, :two]).sigmoid_()
-            torch.mm(hidden[before], weight[:, two:], out=product[step])
-            if new_bias is not None:
-                product[step].add_(new_bias)
-            new[step].addcmul_(reset[step], product[step]).tanh_()
-            torch.lerp(new[step], hidden[before], update[step], out=hidden[after])
-        ctx.kept = (inputs, gates, inner, states)
+        """States [T, R, B, directions × H], and the last of them, [directions, R, B, H].
+
+        Args:
+            ctx: autograd's.
+            sequence: [T, R, B, F].
+            anchor: needs a gradient, so that autograd comes back.
+            layer: parameters of R runs.
+            tape: where gradients are noted.
+        """
+        space = tape.space
+        inputs = layer.read(sequence, space)
+        length, places, batch, _ = inputs.shape
+        weights = layer.stacked("weight_hh")
+        biases = new_bias = None
+        if layer.bias:
+            biases, hidden_biases = layer.stacked("bias_ih"), layer.stacked("bias_hh")
+            biases[0], biases[1] = biases[0] + hidden_biases[0], biases[1] + hidden_biases[1]
+            new_bias = hidden_biases[2]
+        # All input products at once; becomes r, z, n in place, step by step. The fourth is h_n.
+        gates = space.take(layer.name("gates"), inputs, length, 4, places, batch, layer.hidden)
+        layer.project(inputs, layer.stacked("weight_ih"), biases, gates)
+        states = layer.states(inputs, space, "states")
+        both, hidden = gates[:, :2].unbind(), states.unbind()
+        reset, update, new, product = (gate.unbind() for gate in gates.unbind(1))
+        for step in range(length):
+            before = hidden[step]
+            reset[step].baddbmm_(before, weights[0])
+            update[step].baddbmm_(before, weights[1])
+            both[step].sigmoid_()
+            if new_bias is None:
+                torch.bmm(before, weights[2], out=product[step])
+            else:
+                torch.baddbmm(new_bias, before, weights[2], out=product[step])
+            tanh_(new[step].addcmul_(reset[step], product[step]))
+            torch.lerp(new[step], before, update[step], out=hidden[step + 1])
+        ctx.kept = (inputs, gates, states)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
-        return layer.all_after(states), layer.last(states).clone()
+        return layer.along(states), layer.last(states)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         """Back through time; the gate gradients go to the tape, none to the parameters."""
-        inputs, gates, inner, states = ctx.kept
-        layer: Direction = ctx.layer
-        space = ctx.tape.space
+        inputs, gates, states = ctx.kept
+        layer: Layer = ctx.layer
         along, last = gradients
-        two = 2 * layer.hidden
-        # In the order of the rows: r and z, which both sides share, then n as the hidden side has it.
-        hidden_side = space.take((layer.name, "hidden side"), gates, *gates.shape)
-        new_side = space.take((layer.name, "new side"), inner, *inner.shape)
-        grad = torch.zeros_like(states[0]) if last is None else last.clone()
+        grad = torch.zeros_like(states[0]) if last is None else last.flatten(0, 1).clone()
+        steps = None if along is None else layer.along_back(along).unbind()
         carry = torch.empty_like(grad)
-        both, to_both = gates[..., :two].unbind(), hidden_side[..., :two].unbind()
-        reset, update, new = (part.unbind() for part in gates.chunk(3, dim=2))
-        to_reset, to_update, to_inner = (part.unbind() for part in hidden_side.chunk(3, dim=2))
-        each, hidden, product, to_new = (
-            values.unbind() for values in (hidden_side, states, inner, new_side)
-        )
-        for step in reversed(layer.order(len(inputs))):
-            if along is not None:
-                grad += along[step]
-            torch.sub(hidden[layer.around(step)[0]], new[step], out=to_update[step])
+        # r and z, which both sides share, then n as the hidden side has it, then as the input has it
+        sides = ctx.tape.space.take(layer.name("sides"), gates, *gates.shape)
+        weights = [weight.transpose(1, 2) for weight in layer.stacked("weight_hh")]
+        both, to_both, hidden = gates[:, :2].unbind(), sides[:, :2].unbind(), states.unbind()
+        reset, update, new, product = (gate.unbind() for gate in gates.unbind(1))
+        to_reset, to_update, to_inner, to_new = (side.unbind() for side in sides.unbind(1))
+        for step in reversed(range(len(inputs))):
+            if steps is not None:
+                grad += steps[step]
+            torch.sub(hidden[step], new[step], out=to_update[step])
             to_update[step].mul_(grad)
             torch.mul(grad, update[step], out=carry)
             grad -= carry
-            _tanh_backward(grad, new[step], grad_input=to_new[step])
+            tanh_backward(grad, new[step], grad_input=to_new[step])
             torch.mul(to_new[step], reset[step], out=to_inner[step])
             torch.mul(to_new[step], product[step], out=to_reset[step])
-            _sigmoid_backward(to_both[step], both[step], grad_input=to_both[step])
-            carry.addmm_(each[step], layer.weight_hh)
+            sigmoid_backward(to_both[step], both[step], grad_input=to_both[step])
+            carry.baddbmm_(to_reset[step], weights[0])
+            carry.baddbmm_(to_update[step], weights[1])
+            carry.baddbmm_(to_inner[step], weights[2])
             grad, carry = carry, grad
-        shared, own = hidden_side[..., :two], hidden_side[..., two:]
-        terms = (
-            Term(shared, slice(0, two)),
-            Term(new_side, slice(two, None), on_hidden=False),
-            Term(own, slice(two, None), on_input=False),
-        )
-        ctx.tape.records.append(RecurrentRecord(layer, inputs, layer.all_before(states), terms))
-        if not ctx.needs_input_grad[0]:
-            return None, None, None, None
-        to_inputs = shared.flatten(0, 1) @ layer.weight_ih[:two]
-        to_inputs.addmm_(new_side.flatten(0, 1), layer.weight_ih[two:])
-        return to_inputs.view_as(inputs), None, None, None
+        terms = Terms(sides, on_input=(0, 1, 3), on_hidden=(0, 1, 2))
+        ctx.tape.records.append(RecurrentRecord(layer, inputs, states[:-1], terms))
+        to_inputs = layer.to_inputs(terms) if ctx.needs_input_grad[0] else None
+        return to_inputs, None, None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,46 +16,62 @@ from dp.clipping.workspace import Workspace
 
 @dataclass(frozen=True)
 class LayerNormRecord:
-    """Per-sample gradients of weight and bias, [B, K] each; a sample has few of them."""
+    """Per-sample gradients of weight and bias, [R, B, K] each; a sample has few of them."""
 
-    layer: nn.LayerNorm
+    layers: Sequence[nn.LayerNorm]
     weight: Tensor
     bias: Tensor | None
 
     def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient, [B]."""
-        total = self.weight.square().sum(dim=1)
-        return total if self.bias is None else total + self.bias.square().sum(dim=1)
+        """Squared L2 norm of each sample's gradient, [R, B]."""
+        total = self.weight.square().sum(dim=2)
+        return total if self.bias is None else total + self.bias.square().sum(dim=2)
 
-    def write(self, factors: Tensor, space: Workspace) -> None:
-        """Clipped sums."""
-        self.layer.weight.grad = (factors @ self.weight).view_as(self.layer.weight)
-        if self.bias is not None:
-            self.layer.bias.grad = (factors @ self.bias).view_as(self.layer.bias)
+    def write(self, factors: Tensor | None, space: Workspace) -> None:
+        """Weighted sums."""
+        for run, layer in enumerate(self.layers):
+            layer.weight.grad = _sum(self.weight[run], factors, run).view_as(layer.weight)
+            if self.bias is not None:
+                layer.bias.grad = _sum(self.bias[run], factors, run).view_as(layer.bias)
+
+
+def _sum(each: Tensor, factors: Tensor | None, run: int) -> Tensor:
+    return each.sum(dim=0) if factors is None else factors[run] @ each
 
 
 class _Affine(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, anchor: Tensor, layer: nn.LayerNorm, tape: Tape
+        ctx: Any, inputs: Tensor, anchor: Tensor, layers: Sequence[nn.LayerNorm], tape: Tape
     ) -> Tensor:
-        ctx.inputs, ctx.layer, ctx.tape = inputs, layer, tape
-        scaled = inputs * layer.weight
-        return scaled if layer.bias is None else scaled + layer.bias
+        ctx.inputs, ctx.layers, ctx.tape = inputs, layers, tape
+        scaled = inputs * _beside([layer.weight for layer in layers], inputs)
+        if layers[0].bias is None:
+            return scaled
+        return scaled + _beside([layer.bias for layer in layers], inputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (grad,) = gradients
-        layer: nn.LayerNorm = ctx.layer
-        batch, width = len(grad), layer.weight.numel()
-        weight = (grad * ctx.inputs).reshape(batch, -1, width).sum(dim=1)
-        bias = None if layer.bias is None else grad.reshape(batch, -1, width).sum(dim=1)
-        ctx.tape.records.append(LayerNormRecord(layer, weight, bias))
-        return grad * layer.weight, None, None, None
+        layers: Sequence[nn.LayerNorm] = ctx.layers
+        shape = (*grad.shape[:2], -1, layers[0].weight.numel())
+        weight = (grad * ctx.inputs).reshape(shape).sum(dim=2)
+        bias = None if layers[0].bias is None else grad.reshape(shape).sum(dim=2)
+        ctx.tape.records.append(LayerNormRecord(layers, weight, bias))
+        return grad * _beside([layer.weight for layer in layers], grad), None, None, None
 
 
-def layer_norm(layer: nn.LayerNorm, tape: Tape, anchor: Tensor, inputs: Tensor) -> Tensor:
+def _beside(parameters: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Parameters of R runs that broadcast against values [R, B, ..., K]."""
+    joined = torch.stack(list(parameters))
+    return joined.view(len(joined), *(1,) * (like.dim() - joined.dim()), *joined.shape[1:])
+
+
+def layer_norm(
+    layers: Sequence[nn.LayerNorm], tape: Tape, anchor: Tensor, inputs: Tensor
+) -> Tensor:
     """The layer's output, shaped like its input, noted on the tape."""
+    layer = layers[0]
     normal = functional.layer_norm(inputs, layer.normalized_shape, None, None, layer.eps)
-    result: Tensor = _Affine.apply(normal, anchor, layer, tape)  # type: ignore[no-untyped-call]
+    result: Tensor = _Affine.apply(normal, anchor, layers, tape)  # type: ignore[no-untyped-call]
     return result

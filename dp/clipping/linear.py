@@ -2,72 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from dp.clipping.tape import Tape, gram
+from dp.clipping.tape import Tape
 from dp.clipping.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class LinearRecord:
-    """Inputs [T, B, F] and output gradients [T, B, O] of one linear layer."""
+    """Inputs [R, B, T, F] and output gradients [R, B, T, O] of one linear layer of R runs."""
 
-    layer: nn.Linear
+    layers: Sequence[nn.Linear]
     inputs: Tensor
     grad: Tensor
 
     def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient, [B]."""
-        bias = 0 if self.layer.bias is None else 1
-        if len(self.inputs) == 1:
-            values = self.inputs[0].square().sum(dim=1) + bias
-            return values * self.grad[0].square().sum(dim=1)
-        steps, _, width = self.inputs.shape
-        if steps * (width + self.grad.shape[2]) <= self.layer.weight.numel():
-            inputs, grad = gram(self.inputs, space, "inputs"), gram(self.grad, space, "grad")
+        """Squared L2 norm of each sample's gradient, [R, B]."""
+        bias = 0 if self.layers[0].bias is None else 1
+        _, _, steps, width = self.inputs.shape
+        if steps == 1:
+            values = self.inputs.square().sum(dim=(2, 3)) + bias
+            return values * self.grad.square().sum(dim=(2, 3))
+        if steps * (width + self.grad.shape[3]) <= self.layers[0].weight.numel():
+            inputs, grad = self.inputs @ self.inputs.mT, self.grad @ self.grad.mT
             inputs += bias
-            total: Tensor = torch.linalg.vecdot(inputs.flatten(1), grad.flatten(1))
+            total: Tensor = torch.linalg.vecdot(inputs.flatten(2), grad.flatten(2))
             return total
-        rows = self.grad.permute(1, 2, 0)
-        each = (rows @ self.inputs.transpose(0, 1)).flatten(1)
+        each = (self.grad.mT @ self.inputs).flatten(2)
         total = torch.linalg.vecdot(each, each)
-        return total + bias * rows.sum(dim=2).square().sum(dim=1)
+        return total + bias * self.grad.sum(dim=2).square().sum(dim=2)
 
-    def write(self, factors: Tensor, space: Workspace) -> None:
-        """Clipped sum: one product over samples and steps."""
-        scaled = (self.grad * factors[None, :, None]).flatten(0, 1)
-        self.layer.weight.grad = scaled.t() @ self.inputs.flatten(0, 1)
-        if self.layer.bias is not None:
-            self.layer.bias.grad = scaled.sum(dim=0)
+    def write(self, factors: Tensor | None, space: Workspace) -> None:
+        """Weighted sum: one product over samples and steps."""
+        grad = self.grad if factors is None else self.grad * factors[:, :, None, None]
+        rows = grad.flatten(1, 2)
+        for layer, weight in zip(
+            self.layers, (rows.mT @ self.inputs.flatten(1, 2)).unbind(), strict=True
+        ):
+            layer.weight.grad = weight
+        if self.layers[0].bias is not None:
+            for layer, bias in zip(self.layers, rows.sum(dim=1).unbind(), strict=True):
+                layer.bias.grad = bias
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, layer: nn.Linear, tape: Tape) -> Tensor:
-        ctx.inputs, ctx.layer, ctx.tape = inputs, layer, tape
-        return functional.linear(inputs, layer.weight, layer.bias)
+    def forward(
+        ctx: Any, inputs: Tensor, anchor: Tensor, layers: Sequence[nn.Linear], tape: Tape
+    ) -> Tensor:
+        ctx.inputs, ctx.layers, ctx.tape = inputs, layers, tape
+        weight = torch.stack([layer.weight for layer in layers])
+        rows = inputs.flatten(1, -2)
+        if layers[0].bias is None:
+            result = rows @ weight.mT
+        else:
+            bias = torch.stack([layer.bias for layer in layers])
+            result = torch.baddbmm(bias[:, None], rows, weight.mT)
+        return result.view(*inputs.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (grad,) = gradients
-        layer: nn.Linear = ctx.layer
-        record = LinearRecord(layer, _steps_first(ctx.inputs), _steps_first(grad))
-        ctx.tape.records.append(record)
-        to_inputs = grad @ layer.weight if ctx.needs_input_grad[0] else None
-        return to_inputs, None, None, None
+        layers: Sequence[nn.Linear] = ctx.layers
+        ctx.tape.records.append(LinearRecord(layers, _with_steps(ctx.inputs), _with_steps(grad)))
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None
+        weight = torch.stack([layer.weight for layer in layers])
+        return (grad.flatten(1, -2) @ weight).view_as(ctx.inputs), None, None, None
 
 
-def linear(layer: nn.Linear, tape: Tape, anchor: Tensor, inputs: Tensor) -> Tensor:
-    """The layer's output, [B, ..., O], noted on the tape."""
-    result: Tensor = _Linear.apply(inputs, anchor, layer, tape)  # type: ignore[no-untyped-call]
+def linear(layers: Sequence[nn.Linear], tape: Tape, anchor: Tensor, inputs: Tensor) -> Tensor:
+    """The layer's output, [R, B, ..., O], noted on the tape."""
+    result: Tensor = _Linear.apply(inputs, anchor, layers, tape)  # type: ignore[no-untyped-call]
     return result
 
 
-def _steps_first(values: Tensor) -> Tensor:
-    """[B, ..., K] as [T, B, K]."""
-    return values.flatten(1, -2).transpose(0, 1) if values.dim() > 2 else values[None]
+def _with_steps(values: Tensor) -> Tensor:
+    """[R, B, ..., K] as [R, B, T, K]."""
+    return values.flatten(2, -2) if values.dim() > 3 else values[:, :, None]

@@ -1,4 +1,4 @@
-"""One direction of one LSTM layer, run by hand so that the gradients at its gates are seen."""
+"""One LSTM layer, run by hand so that the gradients at its gates are seen."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dp.clipping.recurrent import Direction, RecurrentRecord, Term
+from dp.clipping.recurrent import Layer, RecurrentRecord, Terms
+from dp.clipping.squash import sigmoid_backward, tanh_, tanh_backward
 from dp.clipping.tape import Tape
 
-_sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-_tanh_backward = torch.ops.aten.tanh_backward.grad_input
+_ORDER = (0, 1, 3, 2)
+"""Gates i, f, o, g, the three alike side by side, as rows of the weights; and the way back."""
 
 
 class Lstm(torch.autograd.Function):
@@ -22,74 +23,87 @@ class Lstm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, inputs: Tensor, anchor: Tensor, layer: Direction, tape: Tape
+        ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden states [T, B, H], the last of them and the last cell, [B, H], of [T, B, F]."""
-        length, batch, _ = inputs.shape
+        """States [T, R, B, directions × H], the last of them and of the cells, [directions, R, B, H].
+
+        Args:
+            ctx: autograd's.
+            sequence: [T, R, B, F].
+            anchor: needs a gradient, so that autograd comes back.
+            layer: parameters of R runs.
+            tape: where gradients are noted.
+        """
         space = tape.space
-        weight = layer.weight_hh.t()
-        bias: Tensor | None = layer.bias_ih
-        if bias is not None and layer.bias_hh is not None:
-            bias = bias + layer.bias_hh
-        # All input products at once; becomes i, f, g, o in place, step by step.
-        gates = layer.project(inputs, bias, space)
+        inputs = layer.read(sequence, space)
+        length, places, batch, _ = inputs.shape
+        weights = _ordered(layer.stacked("weight_hh"))
+        biases = None
+        if layer.bias:
+            sides = layer.stacked("bias_ih"), layer.stacked("bias_hh")
+            biases = _ordered([one + other for one, other in zip(*sides, strict=True)])
+        # All input products at once; becomes i, f, o, g in place, step by step. The fifth is tanh c'.
+        gates = space.take(layer.name("gates"), inputs, length, 5, places, batch, layer.hidden)
+        layer.project(inputs, _ordered(layer.stacked("weight_ih")), biases, gates)
         states = layer.states(inputs, space, "states")
         cells = layer.states(inputs, space, "cells")
-        squashed = space.take(
-            (layer.name, "squashed"), inputs, length, batch, layer.hidden
-        )  # tanh c'
-        each, hidden, cell = gates.unbind(), states.unbind(), cells.unbind()
-        both = gates[..., : 2 * layer.hidden].unbind()
-        enter, keep, write, read = (part.unbind() for part in gates.chunk(4, dim=2))
-        out = squashed.unbind()
-        for step in layer.order(length):
-            before, after = layer.around(step)
-            each[step].addmm_(hidden[before], weight)
-            both[step].sigmoid_()
-            write[step].tanh_()
-            read[step].sigmoid_()
-            torch.mul(keep[step], cell[before], out=cell[after])
-            cell[after].addcmul_(enter[step], write[step])
-            torch.tanh(cell[after], out=out[step])
-            torch.mul(read[step], out[step], out=hidden[after])
-        ctx.kept = (inputs, gates, states, cells, squashed)
+        three, hidden, cell = gates[:, :3].unbind(), states.unbind(), cells.unbind()
+        each = [gate.unbind() for gate in gates.unbind(1)]
+        enter, keep, read, write, out = each
+        for step in range(length):
+            for gate, weight in zip(each, weights, strict=False):
+                gate[step].baddbmm_(hidden[step], weight)
+            three[step].sigmoid_()
+            tanh_(write[step])
+            torch.mul(keep[step], cell[step], out=cell[step + 1])
+            cell[step + 1].addcmul_(enter[step], write[step])
+            tanh_(out[step].copy_(cell[step + 1]))
+            torch.mul(read[step], out[step], out=hidden[step + 1])
+        ctx.kept = (inputs, gates, states, cells)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
-        return layer.all_after(states), layer.last(states).clone(), layer.last(cells).clone()
+        return layer.along(states), layer.last(states), layer.last(cells)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         """Back through time; the gate gradients go to the tape, none to the parameters."""
-        inputs, gates, states, cells, squashed = ctx.kept
-        layer: Direction = ctx.layer
+        inputs, gates, states, cells = ctx.kept
+        layer: Layer = ctx.layer
         along, last, last_cell = gradients
-        two = 2 * layer.hidden
-        to_gates = ctx.tape.space.take((layer.name, "to gates"), gates, *gates.shape)
         zeros = torch.zeros_like(states[0])
-        grad = zeros if last is None else last.clone()
-        cell_grad = zeros.clone() if last_cell is None else last_cell.clone()
+        grad = zeros if last is None else last.flatten(0, 1).clone()
+        cell_grad = zeros.clone() if last_cell is None else last_cell.flatten(0, 1).clone()
+        steps = None if along is None else layer.along_back(along).unbind()
         scratch = torch.empty_like(zeros)
-        each, cell, out = to_gates.unbind(), cells.unbind(), squashed.unbind()
-        both, to_both = gates[..., :two].unbind(), to_gates[..., :two].unbind()
-        enter, keep, write, read = (part.unbind() for part in gates.chunk(4, dim=2))
-        to_enter, to_keep, to_write, to_read = (part.unbind() for part in to_gates.chunk(4, dim=2))
-        for step in reversed(layer.order(len(inputs))):
-            if along is not None:
-                grad += along[step]
+        shape = (len(inputs), 4, *zeros.shape)
+        to_gates = ctx.tape.space.take(layer.name("to gates"), gates, *shape)
+        weights = [w.transpose(1, 2) for w in _ordered(layer.stacked("weight_hh"))]
+        three, to_three = gates[:, :3].unbind(), to_gates[:, :3].unbind()
+        cell = cells.unbind()
+        enter, keep, read, write, out = (gate.unbind() for gate in gates.unbind(1))
+        to_each = [gate.unbind() for gate in to_gates.unbind(1)]
+        to_enter, to_keep, to_read, to_write = to_each
+        for step in reversed(range(len(inputs))):
+            if steps is not None:
+                grad += steps[step]
             torch.mul(grad, out[step], out=to_read[step])
-            _sigmoid_backward(to_read[step], read[step], grad_input=to_read[step])
             grad *= read[step]
-            _tanh_backward(grad, out[step], grad_input=scratch)
+            tanh_backward(grad, out[step], grad_input=scratch)
             cell_grad += scratch
             torch.mul(cell_grad, write[step], out=to_enter[step])
-            torch.mul(cell_grad, cell[layer.around(step)[0]], out=to_keep[step])
-            _sigmoid_backward(to_both[step], both[step], grad_input=to_both[step])
+            torch.mul(cell_grad, cell[step], out=to_keep[step])
+            sigmoid_backward(to_three[step], three[step], grad_input=to_three[step])
             torch.mul(cell_grad, enter[step], out=to_write[step])
-            _tanh_backward(to_write[step], write[step], grad_input=to_write[step])
+            tanh_backward(to_write[step], write[step], grad_input=to_write[step])
             cell_grad *= keep[step]
-            torch.mm(each[step], layer.weight_hh, out=grad)
-        terms = (Term(to_gates, slice(None)),)
-        ctx.tape.records.append(RecurrentRecord(layer, inputs, layer.all_before(states), terms))
-        if not ctx.needs_input_grad[0]:
-            return None, None, None, None
-        return to_gates @ layer.weight_ih, None, None, None
+            torch.bmm(to_enter[step], weights[0], out=grad)
+            for to_gate, weight in zip(to_each[1:], weights[1:], strict=True):
+                grad.baddbmm_(to_gate[step], weight)
+        terms = Terms(to_gates, on_input=_ORDER, on_hidden=_ORDER)
+        ctx.tape.records.append(RecurrentRecord(layer, inputs, states[:-1], terms))
+        to_inputs = layer.to_inputs(terms) if ctx.needs_input_grad[0] else None
+        return to_inputs, None, None, None
+
+
+def _ordered(by_row: list[Tensor]) -> list[Tensor]:
+    return [by_row[row] for row in _ORDER]

@@ -1,180 +1,296 @@
-"""Recurrent layers: one pass over time, then norms and clipped sums for all time steps at once.
+"""Recurrent layers: one pass over time, then norms and weighted sums for all time steps at once.
+
+All runs and both directions of a layer are computed side by side, G = directions × R of them: the
+reverse direction reads the sequence turned round, so that both go through the same loop.
 
 The gradient of one sample's weights is Σ_t b_t a_tᵀ, with a_t the layer's input or previous hidden
 state and b_t the gradient at the gates' pre-activations. Its squared norm is
 Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩: two T × T Gram matrices stand in for a gradient of 3H × D values
 a sample (Goodfellow 2015, arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after
-Bu et al. 2023, arXiv:2210.00038). The clipped sum is one matrix product over all samples and steps.
+Bu et al. 2023, arXiv:2210.00038). The weighted sum is one matrix product over all samples and steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from dp.clipping.tape import gram
 from dp.clipping.workspace import Workspace
+
+_BLOCK = 2**20
+"""Values that are worked on at a time where the order is free: few enough to stay in a cache."""
 
 
 @dataclass(frozen=True)
-class Direction:
-    """Parameters of one direction of one recurrent layer.
+class Layer:
+    """One recurrent layer of R runs.
 
     Attributes:
-        weight_ih, weight_hh: [G·H, F] and [G·H, H], G gates.
-        bias_ih, bias_hh: [G·H]; None without bias.
-        reverse: whether time runs backwards.
-        name: of the buffers, one of its own for each direction of each layer.
+        modules: the stock module of each run, R.
+        number: of the layer in its module, from 0.
     """
 
-    weight_ih: nn.Parameter
-    weight_hh: nn.Parameter
-    bias_ih: nn.Parameter | None
-    bias_hh: nn.Parameter | None
-    reverse: bool
-    name: str
+    modules: Sequence[nn.RNNBase]
+    number: int
 
     @property
     def hidden(self) -> int:
         """H, width of the hidden state."""
-        return self.weight_hh.shape[1]
+        return self.modules[0].hidden_size
 
-    def order(self, length: int) -> range:
-        """Time steps in the order in which they are processed."""
-        return range(length - 1, -1, -1) if self.reverse else range(length)
+    @property
+    def directions(self) -> int:
+        """1 or 2."""
+        return 2 if self.modules[0].bidirectional else 1
 
-    def project(self, inputs: Tensor, bias: Tensor | None, space: Workspace) -> Tensor:
-        """W_ih x (+ bias) for all time steps in one product, [T, B, G·H]."""
-        length, batch, _ = inputs.shape
-        rows = len(self.weight_ih)
-        result = space.take((self.name, "gates"), inputs, length * batch, rows)
-        flat, weight = inputs.flatten(0, 1), self.weight_ih.t()
-        if bias is None:
-            torch.mm(flat, weight, out=result)
-        else:
-            torch.addmm(bias, flat, weight, out=result)
-        return result.view(length, batch, rows)
+    @property
+    def bias(self) -> bool:
+        """Whether there is one on each side."""
+        return self.modules[0].bias
+
+    def name(self, buffer: str) -> tuple[int, int, str]:
+        """Of a buffer that the layer needs until its backward pass."""
+        return id(self.modules[0]), self.number, buffer
+
+    def parameters(self, kind: str) -> list[nn.Parameter]:
+        """`weight_ih`, `weight_hh`, `bias_ih` or `bias_hh`: G of them, directions outermost."""
+        return [
+            getattr(module, f"{kind}_l{self.number}{suffix}")
+            for suffix in ("", "_reverse")[: self.directions]
+            for module in self.modules
+        ]
+
+    def stacked(self, kind: str) -> list[Tensor]:
+        """The same gate by gate: weights to multiply from the right, [G, ., H], or biases, [G, 1, H]."""
+        joined = torch.stack([parameter.detach() for parameter in self.parameters(kind)])
+        if kind.startswith("bias"):
+            return list(joined[:, None].split(self.hidden, dim=2))
+        return list(joined.transpose(1, 2).split(self.hidden, dim=2))
+
+    def read(self, sequence: Tensor, space: Workspace) -> Tensor:
+        """[T, R, B, F] to [T, G, B, F], every direction in the order in which it reads."""
+        if self.directions == 1:
+            return sequence.contiguous()
+        length, runs, batch, width = sequence.shape
+        both = space.take(self.name("read"), sequence, length, 2, runs, batch, width)
+        both[:, 0].copy_(sequence)
+        both[:, 1].copy_(sequence.flip(0))
+        return both.flatten(1, 2)
+
+    def project(
+        self,
+        inputs: Tensor,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor] | None,
+        out: Tensor,
+    ) -> None:
+        """W_ih x (+ bias) of each gate for all time steps, into [T, J, G, B, H].
+
+        Args:
+            inputs: [T, G, B, F].
+            weights: of J gates.
+            biases: of the same, or None.
+            out: its first J gates are written.
+        """
+        length, places, batch, _ = inputs.shape
+        flat = inputs.transpose(0, 1).reshape(places, length * batch, -1)
+        for gate, weight in enumerate(weights):
+            if biases is None:
+                product = torch.bmm(flat, weight)
+            else:
+                product = torch.baddbmm(biases[gate], flat, weight)
+            out[:, gate].copy_(product.view(places, length, batch, -1).transpose(0, 1))
 
     def states(self, inputs: Tensor, space: Workspace, kind: str) -> Tensor:
-        """Room for T + 1 states, [T + 1, B, H], zero where processing starts."""
-        length, batch, _ = inputs.shape
-        result = space.take((self.name, kind), inputs, length + 1, batch, self.hidden)
-        result[-1 if self.reverse else 0].zero_()
+        """Room for the states before and after each step, [T + 1, G, B, H], the first one zero."""
+        length, places, batch, _ = inputs.shape
+        result = space.take(self.name(kind), inputs, length + 1, places, batch, self.hidden)
+        result[0].zero_()
         return result
 
-    # States are kept in one array of T + 1, zeros at the end where processing starts.
-
-    def around(self, step: int) -> tuple[int, int]:
-        """Where the states before and after a step are."""
-        return (step + 1, step) if self.reverse else (step, step + 1)
-
-    def all_before(self, states: Tensor) -> Tensor:
-        """States before each step, [T, B, H]."""
-        return states[1:] if self.reverse else states[:-1]
-
-    def all_after(self, states: Tensor) -> Tensor:
-        """States after each step, [T, B, H]."""
-        return states[:-1] if self.reverse else states[1:]
+    def along(self, states: Tensor) -> Tensor:
+        """States after each step as the layer returns them, [T, R, B, directions × H]."""
+        after = states[1:]
+        if self.directions == 1:
+            return after
+        one, other = after.unflatten(1, (2, -1)).unbind(1)
+        return torch.cat([one, other.flip(0)], dim=3)
 
     def last(self, states: Tensor) -> Tensor:
-        """State after the step that was processed last, [B, H]."""
-        return states[0] if self.reverse else states[-1]
+        """States after the step that was processed last, [directions, R, B, H]."""
+        return states[-1].unflatten(0, (self.directions, -1)).clone()
+
+    def along_back(self, grad: Tensor) -> Tensor:
+        """Gradients of what `along` returned, in the order of processing, [T, G, B, H]."""
+        if self.directions == 1:
+            return grad
+        one, other = grad.chunk(2, dim=3)
+        return torch.stack([one, other.flip(0)], dim=1).flatten(1, 2)
+
+    def to_inputs(self, terms: Terms) -> Tensor:
+        """Gradients of the sequence that was read, [T, R, B, F]."""
+        length, _, places, batch, _ = terms.grads.shape
+        weights = self.stacked("weight_ih")
+        total = terms.grads.new_zeros(places, length * batch, weights[0].shape[1])
+        for block, weight in zip(terms.on_input, weights, strict=True):
+            rows = terms.grads[:, block].transpose(0, 1).flatten(1, 2)
+            total.baddbmm_(rows, weight.transpose(1, 2))
+        grad = total.unflatten(1, (length, batch)).transpose(0, 1)
+        if self.directions == 1:
+            return grad
+        one, other = grad.unflatten(1, (2, -1)).unbind(1)
+        return one + other.flip(0)
 
 
 @dataclass(frozen=True)
-class Term:
-    """Rows of the weights that share one gradient at the pre-activation.
+class Terms:
+    """Gradients at the pre-activations, block by block of the weights' rows.
 
     Attributes:
-        grad: b, [T, B, K].
-        rows: which K of the G·H rows these are.
-        on_input, on_hidden: whether they belong to `weight_ih`, to `weight_hh`, or to both.
+        grads: b, [T, J, G, B, H].
+        on_input, on_hidden: which of the J blocks belong to the rows of `weight_ih`, and to those of
+            `weight_hh`, in the order of the rows.
     """
 
-    grad: Tensor
-    rows: slice
-    on_input: bool = True
-    on_hidden: bool = True
+    grads: Tensor
+    on_input: tuple[int, ...]
+    on_hidden: tuple[int, ...]
+
+    def sides(self) -> dict[tuple[bool, bool], list[int]]:
+        """Blocks by whether they are on the input's side and on the hidden side."""
+        found: dict[tuple[bool, bool], list[int]] = {}
+        for block in range(self.grads.shape[1]):
+            found.setdefault((block in self.on_input, block in self.on_hidden), []).append(block)
+        return found
 
 
 @dataclass(frozen=True)
 class RecurrentRecord:
-    """Inputs, previous states and gate gradients of one direction of one layer.
+    """Inputs, previous states and gate gradients of one layer.
 
     Attributes:
         layer: its parameters.
-        inputs: [T, B, F].
-        states: hidden state before each step, [T, B, H].
+        inputs: [T, G, B, F].
+        states: hidden state before each step, [T, G, B, H].
         terms: gradients at the pre-activations.
     """
 
-    layer: Direction
+    layer: Layer
     inputs: Tensor
     states: Tensor
-    terms: Sequence[Term]
+    terms: Terms
 
     def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient, [B], by the cheaper of two forms."""
-        return self._by_gram(space) if self._gram_is_cheaper() else self._by_sample()
+        """Squared L2 norm of each sample's gradient, [R, B], by the cheaper of two forms."""
+        norms = self._by_gram if self._gram_is_cheaper() else self._by_sample
+        parts = [norms(places, space) for places in self._places()]
+        return torch.cat(parts).unflatten(0, (self.layer.directions, -1)).sum(dim=0)
 
-    def write(self, factors: Tensor, space: Workspace) -> None:
-        """Clipped sums: one product over samples and steps for each block of rows."""
-        layer = self.layer
-        scale = factors[None, :, None]
-        repeated = factors.repeat(len(self.inputs))
-        sides = (
-            (layer.weight_ih, layer.bias_ih, self.inputs, [t for t in self.terms if t.on_input]),
-            (layer.weight_hh, layer.bias_hh, self.states, [t for t in self.terms if t.on_hidden]),
-        )
-        for weight, bias, values, terms in sides:
-            scaled = space.take("scaled", values, *values.shape)
-            torch.mul(values, scale, out=scaled)
-            weight.grad = torch.empty_like(weight)
-            for term in terms:
-                rows = term.grad.flatten(0, 1).t()
-                torch.mm(rows, scaled.flatten(0, 1), out=weight.grad[term.rows])
-            if bias is not None:
-                bias.grad = torch.cat([term.grad.flatten(0, 1).t() @ repeated for term in terms])
+    def write(self, factors: Tensor | None, space: Workspace) -> None:
+        """Weighted sums of all weights in one product, Σ_t,b factor · b (h, x, 1)ᵀ."""
+        length, blocks, places, batch, hidden = self.terms.grads.shape
+        width = self.inputs.shape[3]
+        columns = hidden + width + 1
+        total = self.inputs.new_zeros(places, blocks * hidden, columns)
+        each = places * batch * (blocks * hidden + columns)
+        steps = min(length, max(1, _BLOCK // each))
+        rows = space.take("rows", total, places, steps, batch, blocks, hidden)
+        values = space.take("values", total, places, steps, batch, columns)
+        values[..., -1] = 1
+        scale = None
+        if factors is not None:
+            scale = factors.repeat(self.layer.directions, 1)[:, None, :, None, None]
+        for start in range(0, length, steps):
+            now = slice(start, min(start + steps, length))
+            size = now.stop - start
+            grads = self.terms.grads[now].permute(2, 0, 3, 1, 4)
+            if scale is None:
+                rows[:, :size].copy_(grads)
+            else:
+                torch.mul(grads, scale, out=rows[:, :size])
+            values[:, :size, :, :hidden].copy_(self.states[now].transpose(0, 1))
+            values[:, :size, :, hidden:-1].copy_(self.inputs[now].transpose(0, 1))
+            total.baddbmm_(
+                rows[:, :size].flatten(3).flatten(1, 2).transpose(1, 2),
+                values[:, :size].flatten(1, 2),
+            )
+        by_block = total.unflatten(1, (blocks, hidden))
+        for side, wanted, of_weight in (
+            ("ih", self.terms.on_input, slice(hidden, -1)),
+            ("hh", self.terms.on_hidden, slice(0, hidden)),
+        ):
+            chosen = by_block[:, list(wanted)].flatten(1, 2)
+            self._set(f"weight_{side}", chosen[..., of_weight].contiguous())
+            if self.layer.bias:
+                self._set(f"bias_{side}", chosen[..., -1].contiguous())
+
+    def _set(self, kind: str, grads: Tensor) -> None:
+        for parameter, grad in zip(self.layer.parameters(kind), grads.unbind(), strict=True):
+            parameter.grad = grad
+
+    def _places(self) -> Iterator[slice]:
+        """The G places, a few at a time."""
+        length, _, places, batch, _ = self.terms.grads.shape
+        each = max(1, _BLOCK // (batch * length * length))
+        for start in range(0, places, each):
+            yield slice(start, start + each)
 
     def _gram_is_cheaper(self) -> bool:
-        steps = len(self.inputs)
-        rows = sum(term.grad.shape[2] for term in self.terms)
-        entries = self.layer.weight_ih.numel() + self.layer.weight_hh.numel()
-        width = self.inputs.shape[2] + self.states.shape[2]
+        length, blocks, _, _, hidden = self.terms.grads.shape
+        width = self.inputs.shape[3] + hidden
+        entries = hidden * (
+            len(self.terms.on_input) * self.inputs.shape[3] + len(self.terms.on_hidden) * hidden
+        )
         # per-sample gradients are written and read once more: measured twice as dear per entry
-        return steps * (rows + width) <= 2 * entries
+        return length * (blocks * hidden + width) <= 2 * entries
 
-    def _by_gram(self, space: Workspace) -> Tensor:
-        bias = 0 if self.layer.bias_ih is None else 1
-        on_input, on_hidden = gram(self.inputs, space, "inputs"), gram(self.states, space, "states")
-        on_input += bias
-        on_hidden += bias
+    def _by_gram(self, places: slice, space: Workspace) -> Tensor:
+        batch = self.inputs.shape[2]
+        on_input = _gram([_by_sample(self.inputs[:, places])], space, "inputs")
+        on_hidden = _gram([_by_sample(self.states[:, places])], space, "states")
+        if self.layer.bias:
+            on_input += 1
+            on_hidden += 1
         both = torch.add(
             on_input, on_hidden, out=space.take("gram both", on_input, *on_input.shape)
         )
+        factors = {(True, True): both, (True, False): on_input, (False, True): on_hidden}
         total = torch.zeros_like(on_input[:, 0, 0])
-        for term in self.terms:
-            factor = (
-                both
-                if term.on_input and term.on_hidden
-                else (on_input if term.on_input else on_hidden)
-            )
-            total += torch.linalg.vecdot(
-                gram(term.grad, space, "grad").flatten(1), factor.flatten(1)
-            )
-        return total
+        for side, blocks in self.terms.sides().items():
+            grads = [_by_sample(self.terms.grads[:, block, places]) for block in blocks]
+            product = _gram(grads, space, "grads")
+            total += torch.linalg.vecdot(product.flatten(1), factors[side].flatten(1))
+        return total.unflatten(0, (-1, batch))
 
-    def _by_sample(self) -> Tensor:
-        total = torch.zeros_like(self.inputs[0, :, 0])
-        for term in self.terms:
-            rows = term.grad.permute(1, 2, 0)
-            for used, values in ((term.on_input, self.inputs), (term.on_hidden, self.states)):
-                if used:
-                    each = rows @ values.transpose(0, 1)
-                    total += torch.linalg.vecdot(each.flatten(1), each.flatten(1))
-                    if self.layer.bias_ih is not None:
-                        total += rows.sum(dim=2).square().sum(dim=1)
-        return total
+    def _by_sample(self, places: slice, space: Workspace) -> Tensor:
+        batch = self.inputs.shape[2]
+        inputs, states = _by_sample(self.inputs[:, places]), _by_sample(self.states[:, places])
+        total = torch.zeros_like(inputs[:, 0, 0])
+        for (on_input, on_hidden), blocks in self.terms.sides().items():
+            for block in blocks:
+                rows = _by_sample(self.terms.grads[:, block, places]).transpose(1, 2)
+                for used, values in ((on_input, inputs), (on_hidden, states)):
+                    if used:
+                        each = (rows @ values).flatten(1)
+                        total += torch.linalg.vecdot(each, each)
+                        if self.layer.bias:
+                            total += rows.sum(dim=2).square().sum(dim=1)
+        return total.unflatten(0, (-1, batch))
+
+
+def _by_sample(values: Tensor) -> Tensor:
+    """[T, G, B, K] as [G·B, T, K]."""
+    return values.flatten(1, 2).transpose(0, 1)
+
+
+def _gram(parts: Sequence[Tensor], space: Workspace, name: str) -> Tensor:
+    """⟨v_t, v_s⟩ of each sample, added up over parts: [N, T, K] each to [N, T, T]."""
+    count, length, _ = parts[0].shape
+    result = space.take(f"gram {name}", parts[0], count, length, length)
+    torch.bmm(parts[0], parts[0].transpose(1, 2), out=result)
+    for part in parts[1:]:
+        result.baddbmm_(part, part.transpose(1, 2))
+    return result

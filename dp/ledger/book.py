@@ -77,10 +77,34 @@ class Ledger:
             )
             return _entry(session, row)
 
-    def commit(self, entry: Entry) -> Permit:
-        """Make a reservation final; from here on noise may have been drawn."""
-        self._move(entry, "committed", {}, after="reserved")
+    def commit(self, entry: Entry, mark: str | None = None) -> Permit:
+        """Make a reservation final; from here on noise may have been drawn.
+
+        Args:
+            entry: reserved.
+            mark: of the seed that all of the noise will come from (`dp.seed`); None without one.
+        """
+        self._move(entry, "committed", {} if mark is None else {"mark": mark}, after="reserved")
         return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
+
+    def repeat(self, entry: Entry, mark: str) -> Permit:
+        """Leave to draw the very numbers of a committed entry once more; its release was lost.
+
+        Raises:
+            LedgerError: they came from another seed, or there is a release.
+        """
+        if entry.state != "committed" or self.mark(entry) != mark:
+            raise LedgerError(
+                f"entry {entry.id} is {entry.state}; only noise from the same seed can be drawn again"
+            )
+        return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
+
+    def mark(self, entry: Entry) -> str | None:
+        """Mark of the seed that a committed entry's noise comes from; None without one."""
+        with self.database.reading() as session:
+            query = select(LogRow.body).where(LogRow.entry == entry.id, LogRow.kind == "committed")
+            body = session.scalars(query).first()
+            return json.loads(body).get("mark") if body else None
 
     def void(self, entry: Entry) -> None:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""

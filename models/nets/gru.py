@@ -39,4 +39,4 @@ class Gru(nn.Module):
             Hidden state, [B, hidden × directions]; the backward direction ends at the oldest interval.
         """
         _, hidden = self.rnn(sequence)
-        return torch.cat(list(hidden[-self.directions :]), dim=1)
+        return torch.cat(list(hidden[-self.directions :]), dim=-1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from dp import private
-from dp.clipping import Clipper, UnsupportedLayer
+from dp.clipping import Clipped, Clipper, UnsupportedLayer, gradients
 from dp.permit import Permit
 from dp.private import PrivateTraining, check_model, twins_differ
 from dp.proof import Proof, prove
@@ -307,7 +307,19 @@ def test_clipping_removed_is_found_out(
     model: Net, data: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test of what one window can do goes red."""
-    honest = Clipper.__init__
-    monkeypatch.setattr(Clipper, "__init__", lambda self, model, clip: honest(self, model, 1e9))
+    monkeypatch.setattr(gradients, "_factors", lambda norms, clips: torch.ones_like(norms))
     with pytest.raises(AssertionError):
         test_clipping_bounds_what_one_window_can_do(model, data)
+
+
+@pytest.mark.parametrize("clip", [None, 2.0])
+def test_gradients_clipped_to_another_norm_are_refused(
+    model: Net, data: Pairs, clip: float | None
+) -> None:
+    training = steps(sampling(5.0), 1.0)
+    optimizer = SGD(model.parameters(), lr=1e-3)
+    plain = Clipped(loss(model, data).detach(), None, None)
+    found = plain if clip is None else Clipper(model, clip)(lambda: loss(model, data))
+    with pytest.raises(ValueError, match=f"clipped to 1.0, got {clip}"):
+        training.apply(model, optimizer, found)
+    assert not training.draws.noised

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ from flows.charges import announced
 from flows.cli import app
 from flows.errors import UsageError
 from flows.grid import Grid, Point
+from flows.record import Tracker
 from flows.rehearse import HIGHEST, LOWEST, rates
 from flows.settings import Home
 from models import optimizers
@@ -33,6 +36,7 @@ def grid(**changes: object) -> Grid:
     usual = {
         "recipe": {"source": {"name": CITY}},
         "mechanisms": ("input",),
+        "units": ("user",),
         "epsilons": (1.0,),
         "models": ("gru",),
         "optimizers": ("adam",),
@@ -61,17 +65,40 @@ def test_what_is_told_is_what_is_charged_and_only_once(home: Home) -> None:
     assert len(ledger.entries()) == told["charges"]
     assert {entry.state for entry in ledger.entries()} == {"released"}
     spent = ledger.spent(CITY, PrivacyUnit.USER_INTERVAL, 1e-7)
-    assert spent == pytest.approx(told["epsilon"], rel=1e-9)
-    assert document["total"]["epsilon"] == told["epsilon"]
+    (unit,) = told["units"]
+    assert spent == pytest.approx(unit["epsilon"], rel=1e-9)
+    assert document["total"] == told
     assert len(document["points"]) == 2 * 2 * 2 * 2
     assert [row["seeds"] for row in document["table"]] == [2] * 8
     assert Path(document["frontier"]).stat().st_size > 10_000
     assert len(Path(document["csv"]).read_text().splitlines()) == 17
+    assert len(pd.read_parquet(document["parquet"])) == 16
+    _is_in_mlflow(home, document)
     again = json.loads(veilcast(*asked).stdout)
     assert again["table"] == document["table"]
     assert again["total"]["charges"] == 0
-    assert again["total"]["after"] == pytest.approx(told["epsilon"], rel=1e-9)
+    assert again["total"]["units"][0]["after"] == pytest.approx(spent, rel=1e-9)
+    assert again["run_id"] == document["run_id"]
     assert len(ledger.entries()) == told["charges"]
+
+
+def _is_in_mlflow(home: Home, document: dict[str, Any]) -> None:
+    """One run for the sweep, a child for every training, each of them usable like any run."""
+    tracker = Tracker(home)
+    children = tracker.runs(sweep=document["run_id"])
+    assert {one["run_id"] for one in children} == {one["run_id"] for one in document["points"]}
+    assert all(len(tracker.settings(one["run_id"])) <= 25 for one in children)
+    assert document["run_id"] not in {one["run_id"] for one in tracker.runs()}
+    one = document["points"][-1]
+    files = tracker.files(one["run_id"])
+    assert {path.name for path in files.iterdir()} == {
+        "model", "recipe.toml", "result.json", "statement.json", "statement.md"
+    }  # fmt: skip
+    assert json.loads((files / "result.json").read_text())["run_id"] == one["run_id"]
+    assert veilcast("statement", one["run_id"]).exit_code == 0
+    page = Path(document["frontier"]).read_text()
+    assert "user-interval, δ = 1e-07" in page
+    assert "<script src=" not in page
 
 
 def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
@@ -80,7 +107,7 @@ def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
     result = veilcast("sweep", "--source", CITY, "--epsilon", "1", "--model", "ridge", "--seeds", 4,
                       *SMALL)  # fmt: skip
     assert result.exit_code == 3, result.output
-    assert "does not fit" in result.stderr
+    assert "it does not fit; the first 2 of the 4 charges would" in " ".join(result.stderr.split())
     ledger = Ledger(home.database_url)
     assert {entry.state for entry in ledger.entries()} == {"voided"}
     assert ledger.spent(CITY, PrivacyUnit.USER, 1e-7) == 0.0
@@ -117,14 +144,17 @@ def test_all_are_those_that_are_allowed() -> None:
         *optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"
     }  # fmt: skip
     assert grid(models=("ridge",), optimizers=("all",)).points() == [
-        Point("input", 1.0, "ridge", None)
+        Point("input", "user", 1.0, "ridge", None)
     ]
 
 
 def test_without_privacy_budgets_do_not_matter() -> None:
-    found = grid(mechanisms=("none", "input"), epsilons=(1.0, 2.0)).points()
-    assert [(one.mechanism, one.epsilon) for one in found] == [
-        ("none", None), ("input", 1.0), ("input", 2.0)
+    found = grid(
+        mechanisms=("none", "input"), units=("user", "user-day"), epsilons=(1.0, 2.0)
+    ).points()
+    assert [(one.mechanism, one.unit, one.epsilon) for one in found] == [
+        ("none", None, None), ("input", "user", 1.0), ("input", "user", 2.0),
+        ("input", "user-day", 1.0), ("input", "user-day", 2.0),
     ]  # fmt: skip
 
 
@@ -133,6 +163,7 @@ def test_without_privacy_budgets_do_not_matter() -> None:
     [
         ({"mechanisms": ("magic",)}, "mechanism='magic' is unknown"),
         ({"models": ()}, "at least one of its models"),
+        ({"units": ("person",)}, "unit='person' is unknown"),
         ({"optimizers": ("dp-adam",)}, "choose one of"),
         ({"models": ("oak",)}, "oak"),
         ({"mechanisms": ("gradient",), "models": ("trees",)}, "cannot be trained by gradient"),

@@ -31,6 +31,7 @@ PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "parameter.grad = clipped + self._randomness.normal(clipped, std)"
+_FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
 
 FAULTS = (
     Fault(
@@ -61,18 +62,19 @@ FAULTS = (
     ),
     Fault(
         "clipping removed", "dp/clipping/gradients.py",
-        "tape.write(self.clip / norms.clamp(min=self.clip))", "tape.write(torch.ones_like(norms))",
+        _FACTORS, "factors = torch.ones_like(norms)",
         (f"{PRIVATE}::test_clipping_bounds_what_one_window_can_do",), quick=True,
     ),
     Fault(
         "clipping removed, seen by the audit", "dp/clipping/gradients.py",
-        "tape.write(self.clip / norms.clamp(min=self.clip))", "tape.write(torch.ones_like(norms))",
+        _FACTORS, "factors = torch.ones_like(norms)",
         (f"{AUDIT}::test_a_private_training_keeps_its_claim",),
     ),
     Fault(
         "clipping per batch instead of per sample", "dp/clipping/gradients.py",
-        "tape.write(self.clip / norms.clamp(min=self.clip))",
-        "tape.write((self.clip / norms.mean().clamp(min=self.clip)).expand_as(norms).contiguous())",
+        _FACTORS,
+        "factors = bounds / torch.maximum(norms.mean(dim=1, keepdim=True), bounds)\n"
+        "    factors = factors.expand_as(norms).contiguous()",
         (f"{CLIPPING}::test_one_sample_never_moves_the_sum_by_more_than_the_clip",
          f"{CLIPPING}::test_zero_gradients_and_one_huge_sample"),
     ),
@@ -143,17 +145,18 @@ FAULTS = (
          f"{ORDER}::test_the_statement_names_the_noise_that_was_drawn"),
     ),
     Fault(
-        "charge after the noise", "dp/release.py",
-        "        permit = ledger.commit(entry)\n        content = make(permit)",
-        "        from dp.permit import _LEDGER, Permit as P\n\n"
-        "        content = make(P(entry.id, entry.key, entry.event, by=_LEDGER))\n"
-        "        permit = ledger.commit(entry)",
+        "noise before the charge is committed",
+        "dp/release.py",
+        "    return ledger.commit(entry, mark)",
+        "    from dp.permit import _LEDGER\n\n"
+        "    return Permit(entry.id, entry.key, entry.event, by=_LEDGER)",
         (f"{RELEASE}::test_the_charge_is_committed_before_the_noise",),
     ),
     Fault(
-        "a retry draws fresh noise", "dp/release.py",
-        '        if entry.state == "released":\n            return Kept',
-        '        if entry.state == "nothing":\n            return Kept',
+        "a retry draws fresh noise",
+        "dp/release.py",
+        'if entry.state != "released"\n        }',
+        'if entry.state != "nothing"\n        }',
         (f"{RELEASE}::test_the_same_request_returns_the_same_release",),
     ),
     Fault(

@@ -1,0 +1,91 @@
+"""Runs as a table: filtered by a condition, compared, exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from flows.errors import UsageError
+
+Run = dict[str, Any]
+KINDS = (".csv", ".parquet", ".json")
+
+
+def where(runs: list[Run], condition: str) -> list[Run]:
+    """Runs that meet a condition, in SQL: `unit = 'user' and epsilon <= 1`.
+
+    Args:
+        runs: as `Tracker.runs` gives them.
+        condition: over their fields.
+
+    Raises:
+        UsageError: it cannot be understood.
+    """
+    if not runs:
+        return []
+    table = pd.DataFrame(runs)
+    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+        connection.register("runs", table.assign(place=range(len(table))))
+        connection.execute("SET lock_configuration = true")
+        try:
+            found = connection.sql("FROM runs").filter(condition).order("place").project("place")
+            return [runs[at] for (at,) in found.fetchall()]
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise UsageError(
+                f"--where {condition!r}: {said}; fields are {', '.join(table.columns)}"
+            ) from None
+
+
+def compare(first: Run, second: Run, settings: tuple[Run, Run]) -> dict[str, Any]:
+    """What two runs have in common, and what they have not.
+
+    Args:
+        first: figures of one.
+        second: figures of the other.
+        settings: parameters of both.
+    """
+    one, other = settings
+    differ = {
+        name: [one.get(name), other.get(name)]
+        for name in dict.fromkeys([*one, *other])
+        if one.get(name) != other.get(name)
+    }
+    errors = {
+        name: [first[name], second[name]]
+        for name in ("rmse", "mae")
+        if first[name] and second[name]
+    }
+    return {
+        "runs": [first["run_id"], second["run_id"]],
+        "settings": differ,
+        "errors": {
+            name: {"values": values, "ratio": values[1] / values[0]}
+            for name, values in errors.items()
+        },
+    }
+
+
+def export(runs: list[Run], path: Path) -> Path:
+    """Write runs as CSV, Parquet or JSON, by the name's ending.
+
+    Raises:
+        UsageError: another ending, or the folder is not there.
+    """
+    if path.suffix not in KINDS:
+        raise UsageError(f"--export {path}: expected a name that ends with {', '.join(KINDS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"--export {path}: there is no folder {path.parent}")
+    table = pd.DataFrame(runs)
+    partial = path.with_name(f".{path.name}.partial")
+    if path.suffix == ".csv":
+        table.to_csv(partial, index=False)
+    elif path.suffix == ".parquet":
+        table.to_parquet(partial, index=False)
+    else:
+        table.to_json(partial, orient="records", indent=2)
+    partial.replace(path)
+    return path

@@ -1,0 +1,90 @@
+"""How many runs fit into memory side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from models.config import ForecasterConfig
+
+SHARE = 0.5
+"""Of the memory that is free, for the runs that train together."""
+
+_VALUE = 4
+"""Bytes of a number in single precision."""
+
+
+def available(device: torch.device) -> int:
+    """Bytes that are free on a device now."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    free = _meminfo("MemAvailable")
+    limit, used = (
+        _number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current")
+    )
+    return free if limit is None or used is None else max(0, min(free, limit - used))
+
+
+def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
+    """What one more run needs, estimated from shapes; a little more than it does.
+
+    Args:
+        config: of a recurrent network.
+        batch: most windows in an update.
+        windows: training windows, kept on the device.
+    """
+    directions = 2 if config.model.startswith("bi") else 1
+    gates = 3 if config.model.endswith("gru") else 4
+    hidden, regions = config.hidden, len(config.regions)
+    width = 2 * regions + config.features
+    ahead = config.horizon * ((2 * config.seasonal + config.usual) * regions + config.features)
+    ahead += config.seasonal * config.around * regions
+    weights = (directions * hidden + 2 * ahead + config.lags * regions) * config.horizon * regions
+    values = 0
+    for layer in range(config.layers):
+        inputs = directions * hidden if layer else width
+        weights += directions * gates * hidden * (inputs + hidden + 2)
+        # gates and their gradients, one more of each for the hidden side or the cell, and states
+        each = directions * (2 * (gates + 1) + 5) * hidden + (2 + 2 * directions) * inputs
+        values += config.lags * batch * (each + 2 * directions * hidden)
+    values += 4 * batch * (config.lags * regions + ahead)
+    # itself, gradient, two buffers, average, best epoch, start, and copies side by side
+    values += 10 * weights
+    values += windows * (
+        config.lags * width + ahead + (config.lags + config.seasonal + 2) * regions
+    )
+    return _VALUE * values
+
+
+def runs_that_fit(
+    config: ForecasterConfig, batch: int, windows: int, memory: int | None, device: torch.device
+) -> int:
+    """How many runs to train side by side, at least 1.
+
+    Args:
+        config: of a recurrent network.
+        batch: most windows in an update.
+        windows: training windows of a run.
+        memory: bytes to keep within; None for half of what is free.
+        device: where they train.
+    """
+    room = int(SHARE * available(device)) if memory is None else memory
+    return max(1, room // run_bytes(config, batch, windows))
+
+
+def _meminfo(name: str) -> int:
+    """A line of /proc/meminfo in bytes; where there is none, 2 GiB, which nobody misses."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
+    except (OSError, StopIteration):
+        return 2 * 2**30
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such limit
+        return None

@@ -1,0 +1,159 @@
+"""One training run, apart from how its gradients are found: whoever finds them drives it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from models.distance import LogFit, WeightDistance, fit_log
+from models.errors import ModelError
+from models.forecaster import Forecaster
+from models.metrics import rmse
+from models.predict import forecast
+from models.settings import TrainingConfig
+from models.tensors import Batch
+from models.updates import Updates
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training windows.
+
+    Attributes:
+        number: counted from 1.
+        loss: mean training loss, in squared (`mse`) or plain (`mae`, `huber`) units of `model.step`.
+        validation: mean over the regions of the RMSE in persons; None without validation.
+        seconds: wall time of the epoch, validation included; of runs that are trained together it
+            is that of all of them.
+    """
+
+    number: int
+    loss: float
+    validation: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training run went through.
+
+    Attributes:
+        epochs: in order.
+        best: number of the epoch whose weights were kept.
+        stopped_early: whether patience ran out before the last epoch.
+        distance: how far the weights moved, against the logarithm of the updates; None where there
+            were fewer than two.
+    """
+
+    epochs: tuple[Epoch, ...]
+    best: int
+    stopped_early: bool
+    distance: LogFit | None = None
+
+
+def run(
+    model: Forecaster,
+    optimizer: Optimizer,
+    validation: Batch | None,
+    config: TrainingConfig,
+    updates: Updates,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> Generator[Tensor, Tensor, History]:
+    """Schedule, weight average, validation and the best epoch; everything on one device.
+
+    Yields:
+        Positions of the windows of an update, [B]; B may be 0. Once the update is made, the mean loss
+        is sent back, []; that of no windows is not looked at.
+
+    Raises:
+        ModelError: the loss is not finite.
+    """
+    total = config.epochs * updates.steps_per_epoch
+    schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / total))
+    average = None if config.average is None else _Average(model, config.average)
+    judged = model if average is None else average.model
+    batches = updates.batches()
+    moved = WeightDistance(model.parameters())
+    epochs: list[Epoch] = []
+    best, kept = 0, _weights(judged)
+    for number in range(1, config.epochs + 1):
+        started = time.perf_counter()
+        model.train()
+        lost, seen = torch.zeros((), device=model.mean.device), 0
+        for rows in islice(batches, updates.steps_per_epoch):
+            mean = yield rows
+            schedule.step()
+            moved()
+            if average is not None:
+                average.update(model)
+            if len(rows):
+                lost, seen = lost + mean * len(rows), seen + len(rows)
+        if seen and not math.isfinite(float(lost)):
+            raise ModelError(
+                f"the loss of epoch {number} is not finite; lower learning_rate="
+                f"{config.learning_rate} or grad_norm={config.grad_norm}"
+            )
+        score = None if validation is None else _score(judged, validation)
+        seconds = time.perf_counter() - started
+        epochs.append(Epoch(number, float(lost) / seen if seen else 0.0, score, seconds))
+        if on_epoch is not None:
+            on_epoch(epochs[-1])
+        if score is None:
+            best = number
+        elif not best or score < (epochs[best - 1].validation or 0.0):
+            best, kept = number, _weights(judged)
+        elif config.patience is not None and number - best >= config.patience:
+            break
+    model.load_state_dict(kept if validation is not None else _weights(judged))
+    return History(tuple(epochs), best, len(epochs) < config.epochs, _fitted(moved))
+
+
+def _fitted(moved: WeightDistance) -> LogFit | None:
+    curve = moved.curve()
+    return fit_log(curve.updates, curve.distances) if len(curve.updates) > 1 else None
+
+
+class _Average:
+    """Exponential average of the iterates (Polyak and Juditsky 1992); free under privacy.
+
+    Attributes:
+        model: the averaged forecaster.
+    """
+
+    def __init__(self, model: Forecaster, decay: float) -> None:
+        self.model = copy.deepcopy(model)
+        self._decay, self._empty = decay, True
+
+    @torch.no_grad()
+    def update(self, model: Forecaster) -> None:
+        """Take the latest weights in; the first ones as they are."""
+        weight = 1.0 if self._empty else 1 - self._decay
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)
+        for kept, latest in zip(self.model.buffers(), model.buffers(), strict=True):
+            kept.copy_(latest)  # running statistics are averages already
+        self._empty = False
+
+
+def _rate(schedule: str, done: float) -> float:
+    """Factor on the learning rate after a share `done` of all updates."""
+    return 0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1.0
+
+
+def _score(model: Forecaster, validation: Batch) -> float:
+    """Mean over the regions of the validation RMSE, in persons."""
+    target = validation.target.cpu().double().numpy()
+    return rmse(forecast(model, validation), target, model.config.regions).mean
+
+
+def _weights(model: Forecaster) -> dict[str, Tensor]:
+    """A copy of the weights that further training does not change."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
