@@ -261,8 +261,8 @@ FIELDS = [
     "training.learning_rate", "training.seed", "training.device", "model.ghost", "x.y", "source",
 ]  # fmt: skip
 VALUES = [
-    "true", "[]", '["1d"]', "{}", "gradient", "user", "interval-0", "interval-99999999999", "nan", "-inf",
-    "0d", "1e309", "2024-01-01", "bigru", "blend", "tract", "0", "-1", "3", "0.5", "1e-400",
+    "true", "[]", '["1d"]', "{}", "gradient", "user", "interval-0", "interval-99999999999", "nan",
+    "-inf", "0d", "1e309", "2024-01-01", "bigru", "blend", "tract", "0", "-1", "3", "0.5", "1e-400",
     "99999999999999999999", '"7d"', "[[[[", '["a", 1]',
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What large panels, many runs and many charges cost: seconds and memory by size.
 
-    python benchmarks/load.py panel [--regions 1000] [--days 8]
+    python benchmarks/load.py panel [--regions 1000] [--days 44]
     python benchmarks/load.py noise [--cells 200000]
     python benchmarks/load.py runs [--count 10000]
     python benchmarks/load.py ledger [--count 10000]
@@ -191,7 +191,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("what", choices=["panel", "noise", "runs", "ledger"])
     arguments.add_argument("--regions", type=int, default=1000)
-    arguments.add_argument("--days", type=int, default=8)
+    arguments.add_argument("--days", type=int, default=44)
     arguments.add_argument("--cells", type=int, default=200_000)
     arguments.add_argument("--count", type=int, default=10_000)
     asked = arguments.parse_args()
