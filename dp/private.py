@@ -32,7 +32,7 @@ class _Steps:
         if not clip > 0:
             raise ValueError(f"expected clip={clip} to be above 0")
         self.sampling, self.clip = sampling, clip
-        self.draws = Draws()
+        self.draws = Draws(sampling.noise_multiplier * clip)
         self._randomness = randomness
         self._clipper: Clipper | None = None
         self._optimizer: _NoisedOptimizer | None = None
@@ -208,4 +208,4 @@ class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         for parameter in self.params:
             clipped = parameter.summed_grad
             parameter.grad = clipped + self._randomness.normal(clipped, std)
-            self._draws.noise(parameter.grad - clipped, std)
+            self._draws.noise(parameter.grad - clipped)

@@ -21,9 +21,14 @@ _UNLIKELY = 6.0
 
 
 class Draws:
-    """Counts of what was drawn, and of what was made of it."""
+    """Counts of what was drawn, and of what was made of it.
 
-    def __init__(self) -> None:
+    Args:
+        std: what the noise must be, worked out from the account and not from what draws it.
+    """
+
+    def __init__(self, std: float) -> None:
+        self._std = std
         self.drawn: list[int] = []
         self.seen: list[int] = []
         self.noised = 0
@@ -38,12 +43,12 @@ class Draws:
         """An update was made of a batch of `size` windows."""
         self.seen.append(size)
 
-    def noise(self, gained: Tensor, std: float) -> None:
-        """A gradient gained this much; `std` was asked for."""
+    def noise(self, gained: Tensor) -> None:
+        """A gradient gained this much."""
         self.noised += 1
         self.values += gained.numel()
-        if std > 0:
-            self.energy += float(gained.double().square().sum()) / std**2
+        if self._std > 0:
+            self.energy += float(gained.double().square().sum()) / self._std**2
 
 
 @dataclass(frozen=True)

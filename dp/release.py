@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from dp.budget import Budget, BudgetRefused
+from dp.errors import LedgerError
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
@@ -280,14 +281,24 @@ def release_counts(
 
 
 def panel_of(content: bytes) -> pd.DataFrame:
-    """The noised counts of a kept release."""
-    from pyarrow import BufferReader
+    """The noised counts of a kept release.
+
+    Raises:
+        LedgerError: it is not what was kept.
+    """
+    from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
 
     # pandas reads through Arrow's data sets, whose threads can outlive the interpreter and abort it
     # (Arrow #34314, #50482); a file of its own starts none
-    table = ParquetFile(BufferReader(content)).read(use_threads=False)
-    frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    try:
+        table = ParquetFile(BufferReader(content)).read(use_threads=False)
+        frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    except (ArrowException, OSError, ValueError, TypeError, KeyError):
+        raise LedgerError(
+            "the kept release is no panel of counts: it was damaged; `veilcast budget verify` says "
+            "which, a copy of the database has it"
+        ) from None
     return frame
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import budget_cli, ingest_cli, runs_cli, study_cli, sweep_cli
+from flows import audit_cli, budget_cli, ingest_cli, runs_cli, study_cli, sweep_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(ingest_cli.app)
 app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
+app.add_typer(audit_cli.app)
 app.add_typer(runs_cli.app)
 
 

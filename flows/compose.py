@@ -20,7 +20,9 @@ def load(name: str) -> dict[str, Any]:
     """
     path = Path(name)
     if path.suffix != ".toml":
-        path = recipe_folder() / f"{name}.toml"
+        path = (
+            recipe_folder() / f"{path.name}.toml" if name == path.name else Path("no such recipe")
+        )
     try:
         return tomlkit.parse(path.read_text()).unwrap()
     except FileNotFoundError:

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,7 @@ class Tracker:
     def __init__(self, home: Home) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # tracebacks
         self._home = home
         try:
             self._client = MlflowClient(tracking_uri=home.tracking_uri)
@@ -140,14 +141,29 @@ class Tracker:
     @contextmanager
     def run(self, title: str) -> Iterator[ActiveRun]:
         """A run that ends as finished; if anything goes wrong it is removed from the list."""
-        run_id = self._client.create_run(self._experiment.experiment_id, run_name=title).info.run_id
+        with self._explained():
+            made = self._client.create_run(self._experiment.experiment_id, run_name=title)
+            run_id = made.info.run_id
+            try:
+                yield ActiveRun(self._client, run_id)
+            except BaseException:
+                with suppress(MlflowException):  # what went wrong first is what is told
+                    self._client.set_terminated(run_id, "FAILED")
+                    self._client.delete_run(run_id)
+                raise
+            self._client.set_terminated(run_id)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Errors of MLflow in words: their own text quotes statements with what was to be stored."""
         try:
-            yield ActiveRun(self._client, run_id)
-        except BaseException:
-            self._client.set_terminated(run_id, "FAILED")
-            self._client.delete_run(run_id)
-            raise
-        self._client.set_terminated(run_id)
+            yield
+        except MlflowException as error:
+            raise SetupError(
+                f"MLflow at {_without_password(self._home.tracking_uri)} could not record the run "
+                f"({error.error_code}); make room on its disk, or check MLFLOW_TRACKING_URI. What was "
+                "charged stays charged, and the same request returns the same release"
+            ) from None
 
     @contextmanager
     def sweep(self, title: str) -> Iterator[ActiveSweep]:

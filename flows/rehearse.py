@@ -84,7 +84,7 @@ def _on_a_city(asked: Recipe, panel: Panel) -> float:
     city = _city(len(panel.regions))
     public = SourceConfig(name=city.source, max_count=asked.source.max_count)
     errors = []
-    with _forgotten() as home:
+    with forgotten() as home:
         for seed in range(_SEEDS):
             training = replace(asked.training, seed=seed)
             one = replace(asked, source=public, training=training)
@@ -110,6 +110,7 @@ class _Forgotten(Home):
 
 
 @contextmanager
-def _forgotten() -> Iterator[Home]:
+def forgotten() -> Iterator[Home]:
+    """A home that is gone afterwards; for made-up data alone."""
     with tempfile.TemporaryDirectory() as folder:
         yield _Forgotten(Path(folder))

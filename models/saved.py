@@ -7,8 +7,10 @@ import io
 import json
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,11 @@ from models.forecaster import Forecaster
 from models.kinds import new
 
 VERSION = 2
+_NO_ARCHIVE = (
+    zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError,
+    OverflowError, zlib.error, struct.error,
+)  # fmt: skip
+"""What `zipfile` raises for bytes that are no archive, or not the whole of one."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
@@ -118,7 +125,7 @@ def unpacked(content: bytes) -> tuple[Forecaster, dict[str, Any]]:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 for name in (WEIGHTS, CONFIG):
                     (Path(scratch) / name).write_bytes(archive.read(name))
-        except (zipfile.BadZipFile, KeyError) as error:
+        except _NO_ARCHIVE as error:
             raise ModelError(f"not an archive of a model: {error}") from error
         return load(Path(scratch)), load_extra(Path(scratch))
 

@@ -25,9 +25,14 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     validation to find.
 
     Raises:
-        DataError: no time column, or nothing but one.
+        DataError: no time column, nothing but one, or a name that holds lines of the table.
     """
     raw = raw.rename(columns=lambda column: str(column).strip())
+    if any("\n" in column or "\r" in column for column in raw.columns):
+        # such a name holds rows of the table, and names are shown
+        raise DataError(
+            f"{name}: the name of a column goes over several lines; close the quotes in the header"
+        )
     time, columns = _time(raw, name)
     rest = raw.drop(columns=columns)
     region = _named(rest, REGION_NAMES)

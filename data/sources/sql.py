@@ -48,6 +48,8 @@ def read(
     if _absent_file(url):  # connecting would create it
         raise DataError(f"{shown}: no such database file; check the path")
     schema, _, table = place.rpartition(".")
+    if not table:
+        raise DataError(f"{shown}: no table is named; write URL#table")
     try:
         engine = create_engine(url)
         if query is None:

@@ -126,7 +126,7 @@ class Ledger:
         """What was released under a key.
 
         Raises:
-            LedgerError: nothing was.
+            LedgerError: nothing was, or it is no longer what was released.
         """
         with self.database.reading() as session:
             entry = _find(session, key)
@@ -135,6 +135,14 @@ class Ledger:
                 raise LedgerError(
                     f"{self.database.name} has no release {key[:12]}; train again (the same request "
                     "is charged again only if its release is not there)"
+                )
+            query = select(LogRow.body).where(LogRow.entry == kept.entry, LogRow.kind == "released")
+            noted = json.loads(session.scalars(query).one())["sha256"]
+            if hashlib.sha256(kept.content).hexdigest() != noted:
+                raise LedgerError(
+                    f"the release of entry {kept.entry} is not what was kept: {self.database.name} was "
+                    "damaged or changed. Put a copy of the database back, or make another release "
+                    "(privacy.draw), which is charged"
                 )
             return kept.content
 

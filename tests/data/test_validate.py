@@ -179,3 +179,17 @@ def test_a_panel_is_regular_whatever_is_missing(missing: set[int]) -> None:
     assert set(np.flatnonzero(~panel.observed)) == missing
     kept = panel.values[panel.observed]
     assert np.array_equal(kept, frame[["a", "b", "c"]].to_numpy(float))
+
+
+@pytest.mark.parametrize("spoilt", [None, np.nan, np.inf, -1.0, 0.5])
+def test_a_table_of_counts_alone_is_told_at_once_and_no_other_one_is(spoilt: float | None) -> None:
+    """The short way agrees with the schema of each column."""
+    from data import rules as every_rule
+
+    frame = pd.DataFrame(np.arange(20.0).reshape(10, 2), columns=["a", "b"])
+    frame.iloc[3] = np.nan  # an interval that was not observed
+    if spoilt is not None:
+        frame.iloc[5, 1] = spoilt
+    assert every_rule._all_counts(frame) == (spoilt is None)
+    assert bool(list(every_rule.cells(frame))) == (spoilt is not None)
+    assert not every_rule._all_counts(frame.astype(str))

@@ -237,6 +237,21 @@ def test_noise_removed_or_weakened_is_found_out(
     assert failed(proof_of(model, training, data)) == broken
 
 
+def test_noise_asked_for_at_half_the_strength_is_found_out(
+    model: Net, data: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimizer is told less than the account says: the proof does not take its word."""
+    honest = private._NoisedOptimizer.__init__
+
+    def weak(self: Any, optimizer: Any, **options: Any) -> None:
+        honest(self, optimizer, **{**options, "noise_multiplier": options["noise_multiplier"] / 2})
+
+    monkeypatch.setattr(private._NoisedOptimizer, "__init__", weak)
+    training = steps(sampling(5.0), 1.0)
+    trained(model, data, training)
+    assert failed(proof_of(model, training, data)) == {STRENGTH}
+
+
 def test_noise_that_is_counted_and_not_added_is_found_out(
     model: Net, data: Pairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

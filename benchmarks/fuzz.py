@@ -1,0 +1,411 @@
+"""Hostile input for everything that reads: files, tables, recipes, names, checkpoints, kept releases.
+
+    python benchmarks/fuzz.py [--inputs 100000] [--seed 1] [--only NAME]
+
+Inputs are made by hypothesis: text and bytes of any kind, and valid ones with some bytes changed, cut
+out or put in. Whatever is read must be read, or be refused by one of the errors that are the user's to
+mend; anything else is a crash, and is printed with its input. A refusal that quotes a count is a leak.
+Exit 1 if there is either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import random
+import sqlite3
+import struct
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from data import sources, validate
+from data.errors import DataError
+from data.spans import to_span
+from dp.budget import Budget, BudgetRefused
+from dp.errors import LedgerError
+from dp.ledger import Charge, Ledger
+from dp.period import Period
+from dp.release import panel_of
+from dp.unit import PrivacyUnit, parse_unit
+from flows.compose import override
+from flows.errors import UsageError
+from flows.recipe import from_dict, without_password
+from models import saved
+from models.config import ForecasterConfig
+from models.errors import ModelError
+from models.kinds import new
+
+MARKER = "7654321"
+"""A count that no message may quote."""
+
+
+PIECES = [b",", b"\n", b'"', b"\x00", b"NaN", b"1e999", b"-1", MARKER.encode(), b";", b"\xff\xfe",
+          b"2024-13-45", b"9" * 40, b"inf", b"", b"=", b"[", b"'"]  # fmt: skip
+
+
+BATCH = 50
+"""Inputs from one of hypothesis's examples, whose making would otherwise take most of the time."""
+
+
+def batched(make: Callable[[random.Random], Any]) -> st.SearchStrategy[list[Any]]:
+    """Inputs from random numbers that hypothesis seeds."""
+
+    def made(number: int) -> list[Any]:
+        chance = random.Random(number)
+        return [make(chance) for _ in range(BATCH)]
+
+    return st.integers(0, 2**63).map(made)
+
+
+def changed(valid: list[bytes]) -> Callable[[random.Random], bytes]:
+    """Valid bytes with pieces changed, cut out, doubled or put in; now and then any bytes."""
+
+    def made(chance: random.Random) -> bytes:
+        if chance.random() < 0.1:
+            return chance.randbytes(chance.randrange(300))
+        content = bytearray(chance.choice(valid))
+        for _ in range(chance.randrange(5)):
+            at = chance.randrange(len(content) + 1)
+            end = min(len(content), at + chance.randrange(13))
+            some = chance.randbytes(chance.randrange(9))
+            content[at:end] = chance.choice(
+                [some, chance.choice(PIECES), bytes(content[at:end]) * 2]
+            )
+        if chance.random() < 0.25:
+            del content[chance.randrange(len(content) + 1) :]
+        return bytes(content)
+
+    return made
+
+
+def text(chance: random.Random) -> str:
+    """Any characters: plain, separators, and all of Unicode."""
+    kinds = ["abcdefgh 0123", "./#:=;,\"'\\\n\t\x00-[]{}%$@", "".join(map(chr, range(160, 1000)))]
+    wild = [chr(chance.choice([0x1F600, 0xFFFD, 0x202E, 0x10FFFF])) for _ in range(2)]
+    letters = chance.choice(kinds) + "".join(wild)
+    return "".join(chance.choice(letters) for _ in range(chance.randrange(20)))
+
+
+def frame() -> pd.DataFrame:
+    times = pd.date_range("2024-01-01", periods=20, freq="2h", name="time")
+    return pd.DataFrame({"north": [int(MARKER) + i for i in range(20)], "south": 5}, times)
+
+
+def csvs() -> list[bytes]:
+    wide = frame().to_csv()
+    long = (
+        frame()
+        .reset_index()
+        .melt("time", var_name="region", value_name="count")
+        .to_csv(index=False)
+    )
+    return [wide.encode(), long.encode(), wide.replace(",", ";").encode(), wide.encode("utf-16")]
+
+
+def parquets() -> list[bytes]:
+    made = []
+    for table in (frame(), frame().reset_index(), frame().astype(str), frame().astype("category")):
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, compression="none")
+        made.append(buffer.getvalue())
+    return made
+
+
+def read_file(folder: Path, name: str) -> Callable[[bytes], None]:
+    path = folder / name
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        validate.to_panel(sources.read(str(path)))
+
+    return read
+
+
+def read_table(folder: Path) -> Callable[[Any], None]:
+    """Any names of tables and columns, any cells; and names asked for that are there or not."""
+    path = folder / "counts.db"
+
+    def quoted(name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def read(given: tuple[str, list[str], list[Any], str]) -> None:
+        table, columns, cells, asked = given
+        path.unlink(missing_ok=True)
+        with sqlite3.connect(path) as connection:
+            try:
+                names = ", ".join(quoted(name) for name in columns)
+                connection.execute(f"CREATE TABLE {quoted(table)} ({names})")
+                marks = ", ".join("?" * len(columns))
+                row = (cells * len(columns))[: len(columns)]
+                connection.executemany(f"INSERT INTO {quoted(table)} VALUES ({marks})", [row, row])
+            except (sqlite3.Error, ValueError, UnicodeEncodeError, OverflowError):
+                return  # not a table that SQLite has
+            finally:
+                connection.commit()
+        try:
+            validate.to_panel(sources.read(f"sqlite:///{path}#{asked or table}"))
+        finally:
+            with sqlite3.connect(
+                path
+            ) as connection:  # whatever was asked, the table is still there
+                found = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+                assert found == 1, "the table is gone"
+
+    return read
+
+
+def spend() -> Callable[[Any], None]:
+    """Keys, names and units of anybody's making, in one ledger."""
+    import datetime as dt
+
+    ledger = Ledger("sqlite://")
+    start = dt.datetime(2024, 1, 1)
+    period = Period(start, start + dt.timedelta(days=1), dt.timedelta(hours=1))
+
+    def charge(given: tuple[str, str, str]) -> None:
+        key, dataset, population = given
+        made = Charge(
+            key=key, dataset=dataset, fingerprint=key, period=period, unit=PrivacyUnit.USER_DAY,
+            epsilon=0.1, delta=1e-7, purpose="panel", population=population,
+            event={"mechanism": "discrete-gaussian", "sigma": 900.0, "intervals": 24, "regions": 1,
+                   "weight": 1, "panel": {"observed": 24, "interval_seconds": 3600.0, "regions": 1}},
+        )  # fmt: skip
+        entry = ledger.reserve(made)
+        assert ledger.find(key) is not None
+        ledger.void(entry)
+
+    return charge
+
+
+def checkpoints() -> list[bytes]:
+    config = ForecasterConfig(model="gru", hidden=2, regions=("a", "b"), lags=2)
+    return [saved.packed(new(config, seed=0), {"seasonal": [], "release": None})]
+
+
+def read_checkpoint(content: bytes) -> None:
+    saved.unpacked(content)
+
+
+def read_config(folder: Path) -> Callable[[bytes], None]:
+    place = folder / "model"
+    config = ForecasterConfig(model="gru", hidden=2, regions=("a", "b"), lags=2)
+    saved.save(new(config, seed=0), place, {})
+
+    def read(content: bytes) -> None:
+        (place / saved.CONFIG).write_bytes(content)
+        saved.load(place)
+        saved.load_extra(place)
+
+    return read
+
+
+def read_recipe(content: bytes) -> None:
+    import tomlkit
+
+    try:
+        values = tomlkit.parse(content.decode()).unwrap()
+    except (UnicodeDecodeError, tomlkit.exceptions.TOMLKitError):
+        return  # `flows.compose.load` says so
+    from_dict(values)
+
+
+def read_settings(given: list[str]) -> None:
+    from_dict(override({}, given))
+
+
+def read_word(text: str) -> None:
+    without_password(text)
+    for reader in (parse_unit, to_span):
+        try:
+            reader(text)
+        except ValueError as error:
+            if type(error) not in (ValueError, DataError):
+                raise
+    sources.read(text)
+
+
+def read_budget(given: tuple[float, float]) -> None:
+    try:
+        Budget(*given)
+    except ValueError as error:
+        if type(error) is not ValueError:
+            raise
+
+
+TEXT = st.text(max_size=30)
+NAMES = st.sampled_from(
+    ["time", "region", "count", "north", "x; DROP TABLE t", 'a"b', "a.b", "../x", ""]
+)
+CELLS = st.one_of(
+    st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), TEXT, st.binary(max_size=6),
+    st.just("2024-01-01 00:00"), st.just(MARKER),
+)  # fmt: skip
+FIELDS = [
+    "source.name", "source.persons", "source.max_gap", "privacy.mechanism", "privacy.unit",
+    "privacy.epsilon", "privacy.delta", "privacy.weight", "windows.lags", "windows.seasonal",
+    "windows.test", "windows.horizon", "model.name", "model.hidden", "model.members",
+    "training.optimizer", "training.epochs", "training.batch_size", "training.base_batch",
+    "training.learning_rate", "training.seed", "training.device", "model.ghost", "x.y", "source",
+]  # fmt: skip
+VALUES = [
+    "true", "[]", '["1d"]', "{}", "gradient", "user", "interval-0", "interval-99999999999", "nan",
+    "-inf", "0d", "1e309", "2024-01-01", "bigru", "blend", "tract", "0", "-1", "3", "0.5", "1e-400",
+    "99999999999999999999", '"7d"', "[[[[", '["a", 1]',
+]  # fmt: skip
+
+
+def setting(chance: random.Random) -> list[str]:
+    """Up to four of `--set`, known or not."""
+    return [
+        f"{chance.choice(FIELDS) if chance.random() < 0.9 else text(chance)}="
+        f"{chance.choice(VALUES) if chance.random() < 0.8 else text(chance)}"
+        for _ in range(chance.randrange(5))
+    ]
+
+
+def word(chance: random.Random) -> str:
+    """A source, a unit, a span: what is typed where a word is asked for."""
+    starts = [
+        "synthetic:",
+        "sqlite:///",
+        "postgresql://u:p@127.0.0.1:1/",
+        "interval-",
+        "",
+        "/",
+        "../",
+    ]
+    some = ["days=1", "days=1,persons=3", "days=-1", "seed=x", "a#b", "1", "9" * 12]
+    ends = ["", "#t", "#", ".csv", ".parquet", ".csv.gz", "1d", "\x00.csv"]
+    middle = chance.choice(some) if chance.random() < 0.5 else text(chance)
+    return f"{chance.choice(starts)}{middle}{chance.choice(ends)}"
+
+
+def number(chance: random.Random) -> tuple[float, float]:
+    """Any two doubles."""
+    first, second = struct.unpack("dd", chance.randbytes(16))
+    near = [0.0, 1.0, -1.0, 1e-300, 5e-324, 1e308, float("inf"), float("nan"), 0.5]
+    return (chance.choice([first, *near]), chance.choice([second, *near]))
+
+
+RECIPES = [
+    b'[source]\nname = "synthetic"\n[privacy]\nepsilon = 1.0\nunit = "user-day"\n',
+    b'[windows]\nseasonal = ["1d"]\nlags = 3\n[model]\nname = "blend"\nmembers = ["trees"]\n',
+    b'[privacy]\nmechanism = "gradient"\nunit = "interval-1"\n[training]\nbatch_size = 64\n',
+]
+
+
+def targets(folder: Path) -> dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None], float]]:
+    """What is read: made how, by what, and its share of all inputs."""
+    release = io.BytesIO()
+    frame().to_parquet(release)
+    configuration = read_config(folder)
+    config = (folder / "model" / saved.CONFIG).read_bytes()
+    table = st.tuples(NAMES | TEXT, st.lists(NAMES | TEXT, min_size=1, max_size=4),
+                      st.lists(CELLS, min_size=1, max_size=4), NAMES | TEXT)  # fmt: skip
+    tables = st.lists(table, min_size=BATCH, max_size=BATCH)
+    return {
+        "csv": (batched(changed(csvs())), read_file(folder, "c.csv"), 2.0),
+        "csv.gz": (batched(changed([gzip.compress(one) for one in csvs()])),
+                   read_file(folder, "c.csv.gz"), 1.0),
+        "parquet": (batched(changed(parquets())), read_file(folder, "c.parquet"), 3.0),
+        "sql": (tables, read_table(folder), 0.5),
+        "words": (batched(word), read_word, 15.0),
+        "recipes": (batched(changed(RECIPES)), read_recipe, 20.0),
+        "settings": (batched(setting), read_settings, 20.0),
+        "budgets": (batched(number), read_budget, 15.0),
+        "ledger names": (st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=BATCH, max_size=BATCH),
+                         spend(), 0.5),
+        "checkpoints": (batched(changed(checkpoints())), read_checkpoint, 13.0),
+        "model configurations": (batched(changed([config])), configuration, 5.0),
+        "kept releases": (batched(changed([release.getvalue()])), panel_of, 5.0),
+    }  # fmt: skip
+
+
+EXPECTED = (DataError, UsageError, ModelError, LedgerError, BudgetRefused)
+
+
+def tried(
+    name: str, strategy: st.SearchStrategy[Any], read: Callable[[Any], None], count: int, of: int
+) -> list[dict[str, str]]:
+    """Read `count` batches; what was not read and not refused properly, each kind once."""
+    found: dict[str, dict[str, str]] = {}
+
+    @seed(of)
+    @settings(
+        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(strategy)
+    def each(batch: list[Any]) -> None:
+        for one in batch:
+            attempt(one)
+
+    def attempt(one: Any) -> None:
+        try:
+            read(one)
+        except EXPECTED as error:
+            # what is asked for may be quoted, a cell may not
+            if MARKER in str(error) and name in ("csv", "parquet", "sql"):
+                found.setdefault(f"leak {type(error).__name__}", _told(one, error))
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__} {Path(at.filename).name}:{at.lineno}"
+            found.setdefault(kind, _told(one, error))
+
+    each()
+    return [{"target": name, "kind": kind, **told} for kind, told in found.items()]
+
+
+def _told(one: Any, error: Exception) -> dict[str, str]:
+    ours = [
+        f"{Path(at.filename).name}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in at.filename
+    ]  # fmt: skip
+    return {"input": repr(one)[:400], "error": f"{type(error).__name__}: {error}"[:200],
+            "through": " ".join(ours[-3:])}  # fmt: skip
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--inputs", type=int, default=100_000)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--only")
+    asked = arguments.parse_args()
+    warnings.simplefilter("ignore")
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+        os.chdir(place)  # names without a folder are looked up here
+        every = targets(Path(place))
+        counts, faults = {}, []
+        for name, (strategy, read, share) in every.items():
+            if asked.only and name != asked.only:
+                continue
+            batches = max(1, round(asked.inputs * share / 100 / BATCH))
+            counts[name] = batches * BATCH
+            begun = time.perf_counter()
+            faults += tried(name, strategy, read, batches, asked.seed)
+            spent = time.perf_counter() - begun
+            print(f"{name}: {counts[name]} in {spent:.0f} s", file=sys.stderr, flush=True)
+    print(json.dumps({
+        "inputs": sum(counts.values()), "of": counts, "faults": faults,
+        "seconds": round(time.perf_counter() - started, 1),
+        "ratio_of_faults": len(faults) / max(1, sum(counts.values())),
+    }, indent=2))  # fmt: skip
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Audit: what can be measured of a mechanism as it is implemented, against what it claims."""
+
+from dp.audit.bounds import clopper_pearson, rate_bound, tradeoff_bound, two_sided_bound
+from dp.audit.guesses import Guesses, Measured, measure, plan
+
+__all__ = [
+    "Guesses",
+    "Measured",
+    "clopper_pearson",
+    "measure",
+    "plan",
+    "rate_bound",
+    "tradeoff_bound",
+    "two_sided_bound",
+]

@@ -1,0 +1,33 @@
+"""`veilcast audit`: attack the mechanism of a run or a recipe, and compare with its claim."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.command import Json, Quiet, errors, open_folders, show
+
+app = typer.Typer()
+
+
+@app.command()
+def audit(
+    target: Annotated[
+        str, typer.Argument(help="Recipe (.toml file or name), start of a run's id, or 'latest'.")
+    ] = "latest",
+    canaries: Annotated[int, typer.Option(help="Made-up units that are looked for.")] = 1000,
+    confidence: Annotated[float, typer.Option(help="Of each lower bound.")] = 0.95,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure epsilon from below, on made-up data; exit 1 if the claim is refuted."""
+    with errors():
+        from flows import audit_console, progress
+        from flows.audit import audit as measured
+
+        home = open_folders()
+        with progress.shown(quiet=quiet):
+            document = measured(target, home, canaries=canaries, confidence=confidence)
+        show(document, as_json, audit_console.audited)
+    raise typer.Exit(1 if document["refuted"] else 0)

@@ -1,0 +1,54 @@
+"""What people read of an audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from flows.console import _console
+
+
+def audited(document: dict[str, Any]) -> None:
+    """Measured beside claimed, attack by attack."""
+    console = _console()
+    table = Table(
+        title=f"Audit of {escape(document['audited'])}: {document['mechanism']}, {document['unit']}, "
+        f"delta {document['delta']:g} ({document['neighbours']})",
+        title_justify="left",
+    )
+    for name in ("what the attacker sees", "bound"):
+        table.add_column(name)
+    for name in ("canaries", "guesses", "right", "epsilon measured", "epsilon claimed"):
+        table.add_column(name, justify="right")
+    for one in document["measurements"]:
+        table.add_row(
+            escape(one["access"]), one["bound"], str(one["canaries"]), str(one["guesses"]),
+            str(one["right"]), f"≥ {one['epsilon']:.3f}", f"{one['claimed']:.4g}",
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        f"[dim]each bound holds with confidence {document['confidence']:g}; the number of guesses "
+        "was fixed before anything was drawn[/]"
+    )
+    if document["attacks"]:
+        found = Table(title="Looking for a planted person", title_justify="left")
+        for name in ("reads", "unit"):
+            found.add_column(name)
+        for name in ("trials", "right", "interval (99.9 %)", "promised at most"):
+            found.add_column(name, justify="right")
+        for one in document["attacks"]:
+            found.add_row(
+                one["reads"], one["unit"], str(one["trials"]), f"{one['right'] / one['trials']:.1%}",
+                f"{one['low']:.1%} to {one['high']:.1%}", f"{one['promised']:.1%}",
+            )  # fmt: skip
+        console.print(found)
+    verdict = (
+        "[bold red]The claim is refuted: do not publish anything made by this mechanism.[/]"
+        if document["refuted"]
+        else "The claim is not refuted. An audit bounds from below: it finds faults, and proves nothing."
+    )
+    console.print(f"\n{verdict}")
+    console.print(f"[dim]{document['data']}[/]")
+    console.print(f"picture  {escape(document['figure'])}  ({document['seconds']} s)")

@@ -1,0 +1,151 @@
+"""Audit of noise on counts: canaries in one panel, and somebody who looks for a planted person."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.panel import Panel
+from data.windows import WindowSpec, latest, make
+from dp.audit import Guesses, Measured, clopper_pearson, measure, plan
+from dp.audit.counts import permit_for, plant
+from dp.budget import Budget
+from dp.composition import Total
+from dp.mechanisms import CountNoise, calibrate
+from dp.risk import risk
+from dp.unit import ContributionBound, PrivacyUnit, derive_bound
+from models.config import ForecasterConfig
+from models.kinds import new
+from models.predict import predict
+
+Floats = NDArray[np.float64]
+
+_MOST_CELLS = 60_000
+"""Counts that are noised for an audit: a few seconds of exact draws."""
+_CONFIDENCE = 0.999
+"""Of the success rates: the promise is nearly attained, so that a chance of error would be used up."""
+_DAYS, _STEPS = 14, 12
+"""Of the panels that a person is planted in: two weeks of two-hour intervals, two regions."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Somebody who knows everything but whether one person is in the data.
+
+    Attributes:
+        reads: what they are given.
+        unit: the privacy unit that is planted.
+        trials: independent releases, half of them with the person on average.
+        right: guesses that were right.
+        low, high: Clopper-Pearson interval of the success rate, confidence 0.999.
+        promised: success rate that the statement allows at most.
+    """
+
+    reads: str
+    unit: str
+    trials: int
+    right: int
+    low: float
+    high: float
+    promised: float
+
+    @property
+    def refutes(self) -> bool:
+        """Whether the attacker is right more often than promised, beyond chance."""
+        return self.low > self.promised
+
+
+def canaries_in(
+    noise: CountNoise, canaries: int, confidence: float
+) -> tuple[CountNoise, Floats, NDArray[np.bool_], Guesses, tuple[Measured, ...]]:
+    """Release one panel of canaries and guess who is in it.
+
+    Args:
+        noise: the mechanism; where its units have too many cells to draw in seconds, the same promise
+            for units with fewer intervals is audited.
+        canaries: m.
+        confidence: of each bound.
+
+    Returns:
+        The mechanism that drew, scores, coins, guesses and bounds.
+    """
+    most = max(1, _MOST_CELLS // (canaries * noise.bound.regions))
+    if most < noise.bound.intervals:
+        bound = ContributionBound(most, noise.bound.regions, noise.bound.weight)
+        noise = calibrate(noise.budget, bound)
+    guesses = plan(canaries, noise.budget, confidence)
+    planted = plant(noise, canaries)
+    scores = planted.scores(noise, 100.0)
+    return noise, scores, planted.included, guesses, measure(guesses, scores, planted.included)
+
+
+def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tuple[Attack, Attack]:
+    """Plant a person in small panels, and look for them in each release and in each forecast.
+
+    The person is in the first region at all intervals of the unit. In the panel the likelihood ratio
+    decides, which no attack beats. In the forecasts of the next day, by ridge regression on the
+    release, the direction that the person moves them in is learned from as many other trials.
+
+    Args:
+        budget: of the promise.
+        unit: `user` or `user-day`.
+        trials: half of the panels that are released.
+    """
+    hours = pd.Timedelta(hours=24 // _STEPS)
+    bound, _ = derive_bound(
+        unit, observed=_DAYS * _STEPS, interval=hours.to_pytimedelta(), regions=2,
+        regions_per_interval=1,
+    )  # fmt: skip
+    noise = calibrate(budget, bound)
+    rng = np.random.default_rng()
+    coins = rng.random(2 * trials) < 0.5
+    base = np.rint(200 + 100 * np.sin(np.arange(_DAYS * _STEPS) / _STEPS * 2 * np.pi))
+    raw = np.repeat(base[:, None], 4 * trials, axis=1)
+    raw[-bound.intervals :, ::2] += coins  # the first of two regions, in each trial
+    released = noise.draw(raw, permit_for(noise)).reshape(len(base), -1, 2)
+    promised = _promised(noise)
+
+    def attack(reads: str, guessed: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Attack:
+        right = int((guessed == truth).sum())
+        low, high = clopper_pearson(right, len(truth), _CONFIDENCE)
+        return Attack(reads, unit.value, len(truth), right, low, high, promised)
+
+    person = (released[-bound.intervals :, :, 0] - base[-bound.intervals :, None]).sum(axis=0)
+    ahead = np.stack([_forecast(released[:, trial]) for trial in range(2 * trials)])
+    known, asked = coins[:trials], coins[trials:]
+    learned = ahead[:trials]
+    direction = learned[known].mean(axis=0) - learned[~known].mean(axis=0)
+    direction /= learned.var(axis=0) + 1e-9
+    middle = (learned[known].mean(axis=0) + learned[~known].mean(axis=0)) @ direction / 2
+    return (
+        attack("the released panel", person > bound.intervals / 2, coins),
+        attack("forecasts of the next day", ahead[trials:] @ direction > middle, asked),
+    )
+
+
+def _promised(noise: CountNoise) -> float:
+    """The attacker's success rate that the statement of this noise allows."""
+    event = {
+        **noise.event(),
+        "panel": {"observed": _DAYS * _STEPS, "interval_seconds": 7200.0, "regions": 2},
+    }
+    found = risk(Total().plus(event), what="")["attacker"]["right_after_at_most"]
+    assert math.isfinite(found)  # noqa: S101
+    return float(found)
+
+
+def _forecast(counts: Floats) -> Floats:
+    """Ridge regression on a release, and what it says of the next day, [steps · 2]."""
+    times = pd.date_range("2024-01-01", periods=len(counts), freq="2h", name="time")
+    panel = Panel(pd.DataFrame(counts, times, ["first", "second"]), "planted")
+    spec = WindowSpec(lags=2, seasonal=(_STEPS,), horizon=_STEPS)
+    config = ForecasterConfig(
+        model="ridge", regions=panel.regions, lags=2, seasonal=1, horizon=_STEPS
+    )
+    model = new(config, seed=0)
+    model.fit(make(panel, panel, spec))  # type: ignore[operator]
+    return predict(model, latest(panel, spec))[0].ravel()

@@ -1,0 +1,129 @@
+"""Audit of a private training: canaries beside a training on a made-up city, and planted intervals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from data import sources, validate
+from data.clean import fill_gaps
+from data.panel import Panel
+from data.windows import make
+from dp.audit import Guesses, Measured, measure, plan
+from dp.audit.gradients import Seen, Training
+from dp.audit.gradients import plant as plant_gradients
+from dp.budget import Budget
+from dp.sampling import WindowSampling
+from flows.gradient import fit_privately
+from flows.prepare import Prepared, prepare
+from flows.privatise import Privatised
+from flows.promise import Promise
+from flows.recipe import Recipe, SourceConfig
+from flows.rehearse import forgotten
+from models.forecaster import Forecaster, fit_scaler
+from models.kinds import new
+from models.losses import per_window
+from models.predict import predict
+from models.tensors import to_device
+
+_MOST_PLANTED = 200
+_FEWEST_PLANTED = 20
+
+
+def on_a_city(recipe: Recipe, regions: int | None, minutes: int | None) -> tuple[Panel, Recipe]:
+    """A made-up city of the same shape, and the recipe reading it; a recipe that reads one keeps it."""
+    name = recipe.source.name
+    if name.partition(":")[0] != "synthetic" or regions is not None:
+        shape = {"regions": regions, "interval": f"{minutes}min" if minutes else None}
+        given = [f"{key}={value}" for key, value in shape.items() if value]
+        name = ":".join(["synthetic", ",".join(given)]) if given else "synthetic"
+    source = SourceConfig(name=name, max_count=recipe.source.max_count)
+    panel = validate.to_panel(sources.read(name), max_gap="1d")[0]
+    return panel, replace(recipe, source=source)
+
+
+def windows_of(panel: Panel, recipe: Recipe) -> Prepared:
+    """The windows that a private training reads."""
+    raw = Privatised(panel, panel, Promise())
+    return prepare(raw, panel, recipe.windows, repair=False)
+
+
+def white_box(
+    recipe: Recipe, sampling: WindowSampling, prepared: Prepared, claimed: Budget,
+    canaries: int, confidence: float,
+) -> tuple[Seen, Guesses, tuple[Measured, ...]]:  # fmt: skip
+    """Canaries among the windows of the city, seen in every noised gradient.
+
+    Args:
+        recipe: model, loss and clip.
+        sampling: what is audited.
+        prepared: windows of the city.
+        claimed: epsilon and delta of `sampling`.
+        canaries: m.
+        confidence: of each bound.
+    """
+    guesses = plan(canaries, claimed, confidence)
+    windows = prepared.split.train
+    model = new(recipe.model.forecaster(windows.regions, prepared.spec), recipe.training.seed)
+    fit_scaler(model, windows)
+    batch = to_device(windows, torch.device("cpu"))
+    training = Training(model, batch.take, per_window(recipe.training.loss), len(windows))
+    seen = plant_gradients(
+        sampling, recipe.training.grad_norm, canaries,
+        training=training, secure=recipe.privacy.secure_noise,
+    )  # fmt: skip
+    return seen, guesses, measure(guesses, seen.scores, seen.included)
+
+
+def black_box(
+    recipe: Recipe, panel: Panel, width: int, claimed: Budget, confidence: float
+) -> tuple[int, tuple[Measured, ...]] | None:
+    """Intervals of the city doubled or emptied by a coin, seen in the losses of the trained model.
+
+    Args:
+        recipe: reading the city; trained as it is, in a home that is forgotten.
+        panel: the city.
+        width: consecutive intervals that a privacy unit may change.
+        claimed: epsilon and delta.
+        confidence: of each bound.
+
+    Returns:
+        Canaries and what was found; None where too few units have intervals of their own.
+    """
+    first = windows_of(panel, recipe)
+    train = first.split.train
+    starts = panel.times.get_indexer(train.times)[:: 2 * width][:-1]
+    canaries = min(_MOST_PLANTED, len(starts))
+    if canaries < _FEWEST_PLANTED:
+        return None
+    guesses = plan(canaries, claimed, confidence)
+    rng = np.random.default_rng()
+    starts = np.sort(rng.choice(starts, canaries, replace=False))
+    coins = rng.random(canaries) < 0.5
+    values = panel.values.copy()
+    for start, up in zip(starts, coins, strict=True):
+        values[start : start + width] *= 2.0 if up else 0.0
+    planted = panel.with_values(values)
+    with forgotten() as home:
+        model, *_ = fit_privately(
+            windows_of(planted, recipe), recipe, Promise(), home, lambda _epoch, _spent: None
+        )
+    scores = _losses(model, panel, first, starts, width)
+    return canaries, measure(guesses, scores, coins)
+
+
+def _losses(
+    model: Forecaster, panel: Panel, prepared: Prepared, starts: NDArray[np.int64], width: int
+) -> NDArray[np.float64]:
+    """How much better the doubled intervals fit than the emptied ones, [m]."""
+    windows = make(fill_gaps(panel), panel, prepared.spec)
+    at = panel.times.get_indexer(windows.times)
+    forecast = predict(model, windows)[:, 0]
+    target = windows.target[:, 0]
+    better = (forecast**2 - (forecast - 2 * target) ** 2) / model.step.numpy() ** 2
+    gain = np.zeros(len(panel.times))
+    gain[at] = better.mean(axis=1)
+    return np.array([gain[start : start + width].sum() for start in starts])

@@ -1,0 +1,30 @@
+"""A few faults of `make sabotage`, so that the tests are tested all the time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = ROOT / "tests" / "sabotage" / "run.py"
+
+
+def test_deliberate_faults_are_caught() -> None:
+    done = subprocess.run(
+        [sys.executable, str(RUN), "--quick"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 faults caught" in done.stdout
+
+
+def test_every_fault_still_applies_and_names_tests_that_exist() -> None:
+    sys.path.insert(0, str(RUN.parent))
+    try:
+        from faults import FAULTS
+    finally:
+        sys.path.remove(str(RUN.parent))
+    for fault in FAULTS:
+        assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
+        for test in fault.tests:
+            file, _, name = test.partition("::")
+            assert f"def {name}(" in (ROOT / file).read_text(), test
