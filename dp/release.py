@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from dp.budget import Budget
+from dp.errors import LedgerUnreachableError
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
 from dp.period import Period
 from dp.permit import Permit
 from dp.unit import PrivacyUnit
+
+_PAUSES = (1, 2, 4, 8, 15, 30)
+"""Seconds between attempts to keep a release when the database is away: a minute together."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,30 @@ def once(
             return Kept(ledger.released(entry.key), entry, fresh=False)
         permit = ledger.commit(entry)
         content = make(permit)
-        ledger.release(permit, content)
+        _keep(ledger, permit, content)
         return Kept(content, replace(entry, state="released"), fresh=True)
+
+
+def _keep(ledger: Ledger, permit: Permit, content: bytes) -> None:
+    """Keep what was drawn; a database that is away for a while is waited for.
+
+    What is written again is the same release: were it given up, the charge would have bought nothing.
+    """
+    for pause in _PAUSES:
+        try:
+            return ledger.release(permit, content)
+        except LedgerUnreachableError:
+            time.sleep(pause)
+            if (known := _found(ledger, permit)) is not None and known.state == "released":
+                return None  # the answer was lost, not the release
+    return ledger.release(permit, content)
+
+
+def _found(ledger: Ledger, permit: Permit) -> Entry | None:
+    try:
+        return ledger.find(permit.key)
+    except LedgerUnreachableError:
+        return None
 
 
 def reserve(ledger: Ledger, charge: Charge, *, cap: Budget | None = None) -> Entry:
@@ -102,6 +130,7 @@ def charge_for_counts(
     secret: bytes,
     draw: int = 0,
     purpose: str = "panel",
+    interval: timedelta | None = None,
     **about: Any,
 ) -> Charge:
     """What releasing noised counts costs; nothing is written.
@@ -116,6 +145,7 @@ def charge_for_counts(
         secret: the installation's key.
         draw: number of an independent draw; every number is charged.
         purpose: what the release is for.
+        interval: length of one; by default the smallest step of `counts`.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)
@@ -124,11 +154,11 @@ def charge_for_counts(
         key=release_key(secret, identity),
         dataset=dataset,
         fingerprint=print_of_data,
-        period=period_of(counts),
+        period=period_of(counts, interval),
         unit=unit,
         epsilon=noise.epsilon,
         delta=noise.budget.delta,
-        event={**noise.event(), "panel": facts(counts)},
+        event={**noise.event(), "panel": facts(counts, interval)},
         purpose=purpose,
         **about,
     )
@@ -154,7 +184,13 @@ def release_counts(
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
-    charge = charge_for_counts(counts, noise, **about)
+    return draw_once(counts, noise, charge_for_counts(counts, noise, **about), ledger, cap)
+
+
+def draw_once(
+    counts: pd.DataFrame, noise: CountNoise, charge: Charge, ledger: Ledger, cap: Budget | None
+) -> Release:
+    """The release that a charge is for: drawn now, or as it was kept."""
 
     def make(permit: Permit) -> bytes:
         noised = noise.draw(counts.to_numpy(dtype=float), permit)
@@ -181,19 +217,17 @@ def panel_of(content: bytes) -> pd.DataFrame:
     return frame
 
 
-def period_of(counts: pd.DataFrame) -> Period:
-    """The period of a panel, with gaps or without."""
+def period_of(counts: pd.DataFrame, interval: timedelta | None = None) -> Period:
+    """The period of a panel, with gaps or without; a single interval does not tell its length."""
     times = pd.DatetimeIndex(counts.index)
-    interval = (times[1:] - times[:-1]).min()
-    return Period(
-        times[0].to_pydatetime(), (times[-1] + interval).to_pydatetime(), interval.to_pytimedelta()
-    )
+    length = interval if interval is not None else (times[1:] - times[:-1]).min().to_pytimedelta()
+    return Period(times[0].to_pydatetime(), times[-1].to_pydatetime() + length, length)
 
 
-def facts(counts: pd.DataFrame) -> dict[str, Any]:
+def facts(counts: pd.DataFrame, interval: timedelta | None = None) -> dict[str, Any]:
     """What is public about a panel and decides what its release costs other units."""
     return {
         "observed": int(counts.notna().all(axis=1).sum()),
-        "interval_seconds": period_of(counts).interval.total_seconds(),
+        "interval_seconds": period_of(counts, interval).interval.total_seconds(),
         "regions": len(counts.columns),
     }
