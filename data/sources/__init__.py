@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import DataError
 from data.sources.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Table", "read"]
 
 
 def read(
-    source: str, *, regions_per_interval: int | None = None, persons: int | None = None
+    source: str,
+    *,
+    regions_per_interval: int | None = None,
+    persons: int | None = None,
+    since: pd.Timestamp | None = None,
 ) -> Table:
     """Read counts from a source.
 
@@ -21,11 +29,12 @@ def read(
             CSV or Parquet file, or a database URL with `#table`.
         regions_per_interval: M, declared by the user; overrides what the source declares.
         persons: how many people can be in the data; likewise.
+        since: from which time on rows are needed; a database sends no others.
 
     Raises:
         DataError: unknown source, or it cannot be read.
     """
-    table = _read(source)
+    table = _read(source, since)
     for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
@@ -36,7 +45,7 @@ def read(
     )
 
 
-def _read(source: str) -> Table:
+def _read(source: str, since: pd.Timestamp | None) -> Table:
     """Dispatch; readers are imported when they are needed."""
     if source == "synthetic" or source.startswith("synthetic:"):
         from data.sources import synthetic
@@ -49,7 +58,7 @@ def _read(source: str) -> Table:
     if "://" in source and "#" in source:
         from data.sources import sql
 
-        return sql.read(source)
+        return sql.read(source, since)
     path = Path(source)
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     if suffixes[-1:] in ([".parquet"], [".pq"]):

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import MetaData, create_engine, inspect, select
+from sqlalchemy import DateTime, MetaData, Select, create_engine, inspect, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data.errors import DataError
-from data.sources.shape import to_wide
+from data.sources.shape import TIME_NAMES, to_wide
 from data.sources.table import Table
 
 
-def read(source: str) -> Table:
+def read(source: str, since: pd.Timestamp | None = None) -> Table:
     """Read `URL#table`, any URL that SQLAlchemy understands; the table may be `schema.table`.
 
     `${NAME}` in the URL stands for an environment variable, so that no password need be written down.
+
+    Args:
+        source: the URL and the table.
+        since: only rows from this time on (UTC where the table has a zone); then there may be none.
 
     Raises:
         DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
@@ -48,7 +54,7 @@ def read(source: str) -> Table:
             )
         description = SqlTable(table, MetaData(schema or None), autoload_with=engine)
         with engine.connect() as connection:
-            raw = pd.read_sql(select(description), connection)
+            raw = pd.read_sql(_rows(description, since), connection)
         engine.dispose()
     except ModuleNotFoundError as error:
         raise DataError(f"{shown}: the driver {error.name} is missing; install it") from None
@@ -57,9 +63,20 @@ def read(source: str) -> Table:
         raise DataError(
             f"{shown}: the database said {type(error).__name__}; check host, user, password, rights"
         ) from None
-    if raw.empty:
+    if raw.empty and since is None:
         raise DataError(f"{shown} has no rows; bring one row an interval")
     return Table(to_wide(raw, shown), shown)
+
+
+def _rows(table: SqlTable, since: pd.Timestamp | None) -> Select[Any]:
+    """All rows, or those from a time on where the database can tell."""
+    column = next((one for one in table.c if one.name.lower() in TIME_NAMES), None)
+    if since is None or column is None or not isinstance(column.type, DateTime):
+        return select(table)
+    start = since.to_pydatetime()
+    return select(table).where(
+        column >= (start.replace(tzinfo=UTC) if column.type.timezone else start)
+    )
 
 
 def _without_credentials(url: URL) -> str:
