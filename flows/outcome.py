@@ -37,6 +37,7 @@ class Outcome:
         fitted: the model and its training.
         evaluation: scores and test forecast.
         started: `time.perf_counter()` at the start of the run.
+        judged: what the errors are, in words.
     """
 
     recipe: Recipe
@@ -46,6 +47,7 @@ class Outcome:
     fitted: Fitted
     evaluation: Evaluation
     started: float
+    judged: str = NOT_PRIVATE
 
     @property
     def promise(self) -> Promise:
@@ -104,6 +106,7 @@ def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
         else outcome.fitted.intervals.to_dict(),
         "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
         "release": outcome.promise.release,
+        "stream": outcome.promise.stream,
     }
 
 
@@ -130,7 +133,7 @@ def _document(outcome: Outcome, run_id: str, home: Home) -> dict[str, Any]:
         "mase": evaluation.scores["mase"],
         "coverage": evaluation.coverage,
         "baselines": evaluation.baselines,
-        "evaluation": NOT_PRIVATE,
+        "evaluation": outcome.judged,
         "test": {
             "from": str(outcome.prepared.truth.times[0]),
             "to": str(outcome.prepared.truth.ends[-1]),
@@ -159,6 +162,10 @@ def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
         return None
     ledger = Ledger(home.database_url)
     entry = ledger.entry(used.ledger_entry)
+    if used.stream is not None:  # many charges; what they come to is the stream's promise
+        return {"entry": entry.id, "hash": entry.hash, "dataset": entry.dataset,
+                "purpose": entry.purpose, "unit": entry.unit.value, "epsilon": used.epsilon,
+                "delta": used.delta, "neighbours": entry.unit.neighbours}  # fmt: skip
     beside = ledger.find(used.release) if used.release else None
     charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
     return {
@@ -235,7 +242,7 @@ def _record(outcome: Outcome, document: dict[str, Any]) -> Record:
             "ledger_entry": paid.get("entry"),
             "ledger_hash": paid.get("hash"),
             "ledger_data_set": paid.get("dataset"),
-            "evaluation": NOT_PRIVATE,
+            "evaluation": outcome.judged,
             "source": document["source"],
         },
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,10 +79,8 @@ def running(places: Places, name: str) -> bool:
     if note is None:
         return False
     pid = int(note["pid"])
-    try:
-        os.waitpid(pid, os.WNOHANG)  # a child of ours that ended is no longer running
-    except ChildProcessError:
-        pass
+    with suppress(ChildProcessError):  # a child of ours that ended is no longer running
+        os.waitpid(pid, os.WNOHANG)
     born = _born(pid)
     return born is not None and born == note["born"]
 
@@ -125,10 +124,8 @@ def _born(pid: int) -> str | None:
 
 
 def _signal(send: Callable[[], None]) -> None:
-    try:
+    with suppress(ProcessLookupError):
         send()
-    except ProcessLookupError:
-        pass
 
 
 def _read(places: Places, name: str) -> dict[str, str] | None:
