@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import budget_cli, stack_cli, study_cli, sweep_cli
+from flows import budget_cli, serve_cli, stack_cli, study_cli, sweep_cli
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(budget_cli.app, name="budget")
 app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
+app.add_typer(serve_cli.app)
 app.add_typer(stack_cli.app, name="stack")
 
 

@@ -11,7 +11,13 @@ tables of their own (`open_raw`), which are made only for those who keep raw cou
 """
 
 from data.store.database import Database
-from data.store.forecasts import Forecast, append_forecasts, latest_forecasts, read_forecasts
+from data.store.forecasts import (
+    Forecast,
+    append_forecasts,
+    forecast_names,
+    latest_forecasts,
+    read_forecasts,
+)
 from data.store.panels import (
     Appended,
     Released,
@@ -22,7 +28,7 @@ from data.store.panels import (
     released_until,
 )
 from data.store.raw import append_raw, open_raw, read_raw
-from data.store.runs import Run, append_run, read_runs
+from data.store.runs import Run, append_run, find_run, read_runs
 
 __all__ = [
     "Appended",
@@ -34,6 +40,8 @@ __all__ = [
     "append_panel",
     "append_raw",
     "append_run",
+    "find_run",
+    "forecast_names",
     "latest_forecasts",
     "open_raw",
     "open_store",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -61,20 +61,38 @@ def name_of(recipe: Recipe, source: str | None = None) -> str:
     return recipe.stream.name or recipe.source.account or source or _plain(recipe.source.name)
 
 
-def ingest(recipe: Recipe, home: Home) -> Ingested:
-    """Release every interval that has come and was not released; asks for nothing twice.
-
-    One process at a time works on a stream. What an earlier one released and did not write down is
-    written first; what it only reserved is given back.
+def arrived(recipe: Recipe, home: Home) -> Arrivals:
+    """What has come since the last release; nothing is written, so that it can be tried again.
 
     Raises:
         DataError: the source cannot be read, or what came does not fit.
         UsageError: the recipe cannot be a stream's.
     """
+    stream, store = name_of(recipe), open_store(home.database_url)
+    end = until(store, stream)
+    if end is None:
+        return first(recipe.source)
+    known = _tail(store, stream, end)
+    return since(recipe.source, end, known.interval, known.regions)
+
+
+def release(recipe: Recipe, home: Home, raw: Arrivals) -> Ingested:
+    """Release every interval that was not released yet; none is ever released twice.
+
+    One process at a time works on a stream. What an earlier one released and did not write down is
+    written first; what it only reserved is given back.
+
+    Args:
+        recipe: of the stream.
+        home: where store and ledger are.
+        raw: by `arrived`.
+
+    Raises:
+        UsageError: the recipe cannot be a stream's.
+    """
     stream, ledger = name_of(recipe), Ledger(home.database_url)
-    store = open_store(home.database_url)
     with ledger.hold(f"stream {stream}"):
-        return _Release(recipe, home, stream, ledger, store).all()
+        return _Release(recipe, home, stream, ledger, open_store(home.database_url)).all(raw)
 
 
 @dataclass(frozen=True)
@@ -93,11 +111,14 @@ class _Release:
     def dataset(self) -> str:
         return self.recipe.source.account or self.stream
 
-    def all(self) -> Ingested:
+    def all(self, raw: Arrivals) -> Ingested:
         end = self._recovered()
-        raw = self._arrived(end)
-        noise, reasons = noise_of(self.recipe, raw.interval, len(raw.counts.columns),
-                                  raw.regions_per_interval)  # fmt: skip
+        seen = raw.counts.index[-1] + raw.interval if len(raw.counts) else end
+        if end is not None:  # another process may have been faster
+            raw = replace(raw, counts=raw.counts[raw.counts.index >= end])
+        noise, reasons = noise_of(
+            self.recipe, raw.interval, len(raw.counts.columns), raw.regions_per_interval
+        )
         entries: list[int] = []
         new, refused = 0, None
         for counts in self._pieces(raw):
@@ -109,14 +130,7 @@ class _Release:
             entries.append(entry.id)
             new += int(counts.notna().all(axis=1).sum())
             end = counts.index[-1] + raw.interval
-        seen = raw.counts.index[-1] + raw.interval if len(raw.counts) else end
         return Ingested(self.stream, new, end, seen, tuple(entries), refused)
-
-    def _arrived(self, end: pd.Timestamp | None) -> Arrivals:
-        if end is None:
-            return first(self.recipe.source)
-        known = _tail(self.store, self.stream, end)
-        return since(self.recipe.source, end, known.interval, known.regions)
 
     def _pieces(self, raw: Arrivals) -> list[pd.DataFrame]:
         observed = raw.counts.notna().all(axis=1).to_numpy()

@@ -90,11 +90,11 @@ def open_places(home: Path, wanted: dict[str, int] | None = None) -> Places:
     return Places(home, ports)
 
 
-def in_use(port: int) -> bool:
+def in_use(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something listens there."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def write_private(path: Path, text: str) -> None:

@@ -57,7 +57,7 @@ def let_read(places: Places) -> None:
     with psycopg.connect(places.database("veilcast"), autocommit=True) as connection:
         found = connection.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s)",
-            (["forecasts", "runs", "store_version"],),
+            (["store_forecasts", "store_runs", "store_version"],),
         )
         for (table,) in found.fetchall():
             connection.execute(f"GRANT SELECT ON {table} TO reader".encode())

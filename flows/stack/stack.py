@@ -99,9 +99,11 @@ def _ports_are_ours(places: Places) -> None:
 
 def _own_tables(places: Places) -> None:
     """Store and ledger brought up to date, and what the reader may see of them."""
+    from data.store import open_store
     from dp.ledger import Ledger
 
     Ledger(places.database("veilcast"))
+    open_store(places.database("veilcast"))
     postgres.let_read(places)
 
 
