@@ -11,6 +11,7 @@ import yaml
 from flows.errors import SetupError, UsageError
 from flows.recipe import from_dict
 from flows.stack.places import POOL
+from flows.zombies import watch
 
 USUAL = {"forecast": "*/30 * * * *", "train": "15 2 * * *", "audit": "45 4 * * 0"}
 """Cron by flow. `forecast` ingests by itself; a sweep spends budget, and runs when it is told to."""
@@ -82,12 +83,14 @@ def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, A
             "its environment (`. var/stack/env`), or set PREFECT_API_URL"
         )
     import httpx
+    from prefect.exceptions import PrefectException
 
     try:
         queue = _queue(api, pool, queue_name(wanted[0].name))
+        watch()
         made = [{"deployment": f"{one.flow}/{one.name}", "id": str(_apply(one, pool, queue)),
                  "schedule": one.cron} for one in wanted]  # fmt: skip
-    except (httpx.HTTPError, RuntimeError) as error:
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise SetupError(
             f"the Prefect server at {api} cannot be used ({type(error).__name__}); check "
             "PREFECT_API_URL and that it is up"
@@ -103,7 +106,6 @@ def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
             "entrypoint": one.entrypoint,
             "parameters": one.parameters,
             "schedules": [{"cron": one.cron, "timezone": "UTC"}] if one.cron else [],
-            "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
             "work_pool": {"name": pool, "work_queue_name": queue_name(one.name)},
         }
         for one in wanted
@@ -123,7 +125,6 @@ def queue_name(name: str) -> str:
 def _apply(one: Deployment, pool: str, queue: str) -> Any:
     import importlib
 
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.deployments.runner import EntrypointType
 
@@ -132,7 +133,6 @@ def _apply(one: Deployment, pool: str, queue: str) -> Any:
         name=one.name,
         parameters=one.parameters,
         schedules=[CronSchedule(cron=one.cron, timezone="UTC")] if one.cron else [],
-        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy="ENQUEUE"),
         work_pool_name=pool,
         work_queue_name=queue,
         entrypoint_type=EntrypointType.MODULE_PATH,

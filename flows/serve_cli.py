@@ -69,3 +69,22 @@ def package(run: RunName = "latest", as_json: Json = False) -> None:
         document = {"run_id": found, "model": f"runs:/{found}/serving",
                     "stored": Models(home).packaged(found)}  # fmt: skip
         show(document, as_json, serve_console.packaged)
+
+
+@app.command(hidden=True)
+def replay(
+    target: Annotated[str, typer.Argument(help="URL#table to write to.")],
+    source: Annotated[str, typer.Option(help="paris-cdr or synthetic.")] = "paris-cdr",
+    history: Annotated[int, typer.Option(help="Days that are there at first.", min=1)] = 40,
+    speed: Annotated[float, typer.Option(help="Times as fast as it was.", min=0.1)] = 60.0,
+    minutes: Annotated[float, typer.Option(help="How long to go on.", min=0)] = 15.0,
+    as_json: Json = False,
+) -> None:
+    """Let published counts arrive in a table as if they came now."""
+    with errors():
+        open_folders()
+        from flows import serve_console
+        from flows.replay import replay as run
+
+        document = run(source, target, history=history, speed=speed, minutes=minutes)
+        show(document, as_json, serve_console.replayed)

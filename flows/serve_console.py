@@ -27,3 +27,11 @@ def packaged(document: dict[str, Any]) -> None:
         f"[dim]serve it: mlflow models serve --env-manager local --port 5001 "
         f"--model-uri {document['model']}[/]"
     )
+
+
+def replayed(document: dict[str, Any]) -> None:
+    """What arrived."""
+    Console(highlight=False, soft_wrap=True).print(
+        f"{document['history']} intervals at first, then {document['written']}, one every "
+        f"{document['interval_seconds']:g} s, in table {escape(document['table'])}"
+    )

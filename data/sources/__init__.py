@@ -55,7 +55,7 @@ def _read(source: str, since: pd.Timestamp | None) -> Table:
         from data.sources import paris
 
         return paris.read()
-    if "://" in source and "#" in source:
+    if ("://" in source or source.startswith("${")) and "#" in source:
         from data.sources import sql
 
         return sql.read(source, since)

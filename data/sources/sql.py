@@ -36,6 +36,8 @@ def read(source: str, since: pd.Timestamp | None = None) -> Table:
         if "@" in place:  # a "#" in the password: what follows it is no table
             raise ArgumentError
         url = make_url(os.path.expandvars(address))
+        if url.drivername == "postgresql":  # the driver that is installed
+            url = url.set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):  # ValueError: the port; its message may quote the password
         raise DataError(
             "not a database URL: expected dialect://user:password@host/database#table "
@@ -83,7 +85,7 @@ def _without_credentials(url: URL) -> str:
     """Dialect, host, port and database: users also hide passwords in the query or before a second @."""
     host = url.host.rpartition("@")[2] if url.host else None
     place = URL.create(url.drivername, host=host, port=url.port, database=url.database)
-    return place.render_as_string()
+    return place.render_as_string().replace("postgresql+psycopg:", "postgresql:", 1)
 
 
 def _absent_file(url: URL) -> bool:

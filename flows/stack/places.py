@@ -57,6 +57,7 @@ class Places:
             "MLFLOW_TRACKING_URI": self.url("mlflow"),
             "PREFECT_API_URL": f"{self.url('prefect')}/api",
             "PREFECT_HOME": str(self.root / "prefect"),
+            "VEILCAST_COUNTS_URL": self.database("counts"),
         }
 
 

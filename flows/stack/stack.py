@@ -11,6 +11,7 @@ from flows.errors import SetupError
 from flows.stack import postgres, processes
 from flows.stack.places import POOL, SERVICES, Places, in_use, open_places, write_private
 from flows.stack.processes import Service
+from flows.zombies import BEAT_SECONDS
 
 _SILENT = {
     "DO_NOT_TRACK": "true",
@@ -150,6 +151,9 @@ def worker(places: Places, name: str = "worker", port: int | None = None) -> Ser
         "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
         "PREFECT_WORKER_WEBSERVER_PORT": str(port),
         "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_SECONDS),
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_LOGGING_LEVEL": "INFO",
         "OMP_NUM_THREADS": "1",
     }
