@@ -41,7 +41,6 @@ def watch() -> None:
                     state=StateType.CRASHED,
                     name="Crashed",
                     message="no heartbeat: its process has died",
-                    force=True,
                 )
             ],
         ).create()

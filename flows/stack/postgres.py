@@ -26,6 +26,12 @@ def start(places: Places) -> None:
     Raises:
         SetupError: PostgreSQL is not installed or does not start.
     """
+    serve(places)
+    _roles(places)
+
+
+def serve(places: Places) -> None:
+    """Start the server as it is, made first if need be."""
     data = _data(places)
     if not (data / "PG_VERSION").exists():
         _make(places, data)
@@ -33,7 +39,6 @@ def start(places: Places) -> None:
     log = data.parent / "log"
     _run(places, "pg_ctl", "-D", data, "-w", "-t", 120, "-l", log, "-o",
          f"-p {places.ports['postgres']} {served}", "start")  # fmt: skip
-    _roles(places)
 
 
 def stop(places: Places, mode: str = "fast") -> None:
@@ -48,19 +53,6 @@ def running(places: Places) -> bool:
     if not (data / "postmaster.pid").exists():
         return False
     return _run(places, "pg_ctl", "-D", data, "status", check=False).returncode == 0
-
-
-def let_read(places: Places) -> None:
-    """Give the reader what it may see of the store: forecasts and runs, and nothing else."""
-    import psycopg
-
-    with psycopg.connect(places.database("veilcast"), autocommit=True) as connection:
-        found = connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s)",
-            (["store_forecasts", "store_runs", "store_version"],),
-        )
-        for (table,) in found.fetchall():
-            connection.execute(f"GRANT SELECT ON {table} TO reader".encode())
 
 
 def _data(places: Places) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import SetupError
-from flows.stack import postgres, processes
+from flows.stack import postgres, processes, tables
 from flows.stack.places import POOL, SERVICES, Places, in_use, open_places, write_private
 from flows.stack.processes import Service
 from flows.zombies import BEAT_SECONDS
@@ -30,7 +30,7 @@ def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
     _ports_are_ours(places)
     if not postgres.running(places):
         postgres.start(places)
-    _own_tables(places)
+    tables.prepare(places.database("veilcast"))
     servers = [_mlflow(places), _prefect(places)]
     for server in servers:
         processes.start(places, server)
@@ -96,16 +96,6 @@ def _ports_are_ours(places: Places) -> None:
                 f"port {port} of {name} is in use by another program; stop that, or choose another "
                 f"with --port {name}=NUMBER"
             )
-
-
-def _own_tables(places: Places) -> None:
-    """Store and ledger brought up to date, and what the reader may see of them."""
-    from data.store import open_store
-    from dp.ledger import Ledger
-
-    Ledger(places.database("veilcast"))
-    open_store(places.database("veilcast"))
-    postgres.let_read(places)
 
 
 def _mlflow(places: Places) -> Service:
