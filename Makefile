@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/veilcast demo
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not stack"
 
 check: setup
 	$(BIN)/ruff check .

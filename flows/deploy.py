@@ -114,7 +114,11 @@ def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
         "# Written by `veilcast deploy RECIPE --yaml`; `prefect deploy --all` registers the same as\n"
         "# `veilcast deploy RECIPE`.\n"
     )
-    return head + yaml.safe_dump({"name": "veilcast", "deployments": listed}, sort_keys=False)
+    import json
+
+    # a copy in which nothing occurs twice: references are hard to read
+    plain = json.loads(json.dumps({"name": "veilcast", "deployments": listed}))
+    return head + yaml.safe_dump(plain, sort_keys=False)
 
 
 def queue_name(name: str) -> str:

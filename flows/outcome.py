@@ -65,14 +65,19 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
         folder = Path(scratch)
         document = _document(outcome, run.run_id, home)
         saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
-        figure = report.figure(
-            outcome.prepared,
-            outcome.privatised.inputs,
-            outcome.promise,
-            outcome.evaluation.forecast,
+        figure, narrow = (
+            report.figure(
+                outcome.prepared,
+                outcome.privatised.inputs,
+                outcome.promise,
+                outcome.evaluation.forecast,
+                outcome.fitted.intervals,
+                columns=columns,
+            )
+            for columns in (2, 1)
         )
         promise = report.promise_figure(document["statement"])
-        page = report.page(document, outcome.recipe, outcome.findings, figure, promise)
+        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promise)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
         (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
         (folder / "statement.md").write_text(report.statement_text(document))

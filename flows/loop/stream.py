@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from data.panel import Panel
+from data.spans import to_span
 from data.store import Database, Released, append_panel, open_store, panel_releases, read_panel
 from data.store import released_until as until
 from dp import statement
@@ -189,7 +190,7 @@ def noise_of(
     privacy, lasts = recipe.privacy, None
     try:
         if recipe.stream.lasts is not None:
-            lasts = int(pd.Timedelta(recipe.stream.lasts) // interval)
+            lasts = int(to_span(recipe.stream.lasts) // interval)
         return stream_noise(
             privacy.budget,
             PrivacyUnit(privacy.unit),
@@ -252,7 +253,7 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
 
 def _tail(store: Database, stream: str, end: pd.Timestamp) -> Panel:
     """The last days of a stream, for its interval and its regions."""
-    return read_panel(store, stream, start=(end - pd.Timedelta("8d")).to_pydatetime())
+    return read_panel(store, stream, start=(end - pd.Timedelta(days=8)).to_pydatetime())
 
 
 def _plain(source: str) -> str:

@@ -58,6 +58,7 @@ class Places:
             "PREFECT_API_URL": f"{self.url('prefect')}/api",
             "PREFECT_HOME": str(self.root / "prefect"),
             "VEILCAST_COUNTS_URL": self.database("counts"),
+            "VEILCAST_API_URL": self.url("api"),
         }
 
 

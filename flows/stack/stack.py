@@ -31,7 +31,7 @@ def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
     if not postgres.running(places):
         postgres.start(places)
     tables.prepare(places.database("veilcast"))
-    servers = [_mlflow(places), _prefect(places)]
+    servers = [mlflow(places), prefect(places)]
     for server in servers:
         processes.start(places, server)
     for server in servers:
@@ -73,7 +73,7 @@ def status(home: Path) -> dict[str, Any]:
             "address": f"127.0.0.1:{places.ports['postgres']}",
         }
     }
-    for service in (_mlflow(places), _prefect(places), _worker(places), _api(places)):
+    for service in (mlflow(places), prefect(places), _worker(places), _api(places)):
         runs = processes.running(places, service.name)
         services[service.name] = {
             "up": runs and processes.healthy(service.health),
@@ -98,7 +98,8 @@ def _ports_are_ours(places: Places) -> None:
             )
 
 
-def _mlflow(places: Places) -> Service:
+def mlflow(places: Places) -> Service:
+    """MLflow's server."""
     files = places.root / "mlflow"
     command = (
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
@@ -113,7 +114,8 @@ def _mlflow(places: Places) -> Service:
     return Service("mlflow", command, environment, f"{places.url('mlflow')}/health")
 
 
-def _prefect(places: Places) -> Service:
+def prefect(places: Places) -> Service:
+    """Prefect's server."""
     command = (
         sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
         "--port", str(places.ports["prefect"]),
@@ -145,6 +147,9 @@ def worker(places: Places, name: str = "worker", port: int | None = None) -> Ser
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_LOGGING_LEVEL": "INFO",
+        # a server that is restarted, or whose database is, is waited for
+        "PREFECT_CLIENT_MAX_RETRIES": "10",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         "OMP_NUM_THREADS": "1",
     }
     return Service(name, command, environment, f"http://127.0.0.1:{port}/health")
