@@ -77,7 +77,9 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
             for columns in (2, 1)
         )
         promise = report.promise_figure(document["statement"])
-        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promise)
+        upright = report.promise_figure(document["statement"], narrow=True)
+        promises = (promise, upright) if promise and upright else None
+        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promises)
         (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
         (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
         (folder / "statement.md").write_text(report.statement_text(document))
@@ -97,7 +99,10 @@ def _title(outcome: Outcome) -> str:
     used, name = outcome.promise, outcome.recipe.model.name
     if used.unit is None:
         return f"{name} none"
-    return f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
+    title = f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
+    if used.stream is None:
+        return title
+    return f"{title}, counts until {outcome.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
 
 
 def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from data.findings import Finding
@@ -57,6 +58,15 @@ def figure(
     ends = None
     if intervals is not None and LEVEL in intervals.widths:
         ends = intervals.around(forecast, truth, LEVEL)
+    regular = pd.date_range(truth.times[0], truth.times[-1], freq=truth.interval)
+    at = regular.get_indexer(truth.times)
+
+    def line(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values where there are any; a line breaks where there are none."""
+        whole = np.full(len(regular), np.nan)
+        whole[at] = values
+        return whole
+
     rows = math.ceil(len(truth.regions) / columns)
     width = 12 if columns > 1 else 5.2
     picture = Figure(figsize=(width, 2.5 * rows + 0.9), layout="constrained")
@@ -66,15 +76,15 @@ def figure(
             axis.set_visible(False)
             continue
         if counts is not None:
-            axis.plot(truth.times, counts[:, region], color=_COUNTS, lw=1.6, label=label)
+            axis.plot(regular, line(counts[:, region]), color=_COUNTS, lw=1.6, label=label)
         if ends is not None:
             axis.fill_between(
-                truth.times, ends[0][:, 0, region], ends[1][:, 0, region], color=_FORECAST,
+                regular, line(ends[0][:, 0, region]), line(ends[1][:, 0, region]), color=_FORECAST,
                 alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval",
             )  # fmt: skip
         axis.plot(
-            truth.times,
-            forecast[:, 0, region],
+            regular,
+            line(forecast[:, 0, region]),
             color=_FORECAST,
             lw=1.1,
             label="forecast, one ahead",
@@ -85,7 +95,7 @@ def figure(
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="#e4e7eb", lw=0.6)
         axis.tick_params(labelsize=8)
-        locator = AutoDateLocator(maxticks=8 if columns > 1 else 5)
+        locator = AutoDateLocator(minticks=3, maxticks=8 if columns > 1 else 6)
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     picture.suptitle(f"Persons per interval, test period of {prepared.inputs.source}", fontsize=12)
@@ -103,15 +113,15 @@ def figure(
     return buffer.getvalue()
 
 
-def promise_figure(statement: dict[str, Any]) -> bytes | None:
-    """The promise as two curves, PNG; None where there is no promise."""
+def promise_figure(statement: dict[str, Any], *, narrow: bool = False) -> bytes | None:
+    """The promise as two curves, PNG, one above the other if narrow; None where there is no promise."""
     if "curve" not in statement:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(10, 3.6), layout="constrained")
-    left, right = picture.subplots(1, 2)
+    picture = Figure(figsize=(5, 7) if narrow else (10, 3.6), layout="constrained")
+    left, right = picture.subplots(*(2, 1) if narrow else (1, 2))
     left.semilogx(
         [point["delta"] for point in statement["curve"]],
         [point["epsilon"] for point in statement["curve"]],
@@ -147,7 +157,7 @@ def page(
     recipe: Recipe,
     findings: tuple[Finding, ...],
     figures: tuple[bytes, bytes],
-    promise: bytes | None,
+    promises: tuple[bytes, bytes] | None,
 ) -> str:
     """The report of a run: what was promised, what came out, how it was done.
 
@@ -156,15 +166,14 @@ def page(
         recipe: of the run.
         findings: about the source.
         figures: of the forecast, for wide and for narrow screens.
-        promise: the promise as curves.
+        promises: the promise as curves, likewise.
     """
     return _template("report.html", escape=True).render(
         run=document,
         recipe=recipe.to_toml(),
         findings=[str(finding) for finding in findings],
-        picture=base64.b64encode(figures[0]).decode(),
-        narrow=base64.b64encode(figures[1]).decode(),
-        promise=base64.b64encode(promise).decode() if promise else None,
+        pictures=[base64.b64encode(one).decode() for one in figures],
+        promises=[base64.b64encode(one).decode() for one in promises or ()],
         rivals={name: scores for name, scores in document["baselines"].items() if scores},
     )
 
