@@ -87,7 +87,6 @@ def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, A
 
     try:
         queue = _queue(api, pool, queue_name(wanted[0].name))
-        watch()
         made = [{"deployment": f"{one.flow}/{one.name}", "id": str(_apply(one, pool, queue)),
                  "schedule": one.cron} for one in wanted]  # fmt: skip
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
@@ -118,7 +117,7 @@ def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
 
     # a copy in which nothing occurs twice: references are hard to read
     plain = json.loads(json.dumps({"name": "veilcast", "deployments": listed}))
-    return head + yaml.safe_dump(plain, sort_keys=False)
+    return head + str(yaml.safe_dump(plain, sort_keys=False))
 
 
 def queue_name(name: str) -> str:
@@ -130,7 +129,7 @@ def _apply(one: Deployment, pool: str, queue: str) -> Any:
     import importlib
 
     from prefect.client.schemas.schedules import CronSchedule
-    from prefect.deployments.runner import EntrypointType
+    from prefect.types.entrypoint import EntrypointType
 
     flow = getattr(importlib.import_module("flows.jobs"), one.flow)
     made = flow.to_deployment(
@@ -150,6 +149,7 @@ def _queue(api: str, pool: str, name: str) -> str:
     import httpx
 
     with httpx.Client(base_url=api, timeout=30) as client:
+        watch(client)
         place = f"/work_pools/{pool}/queues"
         if client.get(f"/work_pools/{pool}").status_code == 404:
             raise SetupError(

@@ -135,7 +135,7 @@ def sweep(grid: dict[str, Any]) -> dict[str, Any]:
     from flows.sweep import sweep as whole
 
     open_home()
-    names = {name: tuple(value) if isinstance(value, list) else value
+    names: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
              for name, value in grid.items()}  # fmt: skip
     document = whole(Grid(**names))
     return {"total": document["total"], "table": document["table"]}

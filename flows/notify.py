@@ -12,9 +12,10 @@ from data.errors import DataError
 from dp.budget import BudgetRefused
 from dp.errors import LedgerError
 from flows.errors import SetupError, UsageError
+from models.errors import ModelError
 
 WEBHOOK = "VEILCAST_WEBHOOK"
-_OURS = (BudgetRefused, DataError, LedgerError, SetupError, UsageError)
+_OURS = (BudgetRefused, DataError, LedgerError, ModelError, SetupError, UsageError)
 """Errors whose words are written to be read, and hold no count."""
 
 _log = logging.getLogger("veilcast")

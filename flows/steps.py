@@ -33,9 +33,12 @@ _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 def ingest_step(source: SourceConfig) -> Table:
     """Read the source."""
     progress.stage(f"ingest: {source.name.split('://')[0]}")
-    declared = {"regions_per_interval": source.regions_per_interval, "persons": source.persons}
     try:
-        return sources.read(source.name, **declared)
+        return sources.read(
+            source.name,
+            regions_per_interval=source.regions_per_interval,
+            persons=source.persons,
+        )
     except DataError:
         raise
     except Exception as error:

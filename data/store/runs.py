@@ -45,7 +45,9 @@ def find_run(store: Database, run: str) -> Run | None:
     """The training of an id."""
     with store.reading() as session:
         row = session.get(RunRow, run)
-        return row and Run(row.run, row.panel, row.made_at, json.loads(row.document))
+        if row is None:
+            return None
+        return Run(row.run, row.panel, row.made_at, json.loads(row.document))
 
 
 def read_runs(store: Database, panel: str | None = None) -> tuple[Run, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -85,7 +86,7 @@ def since(
     _check(table, rules.cells(counts.dropna(how="all").reset_index(drop=True)))
     _check(table, rules.duplicate_time(pd.DatetimeIndex(counts.index)))
     counts = counts.sort_index()
-    if ((counts.index - after) % interval).any():
+    if ((pd.DatetimeIndex(counts.index) - after) % interval).any():
         raise DataError(
             f"{table.name} has times that are not on the stream's grid of "
             f"{interval.total_seconds() / 60:g} minutes; bring one row an interval"
@@ -121,7 +122,7 @@ def _complete(table: Table) -> Table:
     return Table(frame, table.name, table.public, table.persons, table.regions_per_interval)
 
 
-def _check(table: Table, found: list[Finding] | tuple[Finding, ...]) -> None:
+def _check(table: Table, found: Iterable[Finding]) -> None:
     errors = [str(one) for one in found if one.severity == "error"]
     if errors:
         raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 from data.clean import fill_gaps
 from data.panel import Panel
@@ -21,7 +21,7 @@ from models.conformal import Intervals
 from models.predict import predict
 
 
-class Served(PythonModel):  # type: ignore[misc]
+class Served(PythonModel):
     """A saved forecaster behind MLflow's interface.
 
     Args:
