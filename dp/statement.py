@@ -89,6 +89,46 @@ def input_perturbation(
     }
 
 
+def stream(
+    noise: CountNoise,
+    unit: PrivacyUnit,
+    *,
+    reasons: tuple[str, ...],
+    spent: float,
+    persons: int | None,
+    total: Total,
+) -> dict[str, Any]:
+    """Statement of counts that are released as they come; takes what `input_perturbation` takes.
+
+    Epsilon is what the stream may ever spend on one unit, or what was spent if that is more.
+
+    Args:
+        noise: the mechanism, calibrated for everything that one unit can be counted in.
+        unit: privacy unit.
+        reasons: why the contribution bound is what it is.
+        spent: epsilon of everything charged to the data set for this unit so far, same delta.
+        persons: how many people may be in the data, if known.
+        total: everything charged to the most affected unit so far.
+    """
+    said = input_perturbation(
+        noise, unit, reasons=reasons, spent=spent, persons=persons, total=total
+    )
+    epsilon, delta = max(noise.epsilon, spent), noise.budget.delta
+    ever = "" if unit is PrivacyUnit.USER else ", whatever is released before or after"
+    said["assumptions"][2] = (
+        "every interval was noised once, when it came, and is never noised again; everything after "
+        "that (repair, scaling, training, promotion, forecasts) saw noised counts only"
+    )
+    said["not_covered"] = said["not_covered"][1:]  # nothing was computed against raw counts
+    return {
+        **said,
+        "epsilon": epsilon,
+        "text": f"({epsilon:.4g}, {delta:g})-differential privacy for the records of "
+        f"{unit.protects} (neighbours: {NEIGHBOURS}){ever}, by discrete Gaussian noise of standard "
+        f"deviation {noise.sigma:.1f} persons on every count, drawn once as it came.",
+    }
+
+
 def unproven(proof: dict[str, Any]) -> dict[str, Any]:
     """Statement of a training whose noise could not be proven: it counts as not private."""
     failed = [name for name, held in proof["checks"].items() if not held]

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import audit_cli, budget_cli, ingest_cli, runs_cli, study_cli, sweep_cli
+from flows import (
+    audit_cli,
+    budget_cli,
+    ingest_cli,
+    runs_cli,
+    serve_cli,
+    stack_cli,
+    study_cli,
+    sweep_cli,
+)
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -25,6 +34,8 @@ app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(runs_cli.app)
+app.add_typer(serve_cli.app)
+app.add_typer(stack_cli.app, name="stack")
 
 
 @app.command()

@@ -233,6 +233,24 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class StreamConfig:
+    """`[stream]`: counts that keep coming, released as they come (`veilcast deploy`).
+
+    Attributes:
+        lasts: how long the budget is to last, from the first interval on; unit `user` needs it, the
+            others get a new budget with every week, day or interval.
+        name: of the stream in the store, and of its models; by default the source's.
+    """
+
+    lasts: str | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.lasts is not None:
+            to_span(self.lasts)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One run. `seed` fixes initial weights and batch order, never the noise."""
 
@@ -242,6 +260,7 @@ class Recipe:
     windows: WindowConfig = field(default_factory=WindowConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
 
     def __post_init__(self) -> None:
         if self.events != EventsConfig() and not self.source.events:

@@ -12,7 +12,13 @@ tables of their own (`open_raw`), which are made only for those who keep raw cou
 
 from data.store.checks import Check, checks_since, fingerprints, note_check
 from data.store.database import Database
-from data.store.forecasts import Forecast, append_forecasts, latest_forecasts, read_forecasts
+from data.store.forecasts import (
+    Forecast,
+    append_forecasts,
+    forecast_names,
+    latest_forecasts,
+    read_forecasts,
+)
 from data.store.panels import (
     Appended,
     Released,
@@ -24,7 +30,7 @@ from data.store.panels import (
     released_until,
 )
 from data.store.raw import append_raw, open_raw, read_raw
-from data.store.runs import Run, append_run, read_runs
+from data.store.runs import Run, append_run, find_run, read_runs
 
 __all__ = [
     "Appended",
@@ -38,7 +44,9 @@ __all__ = [
     "append_raw",
     "append_run",
     "checks_since",
+    "find_run",
     "fingerprints",
+    "forecast_names",
     "latest_forecasts",
     "note_check",
     "open_raw",

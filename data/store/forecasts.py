@@ -95,6 +95,13 @@ def latest_forecasts(store: Database, panel: str, *, run: str | None = None) -> 
     return _read(store, _rows(panel, run).where(ForecastRow.made_at == last.scalar_subquery()))
 
 
+def forecast_names(store: Database) -> tuple[str, ...]:
+    """Names of all panels that have forecasts."""
+    with store.reading() as session:
+        query = select(ForecastRow.panel).distinct().order_by(ForecastRow.panel)
+        return tuple(session.scalars(query))
+
+
 def read_forecasts(
     store: Database, panel: str, *, start: datetime | None = None, end: datetime | None = None
 ) -> pd.DataFrame:

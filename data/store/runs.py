@@ -41,6 +41,15 @@ def append_run(store: Database, run: Run) -> bool:
     return True
 
 
+def find_run(store: Database, run: str) -> Run | None:
+    """The training of an id."""
+    with store.reading() as session:
+        row = session.get(RunRow, run)
+        if row is None:
+            return None
+        return Run(row.run, row.panel, row.made_at, json.loads(row.document))
+
+
 def read_runs(store: Database, panel: str | None = None) -> tuple[Run, ...]:
     """Trainings, latest first; of one panel, if given."""
     query = select(RunRow).order_by(RunRow.made_at.desc(), RunRow.run)

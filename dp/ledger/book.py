@@ -159,12 +159,14 @@ class Ledger:
                 raise LedgerError(f"{self.database.name} has no entry {number}")
             return _entry(session, row)
 
-    def entries(self, dataset: str | None = None, unit: Unit | None = None) -> tuple[Entry, ...]:
-        """Entries, oldest first; of one data set and of one unit, if given."""
+    def entries(
+        self, dataset: str | None = None, unit: Unit | None = None, *, after: int = 0
+    ) -> tuple[Entry, ...]:
+        """Entries, oldest first; of one data set, of one unit, and after a number, if given."""
         with self.database.reading() as session:
             return tuple(
                 entry
-                for entry in all_entries(session)
+                for entry in all_entries(session, after)
                 if dataset in (None, entry.dataset) and unit in (None, entry.unit)
             )
 
@@ -252,14 +254,16 @@ class Ledger:
             _step(session, entry, state, body, after=after)
 
 
-def all_entries(session: Session) -> list[Entry]:
-    """Every entry, oldest first."""
+def all_entries(session: Session, after: int = 0) -> list[Entry]:
+    """Every entry, oldest first; those after a number, if given."""
     states: dict[int, str] = {}
     for entry, kind in session.execute(
-        select(LogRow.entry, LogRow.kind).where(LogRow.entry.is_not(None)).order_by(LogRow.seq)
+        select(LogRow.entry, LogRow.kind).where(LogRow.entry > after).order_by(LogRow.seq)
     ):
         states[entry] = kind
-    rows = session.scalars(select(LogRow).where(LogRow.kind == "reserved").order_by(LogRow.seq))
+    rows = session.scalars(
+        select(LogRow).where(LogRow.kind == "reserved", LogRow.seq > after).order_by(LogRow.seq)
+    )
     return [_as_entry(row, states.get(row.seq, "reserved")) for row in rows]
 
 
