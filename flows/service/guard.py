@@ -48,7 +48,7 @@ def token(home: Home) -> tuple[str, Path]:
     return found, path
 
 
-def check_token(
+async def check_token(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Refuse who does not have the token; the comparison takes as long for a near miss as for any."""

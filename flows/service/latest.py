@@ -7,8 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from data.store import Database, find_run, forecast_names, latest_forecasts
 from dp.unit import parse_unit
+from flows.service.answers import Forecasts, Statement, Streams
+
+Key = tuple[str | None, ...]
 
 _FRESH = 1.0
 """Seconds for which an answer is given again."""
@@ -24,25 +29,33 @@ class Latest:
 
     def __init__(self, store: Database) -> None:
         self._store = store
-        self._kept: dict[tuple[str, ...], tuple[float, Any]] = {}
+        self._kept: dict[Key, tuple[float, bytes | None]] = {}
         self._lock = threading.Lock()
 
-    def streams(self) -> list[str]:
-        """Names of streams with forecasts."""
-        found: list[str] = self._once(("streams",), lambda: list(forecast_names(self._store)))
-        return found
+    async def streams(self) -> bytes:
+        """Names of streams with forecasts, as JSON."""
+        return await self._once(("streams",), self._streams) or b""
 
-    def forecasts(self, stream: str) -> dict[str, Any] | None:
-        """The latest forecasts of a stream; None if it has none."""
-        found: dict[str, Any] | None = self._once(("f", stream), lambda: self._forecasts(stream))
-        return found
+    async def forecasts(self, stream: str, region: str | None) -> bytes | None:
+        """The latest forecasts of a stream as JSON; None if there are none.
 
-    def statement(self, run: str) -> dict[str, Any] | None:
-        """The statement of a run; None if there is no such run."""
-        found: dict[str, Any] | None = self._once(("s", run), lambda: self._statement(run))
-        return found
+        Raises:
+            LookupError: the stream has no such region.
+        """
+        return await self._once(("f", stream, region), lambda: self._json(stream, region))
 
-    def _once(self, key: tuple[str, ...], read: Callable[[], Any]) -> Any:
+    async def statement(self, run: str) -> bytes | None:
+        """The statement of a run as JSON; None if there is no such run."""
+        return await self._once(("s", run), lambda: self._statement(run))
+
+    async def _once(self, key: Key, read: Callable[[], bytes | None]) -> bytes | None:
+        """What is known if it is fresh, else what a thread reads."""
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() - kept[0] < _FRESH:
+            return kept[1]
+        return await run_in_threadpool(self._read, key, read)
+
+    def _read(self, key: Key, read: Callable[[], bytes | None]) -> bytes | None:
         with self._lock:  # one reader at a time: the others find what it read
             kept = self._kept.get(key)
             if kept is not None and time.monotonic() - kept[0] < _FRESH:
@@ -52,6 +65,19 @@ class Latest:
                 self._kept.clear()
             self._kept[key] = time.monotonic(), value
             return value
+
+    def _streams(self) -> bytes:
+        return Streams(streams=list(forecast_names(self._store))).model_dump_json().encode()
+
+    def _json(self, stream: str, region: str | None) -> bytes | None:
+        found = self._forecasts(stream)
+        if found is None:
+            return None
+        if region is not None:
+            found["values"] = [one for one in found["values"] if one["region"] == region]
+            if not found["values"]:
+                raise LookupError(region)
+        return Forecasts.model_validate(found).model_dump_json().encode()
 
     def _forecasts(self, stream: str) -> dict[str, Any] | None:
         rows = latest_forecasts(self._store, stream)
@@ -78,9 +104,11 @@ class Latest:
             ],
         }  # fmt: skip
 
-    def _statement(self, run: str) -> dict[str, Any] | None:
+    def _statement(self, run: str) -> bytes | None:
         found = find_run(self._store, run)
-        return None if found is None else found.document["statement"]
+        if found is None:
+            return None
+        return Statement(run=run, statement=found.document["statement"]).model_dump_json().encode()
 
 
 def _number(value: Any) -> float | None:
