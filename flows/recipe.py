@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, get_type_hints
 
 import tomlkit
@@ -333,11 +334,17 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     _known(values, Recipe, "")
     try:
-        recipe = TypeAdapter(Recipe).validate_python(with_regime(values))
+        recipe = _adapter().validate_python(with_regime(values))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
     source = replace(recipe.source, name=without_password(recipe.source.name))
     return replace(recipe, source=source, training=_in_its_batches(recipe))
+
+
+@cache
+def _adapter() -> TypeAdapter[Recipe]:
+    """What reads recipes; made once, for it takes longer than a hundred of them."""
+    return TypeAdapter(Recipe)
 
 
 def _in_its_batches(recipe: Recipe) -> TrainingConfig:
