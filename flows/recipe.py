@@ -19,6 +19,7 @@ from data.windows import WindowSpec
 from dp.budget import Budget
 from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.errors import UsageError
+from flows.loop.config import StreamConfig
 from flows.regime import with_regime
 from models import nets, optimizers, regime
 from models.config import MEMBERS, ForecasterConfig
@@ -231,24 +232,6 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self.forecaster(("any", "other"), WindowSpec(lags=1))
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """`[stream]`: counts that keep coming, released as they come (`veilcast deploy`).
-
-    Attributes:
-        lasts: how long the budget is to last, from the first interval on; unit `user` needs it, the
-            others get a new budget with every week, day or interval.
-        name: of the stream in the store, and of its models; by default the source's.
-    """
-
-    lasts: str | None = None
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.lasts is not None:
-            to_span(self.lasts)
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,14 @@ class Running:
     def ends(self, run: str) -> str:
         return self.wait(run, {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}.__contains__)
 
-    def catches_up(self) -> None:
-        """A run that completes, and then: all released once, all forecast, all accounts right."""
-        assert self.ends(self.start()) == "COMPLETED"
+    def catches_up(self, last: str = "") -> None:
+        """After a run that completes: all released once, all forecast, all accounts right.
+
+        Args:
+            last: how the last run ended; one more is started if it did not complete.
+        """
+        if last != "COMPLETED":
+            assert self.ends(self.start()) == "COMPLETED"
         ledger = Ledger(self.places.database("veilcast"))
         charges = streamed(ledger, NAME, PrivacyUnit.USER_DAY)
         assert {one.state for one in charges} == {"released"}
@@ -235,8 +240,9 @@ def test_the_prefect_server_is_restarted(running: Running) -> None:
     server = stack.prefect(running.places)
     processes.start(running.places, server)
     processes.wait(running.places, server)
-    assert running.ends(run) in {"COMPLETED", "FAILED", "CRASHED"}
-    running.catches_up()
+    ended = running.ends(run)
+    assert ended in {"COMPLETED", "FAILED", "CRASHED"}
+    running.catches_up(ended)
 
 
 def test_two_workers_and_mlflow_away(running: Running) -> None:
@@ -248,9 +254,9 @@ def test_two_workers_and_mlflow_away(running: Running) -> None:
     processes.stop(running.places, "mlflow")
     try:
         running.come(2)
-        runs = [running.start(), running.start("ingest"), running.start()]
-        assert [running.ends(run) for run in runs] == ["COMPLETED"] * 3
-        running.catches_up()
+        runs = [running.start("ingest"), running.start()]
+        assert [running.ends(run) for run in runs] == ["COMPLETED"] * 2
+        running.catches_up("COMPLETED")
         pool = running.api.post("/work_pools/veilcast/workers/filter", json={}).json()
         assert {"worker", "second"} <= {one["name"] for one in pool}
     finally:
