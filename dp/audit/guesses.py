@@ -133,7 +133,7 @@ def _numbers(
             bound(canaries, number, int(number * rate), claimed.delta, confidence)
             for number, rate in zip(tried, rates, strict=True)
         ]
-        return tried[int(np.argmax(expected))]
+        return int(tried[int(np.argmax(expected))])
 
     return tuple((name, (best(one, mu), best(one, 2 * mu))) for name, one in BOUNDS.items())
 
