@@ -41,6 +41,8 @@ def read(path: Path) -> Table:
     except pd.errors.ParserError as error:
         # pandas counts fields and lines here and quotes no cell
         raise DataError(f"{path}: {str(error).strip()}; mend that line") from None
+    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes what is too much for row labels
+        raise DataError(f"{path}: rows have more fields than the header; give every column a name")
     if raw.empty:
         raise DataError(f"{path} has a header and no rows; bring one row an interval")
     return Table(to_wide(raw, str(path)), str(path))

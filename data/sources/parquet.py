@@ -26,7 +26,7 @@ def read(path: Path) -> Table:
         # not by pandas, which starts threads that can abort the process at its end (Arrow #50482)
         with ParquetFile(path) as file:
             raw = file.read(use_threads=False).to_pandas(use_threads=False)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError, OSError):
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path} is not a whole Parquet file; write it again") from None
     if isinstance(raw.index, pd.DatetimeIndex):
         raw = raw.rename_axis(str(raw.index.name or "time")).reset_index()

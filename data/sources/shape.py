@@ -38,6 +38,13 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     region = _named(rest, REGION_NAMES)
     count = _named(rest, COUNT_NAMES)
     if region and count and len(rest.columns) == 2:
+        numbers = pd.to_numeric(rest[region], errors="coerce").notna()
+        if numbers.any() and not numbers.all():
+            # a count that slipped into the region's place would be shown as a name
+            raise DataError(
+                f"{name}: column {region!r} holds numbers in {int(numbers.sum())} of {len(rest)} rows "
+                "and names in the others; mend rows that lack a field, or give all regions names"
+            )
         return _turn(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
     if rest.columns.empty:
         raise DataError(
@@ -88,7 +95,7 @@ def _parsed(time: Column) -> Column:
 
 def _turn(long: pd.DataFrame) -> pd.DataFrame:
     """Long to wide; the k-th repetition of a (time, region) pair goes to a k-th row of that time."""
-    repetition = long.groupby(["time", "region"], sort=False).cumcount()
+    repetition = long.groupby(["time", "region"], sort=False, dropna=False).cumcount()
     wide: pd.DataFrame = (
         long.assign(repetition=repetition)
         .pivot(index=["time", "repetition"], columns="region", values="count")

@@ -126,3 +126,44 @@ def test_moments_are_no_counts() -> None:
     frame = good().assign(a=good()["time"])
     with pytest.raises(DataError, match="text-in-count: column 'a'"):
         to_panel(Table(frame, "x"))
+
+
+# Found by throwing changed files at the readers (benchmarks/fuzz.py)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('time,"a,b\n2024-01-01,7654321\n2024-01-02,7654322"\n1,2\n', "goes over several lines"),
+        ("time;a\n2024-01-01;7654321;5\n2024-01-02;7654322;5\n", "more fields than the header"),
+        ("time,region,count\n2024-01-01,a,1\n2024-01-01,7654321,\n", "numbers in 1 of 2 rows"),
+    ],
+)
+def test_rows_out_of_place_show_no_count(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=said) as error:
+        read(str(path))
+    assert "765432" not in str(error.value)
+
+
+def test_times_that_are_missing_twice_are_found_by_the_validation(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("time,region,count\n,a,1\n,a,2\n2024-01-01,a,3\n")
+    assert "unparsed-time" in {one.rule for one in findings(read(str(path)))}
+
+
+def test_a_parquet_file_with_damaged_metadata_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    good().to_parquet(path)
+    path.write_bytes(path.read_bytes().replace(b'"pandas_version"', b'"pandas\x00version"'))
+    path.write_bytes(path.read_bytes().replace(b'{"index_columns"', b'{\x01index_columns"'))
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read(str(path))
+
+
+def test_a_table_without_a_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "city.db"
+    path.touch()
+    with pytest.raises(DataError, match="no table is named"):
+        read(f"sqlite:///{path}#")
