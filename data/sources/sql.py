@@ -74,7 +74,9 @@ def read(
         else:
             wanted = text(query)
         with engine.connect() as connection:
-            raw = pd.DataFrame(connection.execute(wanted, dict(parameters or {})).mappings().all())
+            answer = connection.execute(wanted, dict(parameters or {}))
+            # named even if there are no rows
+            raw = pd.DataFrame(answer.all(), columns=list(answer.keys()))
         engine.dispose()
     except ModuleNotFoundError as error:
         raise DataError(f"{shown}: the driver {error.name} is missing; install it") from None

@@ -329,3 +329,13 @@ def test_only_released_counts_go_into_shared_tables(
         values["windows"] |= {"around": 0, "seasons": 0, "calibration": "0d"}
     with pytest.raises(UsageError, match=r"privacy\.mechanism=input"):
         jobs.forecast(values)
+
+
+def test_a_long_table_with_nothing_new(table: Table, opened: Home) -> None:
+    long = ALL.iloc[:PAST].rename_axis("region", axis=1).stack().rename("count").reset_index()
+    long.to_sql("long", table.engine, index=False)
+    values = recipe(table).to_dict()
+    values["source"]["name"] = f"{table.url}#long"
+    plan = from_dict(values)
+    assert ingest(plan, opened).new == PAST
+    assert ingest(plan, opened).new == 0
