@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check sabotage clean
+.PHONY: setup demo test check sabotage up down clean
 
 setup: $(READY)
 
@@ -18,7 +18,7 @@ demo: setup
 	$(BIN)/veilcast demo
 
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not stack"
 
 check: setup
 	$(BIN)/ruff check .
@@ -28,6 +28,12 @@ check: setup
 
 sabotage: setup
 	$(BIN)/python tests/sabotage/run.py
+
+up: setup
+	$(BIN)/veilcast stack up
+
+down: setup
+	$(BIN)/veilcast stack down
 
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

@@ -67,7 +67,7 @@ def recipe(csv: Path, draw: int) -> dict[str, Any]:
 def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> dict[str, Any]:
     """The steps of `flows.forecast.train`, without Prefect around them."""
     started, plan = time.perf_counter(), from_dict(values)
-    table = ingest_step.fn(plan.source)
+    table = ingest_step.fn(plan)
     raw, findings = validate_step.fn(table, plan.source.max_gap)
     at("read")
     privatised = privatise_step.fn(raw, plan, home)

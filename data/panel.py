@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.events.bound import Bound
 from data.spans import to_span
 
 
@@ -23,6 +24,7 @@ class Panel:
         persons: how many people can be in it at all, where that is known without looking.
         regions_per_interval: M, the regions one person can be counted in within one interval, where
             the source declares it; None where nobody has said.
+        bound: what one unit can add to it, where that was enforced in counting raw events.
     """
 
     counts: pd.DataFrame
@@ -30,6 +32,7 @@ class Panel:
     public: bool = False
     persons: int | None = None
     regions_per_interval: int | None = None
+    bound: Bound | None = None
 
     def __post_init__(self) -> None:
         index = self.counts.index

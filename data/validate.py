@@ -37,15 +37,24 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda one: order.index(one.severity)))
 
 
-def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding, ...]]:
+def to_panel(
+    table: Table, *, max_gap: str = "1d", short: bool = False
+) -> tuple[Panel, tuple[Finding, ...]]:
     """The panel of a table, with the findings that do not stand in its way.
 
     Times with a zone become UTC; missing intervals become rows of NaN.
+
+    Args:
+        table: counts as they came.
+        max_gap: the longest gap that may be repaired later.
+        short: whether it may be too short to train on.
 
     Raises:
         DataError: some findings are errors; the message lists them.
     """
     found = findings(table, max_gap=max_gap)
+    if short:
+        found = tuple(one for one in found if one.rule != "too-short")
     errors = [str(one) for one in found if one.severity == "error"]
     if errors:
         raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))
@@ -61,6 +70,7 @@ def to_panel(table: Table, *, max_gap: str = "1d") -> tuple[Panel, tuple[Finding
         public=table.public,
         persons=table.persons,
         regions_per_interval=table.regions_per_interval,
+        bound=table.bound,
     )
     return panel, found
 

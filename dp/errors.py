@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class LedgerError(RuntimeError):
     """The ledger cannot do what was asked; nothing was written and nothing was drawn."""
+
+
+class LedgerUnreachableError(LedgerError):
+    """The ledger's database does not answer, for now."""

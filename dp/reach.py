@@ -51,6 +51,7 @@ def hit_windows(
     windows: int,
     interval: timedelta,
     intervals_per_unit: int | None = None,
+    known: str = "declared",
 ) -> tuple[int, str]:
     """The most windows that one privacy unit can change, and why.
 
@@ -60,6 +61,7 @@ def hit_windows(
         windows: training windows in all.
         interval: length of one interval.
         intervals_per_unit: K, if the operator declares and enforces it.
+        known: how K is known, for the reason.
     """
     if isinstance(unit, IntervalUnit):
         width: int | None = unit.width
@@ -77,5 +79,5 @@ def hit_windows(
         single = reach.hit(1)
         if intervals_per_unit * single < found:
             found = intervals_per_unit * single
-            why = f"{single} windows for each of K = {intervals_per_unit} declared intervals"
+            why = f"{single} windows for each of K = {intervals_per_unit} {known} intervals"
     return found, why

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from dp.budget import Budget, BudgetRefused
-from dp.errors import LedgerError
+from dp.errors import LedgerError, LedgerUnreachableError
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
 from dp.period import Period
 from dp.permit import Permit
 from dp.unit import PrivacyUnit
+
+_PAUSES = (1, 2, 4, 8, 15, 30)
+"""Seconds between attempts to keep a release when the database is away: a minute together."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def each_once(
             if place not in permits:
                 kept[key] = Kept(ledger.released(entry.key), entry, fresh=False)
             elif place in contents:
-                ledger.release(permits[place], contents[place])
+                _keep(ledger, permits[place], contents[place])
                 kept[key] = Kept(contents[place], replace(entry, state="released"), fresh=True)
     found: list[Kept | None] = []
     for place, asked in enumerate(wanted):
@@ -136,6 +141,28 @@ def _permit(ledger: Ledger, entry: Entry, mark: str | None) -> Permit:
     if entry.state == "committed" and mark is not None:
         return ledger.repeat(entry, mark)
     return ledger.commit(entry, mark)
+
+
+def _keep(ledger: Ledger, permit: Permit, content: bytes) -> None:
+    """Keep what was drawn; a database that is away for a while is waited for.
+
+    What is written again is the same release: were it given up, the charge would have bought nothing.
+    """
+    for pause in _PAUSES:
+        try:
+            return ledger.release(permit, content)
+        except LedgerUnreachableError:
+            time.sleep(pause)
+            if (known := _found(ledger, permit)) is not None and known.state == "released":
+                return None  # the answer was lost, not the release
+    return ledger.release(permit, content)
+
+
+def _found(ledger: Ledger, permit: Permit) -> Entry | None:
+    try:
+        return ledger.find(permit.key)
+    except LedgerUnreachableError:
+        return None
 
 
 def _reserved(ledger: Ledger, wanted: Mapping[str, Wanted]) -> dict[str, Entry]:
@@ -213,6 +240,7 @@ def charge_for_counts(
     secret: bytes,
     draw: int = 0,
     purpose: str = "panel",
+    interval: timedelta | None = None,
     **about: Any,
 ) -> Charge:
     """What releasing noised counts costs; nothing is written.
@@ -227,6 +255,7 @@ def charge_for_counts(
         secret: the installation's key.
         draw: number of an independent draw; every number is charged.
         purpose: what the release is for.
+        interval: length of one; by default the smallest step of `counts`.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)
@@ -235,11 +264,11 @@ def charge_for_counts(
         key=release_key(secret, identity),
         dataset=dataset,
         fingerprint=print_of_data,
-        period=period_of(counts),
+        period=period_of(counts, interval),
         unit=unit,
         epsilon=noise.epsilon,
         delta=noise.budget.delta,
-        event={**noise.event(), "panel": facts(counts)},
+        event={**noise.event(), "panel": facts(counts, interval)},
         purpose=purpose,
         **about,
     )
@@ -265,7 +294,13 @@ def release_counts(
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
-    charge = charge_for_counts(counts, noise, **about)
+    return draw_once(counts, noise, charge_for_counts(counts, noise, **about), ledger, cap)
+
+
+def draw_once(
+    counts: pd.DataFrame, noise: CountNoise, charge: Charge, ledger: Ledger, cap: Budget | None
+) -> Release:
+    """The release that a charge is for: drawn now, or as it was kept."""
 
     def make(permit: Permit) -> bytes:
         noised = noise.draw(counts.to_numpy(dtype=float), permit)
@@ -302,19 +337,17 @@ def panel_of(content: bytes) -> pd.DataFrame:
     return frame
 
 
-def period_of(counts: pd.DataFrame) -> Period:
-    """The period of a panel, with gaps or without."""
+def period_of(counts: pd.DataFrame, interval: timedelta | None = None) -> Period:
+    """The period of a panel, with gaps or without; a single interval does not tell its length."""
     times = pd.DatetimeIndex(counts.index)
-    interval = (times[1:] - times[:-1]).min()
-    return Period(
-        times[0].to_pydatetime(), (times[-1] + interval).to_pydatetime(), interval.to_pytimedelta()
-    )
+    length = interval if interval is not None else (times[1:] - times[:-1]).min().to_pytimedelta()
+    return Period(times[0].to_pydatetime(), times[-1].to_pydatetime() + length, length)
 
 
-def facts(counts: pd.DataFrame) -> dict[str, Any]:
+def facts(counts: pd.DataFrame, interval: timedelta | None = None) -> dict[str, Any]:
     """What is public about a panel and decides what its release costs other units."""
     return {
         "observed": int(counts.notna().all(axis=1).sum()),
-        "interval_seconds": period_of(counts).interval.total_seconds(),
+        "interval_seconds": period_of(counts, interval).interval.total_seconds(),
         "regions": len(counts.columns),
     }

@@ -18,6 +18,12 @@ _TO_CONFIRM = (
 )
 
 
+_ENFORCED = (
+    "every person has one identifier in the events; who has several is protected as several",
+)
+"""What is left to assume where the contribution bound was enforced in counting raw events."""
+
+
 def no_privacy() -> dict[str, Any]:
     """Statement of a run without a mechanism."""
     return {
@@ -35,6 +41,7 @@ def input_perturbation(
     spent: float,
     persons: int | None,
     total: Total,
+    enforced: bool = False,
 ) -> dict[str, Any]:
     """Statement of a run on a noised panel.
 
@@ -45,6 +52,7 @@ def input_perturbation(
         spent: epsilon of everything charged to the data set for this unit so far, same delta.
         persons: how many people may be in the data, if known.
         total: everything that this run released.
+        enforced: whether the contribution bound was enforced in counting raw events.
     """
     delta = noise.budget.delta
     return {
@@ -60,11 +68,13 @@ def input_perturbation(
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "assumptions": [
-            "the contribution bound holds; it is declared, not measured on these counts",
+            "the contribution bound holds: it was enforced when the events were counted"
+            if enforced
+            else "the contribution bound holds; it is declared, not measured on these counts",
             "which intervals were observed, and the names of the regions, are public",
             "the whole panel was noised once; everything after it (repair, scaling, training, early "
             "stopping, forecasts) saw noised counts only and costs nothing more",
-            *_TO_CONFIRM,
+            *(_ENFORCED if enforced else _TO_CONFIRM),
         ],
         "not_covered": [
             "errors that were computed against raw counts: evaluated on raw data, not a private "
@@ -76,6 +86,46 @@ def input_perturbation(
         f"{unit.protects} (neighbours: {NEIGHBOURS}), by discrete Gaussian noise of standard "
         f"deviation {noise.sigma:.1f} persons on every count.",
         **risk(total, what=_guess(unit)),
+    }
+
+
+def stream(
+    noise: CountNoise,
+    unit: PrivacyUnit,
+    *,
+    reasons: tuple[str, ...],
+    spent: float,
+    persons: int | None,
+    total: Total,
+) -> dict[str, Any]:
+    """Statement of counts that are released as they come; takes what `input_perturbation` takes.
+
+    Epsilon is what the stream may ever spend on one unit, or what was spent if that is more.
+
+    Args:
+        noise: the mechanism, calibrated for everything that one unit can be counted in.
+        unit: privacy unit.
+        reasons: why the contribution bound is what it is.
+        spent: epsilon of everything charged to the data set for this unit so far, same delta.
+        persons: how many people may be in the data, if known.
+        total: everything charged to the most affected unit so far.
+    """
+    said = input_perturbation(
+        noise, unit, reasons=reasons, spent=spent, persons=persons, total=total
+    )
+    epsilon, delta = max(noise.epsilon, spent), noise.budget.delta
+    ever = "" if unit is PrivacyUnit.USER else ", whatever is released before or after"
+    said["assumptions"][2] = (
+        "every interval was noised once, when it came, and is never noised again; everything after "
+        "that (repair, scaling, training, promotion, forecasts) saw noised counts only"
+    )
+    said["not_covered"] = said["not_covered"][1:]  # nothing was computed against raw counts
+    return {
+        **said,
+        "epsilon": epsilon,
+        "text": f"({epsilon:.4g}, {delta:g})-differential privacy for the records of "
+        f"{unit.protects} (neighbours: {NEIGHBOURS}){ever}, by discrete Gaussian noise of standard "
+        f"deviation {noise.sigma:.1f} persons on every count, drawn once as it came.",
     }
 
 
@@ -103,6 +153,7 @@ def gradient_perturbation(
     spent: float,
     persons: int | None,
     total: Total,
+    enforced: bool = False,
 ) -> dict[str, Any]:
     """Statement of a model trained by DP-SGD.
 
@@ -118,6 +169,7 @@ def gradient_perturbation(
         spent: epsilon of everything charged to the data set for this unit so far, at `delta`.
         persons: how many people may be in the data, if known.
         total: everything that this run released.
+        enforced: whether the contribution bound was enforced in counting raw events.
     """
     naive = sampling.naive_epsilon(delta)
     uncovered = [
@@ -167,7 +219,7 @@ def gradient_perturbation(
             "and are not kept (the recipe's seed fixes the initial weights alone)",
             "which intervals were observed, and the names of the regions, are public",
             "hyperparameters were not chosen on these counts",
-            *_TO_CONFIRM,
+            *(_ENFORCED if enforced else _TO_CONFIRM),
         ],
         "not_covered": uncovered,
         "warnings": _warnings(delta, persons),

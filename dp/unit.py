@@ -182,5 +182,25 @@ def derive_bound(
     return ContributionBound(intervals, regions_per_interval or regions, weight), tuple(reasons)
 
 
+def enforced_bound(
+    *, intervals: int, slots: int, regions: int, weight: int
+) -> tuple[ContributionBound, tuple[str, ...]]:
+    """The contribution bound that was enforced when events were counted, in its own words.
+
+    Args:
+        intervals: K.
+        slots: intervals that a unit has at all.
+        regions: M.
+        weight: w_max.
+    """
+    reasons = (
+        f"K = {intervals} of {slots} intervals of a unit: enforced when counting, the others "
+        "are not in the counts",
+        f"M = {regions} regions in one interval: enforced when counting",
+        f"w_max = {weight}: enforced when counting",
+    )
+    return ContributionBound(intervals, regions, weight), reasons
+
+
 def _minutes(interval: timedelta) -> str:
     return f"{interval.total_seconds() / 60:g} minutes"

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data import sources, validate
+from data import validate
 from data.clean import fill_gaps
 from data.panel import Panel
+from data.store import open_store, read_panel
 from data.windows import Windows, WindowSpec, latest
+from flows import counted
 from flows.compose import load
-from flows.privatise import kept_release
+from flows.privatise import kept_release, suppressed
 from flows.recipe import Recipe, from_dict
 from flows.settings import Home
 from models import saved
@@ -72,7 +74,7 @@ def _ends(
 
 def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
     """What a forecast tells about people."""
-    if extra["release"]:
+    if extra["release"] or extra.get("stream"):
         return "from noised counts: post-processing of a release, nothing more is spent"
     if recipe.privacy.mechanism == "gradient":
         return (
@@ -84,9 +86,11 @@ def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
 
 def _inputs(recipe: Recipe, extra: dict[str, Any], home: Home) -> Panel:
     """The counts that the model may read, with gaps."""
+    if stream := extra.get("stream"):
+        return read_panel(open_store(home.database_url), stream)
     if extra["release"] is None:
-        return validate.to_panel(sources.read(recipe.source.name), max_gap=recipe.source.max_gap)[0]
-    counts = kept_release(extra["release"], home)
+        return validate.to_panel(counted.read(recipe), max_gap=recipe.source.max_gap)[0]
+    counts = suppressed(kept_release(extra["release"], home), recipe)
     interval = pd.Timedelta(seconds=extra["interval_seconds"])
     counts = counts.reindex(pd.date_range(counts.index[0], counts.index[-1], freq=interval))
     return replace(Panel(counts.rename_axis("time"), recipe.source.name))

@@ -148,4 +148,5 @@ def _forecast(counts: Floats) -> Floats:
     )
     model = new(config, seed=0)
     model.fit(make(panel, panel, spec))  # type: ignore[operator]
-    return predict(model, latest(panel, spec))[0].ravel()
+    found: Floats = predict(model, latest(panel, spec))[0].ravel()
+    return found

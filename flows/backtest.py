@@ -64,7 +64,7 @@ def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[st
             "where choosing is free"
         )
     recipes = [_with(asked, name) for name in models or [asked.model.name]]
-    table = ingest_step(asked.source)
+    table = ingest_step(asked)
     raw, _ = validate_step(table, asked.source.max_gap)
     privatised = privatise_step(raw, asked, home)
     prepared = window_step(privatised, raw, asked)

@@ -21,7 +21,7 @@ from flows.kept import Kept
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import PrivacyConfig, Recipe, WindowConfig, from_dict
+from flows.recipe import PrivacyConfig, Recipe, WindowConfig
 from flows.rehearse import best_rate
 from flows.settings import Home, open_home
 from flows.steps import ingest_step
@@ -163,10 +163,8 @@ def charge_all(charges: list[Charge], home: Home, cap: Budget | None = None) -> 
 
 def panel_of(grid: Grid) -> Panel:
     """The panel that all points share, raw."""
-    source = from_dict(
-        {name: grid.recipe[name] for name in ("source",) if name in grid.recipe}
-    ).source
-    return validate.to_panel(ingest_step.fn(source), max_gap=source.max_gap)[0]
+    asked = grid.at(grid.points()[0], 0)
+    return validate.to_panel(ingest_step.fn(asked), max_gap=asked.source.max_gap)[0]
 
 
 def charges_of(

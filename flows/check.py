@@ -5,11 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from data import sources, validate
+from flows.compose import compose
+from flows.recipe import from_dict
 
 
-def check_source(source: str, max_gap: str) -> dict[str, Any]:
-    """Findings about a source and, if it is usable, its outline. Quotes no count."""
-    table = sources.read(source)
+def check_source(
+    source: str, max_gap: str, events: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """Findings about a source and, if it is usable, its outline. Quotes no count.
+
+    Args:
+        source: what `--source` of train takes.
+        max_gap: the longest gap that may be repaired.
+        events: settings of the recipe (`section.field=value`) if it holds raw events.
+    """
+    if events is None:
+        table = sources.read(source)
+    else:
+        from flows import counted
+
+        options = {"source.name": source, "source.events": True}
+        table = counted.read(from_dict(compose(None, options, list(events))))
     found = validate.findings(table, max_gap=max_gap)
     usable = not any(finding.severity == "error" for finding in found)
     document: dict[str, Any] = {

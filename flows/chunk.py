@@ -84,8 +84,8 @@ def train_chunk(
 
 def _outcomes(plans: Sequence[tuple[Recipe, Seed]], home: Home) -> list[Outcome | ModelError]:
     """Privatise, window, train and evaluate, all of one source."""
-    (source,) = {plan.source for plan, _ in plans}
-    raw, findings = validate_step.fn(ingest_step.fn(source), source.max_gap)
+    first, _ = plans[0]
+    raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
     started = time.perf_counter()
     privatised: dict[str, Privatised] = {}
     prepared: dict[str, Prepared] = {}

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import audit_cli, budget_cli, runs_cli, study_cli, sweep_cli
+from flows import (
+    audit_cli,
+    budget_cli,
+    ingest_cli,
+    runs_cli,
+    serve_cli,
+    stack_cli,
+    study_cli,
+    sweep_cli,
+)
 from flows.command import Json, Quiet, RunName, errors, open_folders, show
 
 app = typer.Typer(
@@ -20,10 +29,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(budget_cli.app, name="budget")
+app.add_typer(ingest_cli.app)
 app.add_typer(study_cli.app)
 app.add_typer(sweep_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(runs_cli.app)
+app.add_typer(serve_cli.app)
+app.add_typer(stack_cli.app, name="stack")
 
 
 @app.command()
@@ -41,6 +53,10 @@ def train(
             help="synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
         ),
     ] = None,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="The source holds raw events: person, time, place."),
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -78,6 +94,7 @@ def train(
     """Train a forecaster on counts, under the mechanism of your choice, and record the run."""
     options = {
         "source.name": source,
+        "source.events": events or None,
         "model.name": model,
         "training.optimizer": optimizer,
         "privacy.mechanism": mechanism,
@@ -94,6 +111,14 @@ def train(
 def check(
     source: Annotated[str, typer.Argument(help="What --source of train takes.")],
     max_gap: Annotated[str, typer.Option(help="Longest gap that may be repaired.")] = "1d",
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="The source holds raw events: person, time, place."),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --events: any recipe field, section.field=value."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
@@ -101,7 +126,8 @@ def check(
         from flows import console
         from flows.check import check_source
 
-        document = check_source(source, max_gap)
+        chosen = tuple(settings or []) if events else None
+        document = check_source(source, max_gap, chosen)
         show(document, as_json, console.checked)
     raise typer.Exit(0 if document["usable"] else 1)
 

@@ -84,7 +84,9 @@ def listed(document: dict[str, Any]) -> None:
         _console().print("No such runs; start with `veilcast demo`.")
         return
     table = Table(
-        title="Runs; RMSE is evaluated on raw data, not a private release", title_justify="left"
+        title="Runs; RMSE is evaluated on raw data, not a private release (of a stream: on what was "
+        "released)",
+        title_justify="left",
     )
     columns = ("run", "started (UTC)", "source", "model", "mechanism", "unit", "epsilon", "delta")
     for name in columns:

@@ -34,11 +34,12 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     """
     started = time.perf_counter()
     plan, home = from_dict(recipe), open_home()
-    table = ingest_step(plan.source)
+    table = ingest_step(plan)
     raw, findings = validate_step(table, plan.source.max_gap)
     privatised = privatise_step(raw, plan, home)
     prepared = window_step(privatised, raw, plan)
-    with Tracker(home).run(f"{plan.model.name} {plan.privacy.mechanism}") as run:
+    title = f"{plan.model.name} {plan.privacy.mechanism}"
+    with Tracker(home).run(title, raw.source) as run:
         fitted = train_step(prepared, plan, privatised.promise, home, run.log_epoch)
         evaluation = evaluate_step(fitted, prepared, ridge=plan.privacy.mechanism != "gradient")
         result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)

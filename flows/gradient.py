@@ -290,6 +290,7 @@ def _promise(
             inputs=inputs.statement if inputs.release else None,
             spent=ledger.spent(entry.dataset, plan.unit, delta),
             persons=prepared.raw.persons,
+            enforced=prepared.raw.bound is not None,
             total=_everything(ledger, entry, inputs),
         ),
         unit=plan.unit.value,

@@ -90,8 +90,12 @@ class Grid:
             for promise, optimizer in product(promises, self._optimizers(mechanism, model)):
                 found.append(Point(mechanism, *promise, model, optimizer))
         points = list(dict.fromkeys(found))
-        for point in points:
-            self.at(point, 0)
+        recipes = [self.at(point, 0) for point in points]
+        if len(self.units) > 1 and recipes[0].source.events:
+            raise UsageError(
+                f"units {', '.join(self.units)}: events are counted under a bound for one unit, and "
+                "counts for another are other counts; sweep one unit at a time"
+            )
         return points
 
     def at(self, point: Point, seed: int, learning_rate: float | None = None) -> Recipe:
@@ -106,8 +110,9 @@ class Grid:
         values = override(kept, list(self.settings))
         privacy = values.setdefault("privacy", {})
         privacy |= {"mechanism": point.mechanism, "draw": seed}
+        privacy["unit"] = point.unit or self.units[0]  # without a promise, what events are cut for
         if point.epsilon is not None:
-            privacy |= {"unit": point.unit, "epsilon": point.epsilon}
+            privacy["epsilon"] = point.epsilon
         values.setdefault("model", {})["name"] = point.model
         training = values.setdefault("training", {})
         training["seed"] = seed

@@ -37,6 +37,7 @@ class Outcome:
         fitted: the model and its training.
         evaluation: scores and test forecast.
         started: `time.perf_counter()` at the start of the run.
+        judged: what the errors are, in words.
     """
 
     recipe: Recipe
@@ -46,6 +47,7 @@ class Outcome:
     fitted: Fitted
     evaluation: Evaluation
     started: float
+    judged: str = NOT_PRIVATE
 
     @property
     def promise(self) -> Promise:
@@ -69,14 +71,21 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
         }
         write_model(outcome, folder)
         write_figures(document, folder)
-        figure = report.figure(
-            outcome.prepared,
-            outcome.privatised.inputs,
-            outcome.promise,
-            outcome.evaluation.forecast,
+        figure, narrow = (
+            report.figure(
+                outcome.prepared,
+                outcome.privatised.inputs,
+                outcome.promise,
+                outcome.evaluation.forecast,
+                outcome.fitted.intervals,
+                columns=columns,
+            )
+            for columns in (2, 1)
         )
         promise = report.promise_figure(document["statement"])
-        page = report.page(document, outcome.recipe, outcome.findings, figure, promise)
+        upright = report.promise_figure(document["statement"], narrow=True)
+        promises = (promise, upright) if promise and upright else None
+        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promises)
         if promise:
             (folder / "statement.png").write_bytes(promise)
         (folder / "forecast.png").write_bytes(figure)
@@ -105,7 +114,10 @@ def _title(outcome: Outcome) -> str:
     used, name = outcome.promise, outcome.recipe.model.name
     if used.unit is None:
         return f"{name} none"
-    return f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
+    title = f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
+    if used.stream is None:
+        return title
+    return f"{title}, counts until {outcome.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
 
 
 def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
@@ -119,6 +131,7 @@ def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
         else outcome.fitted.intervals.to_dict(),
         "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
         "release": outcome.promise.release,
+        "stream": outcome.promise.stream,
     }
 
 
@@ -145,7 +158,7 @@ def described(outcome: Outcome, home: Home) -> dict[str, Any]:
         "mase": evaluation.scores["mase"],
         "coverage": evaluation.coverage,
         "baselines": evaluation.baselines,
-        "evaluation": NOT_PRIVATE,
+        "evaluation": outcome.judged,
         "test": {
             "from": str(outcome.prepared.truth.times[0]),
             "to": str(outcome.prepared.truth.ends[-1]),
@@ -172,6 +185,10 @@ def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
         return None
     ledger = Ledger(home.database_url)
     entry = ledger.entry(used.ledger_entry)
+    if used.stream is not None:  # many charges; what they come to is the stream's promise
+        return {"entry": entry.id, "hash": entry.hash, "dataset": entry.dataset,
+                "purpose": entry.purpose, "unit": entry.unit.value, "epsilon": used.epsilon,
+                "delta": used.delta, "neighbours": entry.unit.neighbours}  # fmt: skip
     beside = ledger.find(used.release) if used.release else None
     charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
     return {
@@ -248,7 +265,7 @@ def comparable(outcome: Outcome, document: dict[str, Any]) -> Record:
             "ledger_entry": paid.get("entry"),
             "ledger_hash": paid.get("hash"),
             "ledger_data_set": paid.get("dataset"),
-            "evaluation": NOT_PRIVATE,
+            "evaluation": outcome.judged,
             "source": document["source"],
         },
     )

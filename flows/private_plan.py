@@ -62,6 +62,7 @@ def make_plan(prepared: Prepared, recipe: Recipe) -> Plan:
             windows=windows,
             interval=interval,
             intervals_per_unit=privacy.intervals_per_unit,
+            known="enforced" if prepared.raw.bound else "declared",
         )
         width = _width(unit, prepared)
         aside = None

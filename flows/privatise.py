@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from data.events.bound import Bound
 from data.panel import Panel
 from dp import statement
 from dp.composition import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
 from dp.mechanisms import CountNoise, calibrate
 from dp.release import charge_for_counts, panel_of, release_counts
-from dp.unit import PrivacyUnit, derive_bound
+from dp.unit import ContributionBound, PrivacyUnit, derive_bound, enforced_bound
 from flows.errors import UsageError
 from flows.promise import Promise
 from flows.recipe import Recipe
@@ -84,7 +85,15 @@ def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
         cap=recipe.privacy.cap,
         **_about(panel, recipe, home, unit, reasons),
     )
-    return replace(panel, counts=release.counts), Noised(noise, unit, reasons, release.entry)
+    return replace(panel, counts=suppressed(release.counts, recipe)), Noised(
+        noise, unit, reasons, release.entry
+    )
+
+
+def suppressed(noised: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Noised counts without the small ones (`privacy.suppress_below`): post-processing, for free."""
+    least = recipe.privacy.suppress_below
+    return noised if least is None else noised.mask(noised < least, 0.0)
 
 
 def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
@@ -101,6 +110,9 @@ def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, t
     """The noise, whom it protects, and why the contribution bound is what it is."""
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
+    if panel.bound is not None:
+        bound, reasons = enforced(panel.bound, unit)
+        return calibrate(privacy.budget_of_part, bound), unit, reasons
     try:
         bound, reasons = derive_bound(
             unit,
@@ -114,6 +126,17 @@ def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, t
     except ValueError as error:
         raise UsageError(str(error)) from None
     return calibrate(privacy.budget_of_part, bound), unit, reasons
+
+
+def enforced(bound: Bound, unit: PrivacyUnit) -> tuple[ContributionBound, tuple[str, ...]]:
+    """The bound that events were counted under, as the noise takes it: the very same numbers."""
+    if bound.unit != unit.value:
+        raise UsageError(
+            f"events were counted for unit {bound.unit}, the promise is for {unit.value}"
+        )
+    return enforced_bound(
+        intervals=bound.intervals, slots=bound.slots, regions=bound.regions, weight=bound.weight
+    )
 
 
 def _about(
@@ -144,6 +167,7 @@ def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:
             reasons=made.reasons,
             spent=spent,
             persons=panel.persons,
+            enforced=panel.bound is not None,
             total=Total().plus(entry.event),
         ),
         unit=made.unit.value,

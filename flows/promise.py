@@ -21,6 +21,7 @@ class Promise:
         proof: checks of the noise; under `gradient`.
         ledger_entry: number of the charge.
         release: name of the kept panel that forecasts read.
+        stream: name of the released stream that forecasts read.
     """
 
     statement: dict[str, Any] = field(default_factory=statement.no_privacy)
@@ -34,3 +35,4 @@ class Promise:
     proof: dict[str, Any] | None = None
     ledger_entry: int | None = None
     release: str | None = None
+    stream: str | None = None

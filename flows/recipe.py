@@ -12,12 +12,14 @@ from typing import Any, get_type_hints
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
 
+from data.events.config import EventsConfig
 from data.panel import Panel
 from data.spans import to_span
 from data.windows import WindowSpec
 from dp.budget import Budget
 from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.errors import UsageError
+from flows.loop.config import StreamConfig
 from flows.regime import with_regime
 from models import nets, optimizers, regime
 from models.config import MEMBERS, ForecasterConfig
@@ -33,12 +35,16 @@ class SourceConfig:
     """`[source]`: where the counts come from and what is declared about them.
 
     Attributes:
-        name: `synthetic`, `paris-cdr`, a path, or a database URL with `#table`.
+        name: `synthetic`, `paris-cdr`, a path, or a database URL with `#table` or a `query`.
         regions_per_interval: M, how many regions may count one person within one interval.
         persons: how many people can be in the data.
         max_gap: the longest gap that may be repaired (after the noise).
         max_count: the largest count that can occur; sets the scale of a private training without
             looking at any count.
+        events: whether the source holds raw events, which are counted under the bound of [privacy].
+        query: for a database URL without `#table`, a SELECT with `:name` for parameters.
+        parameters: their values; sent bound, never pasted into the query.
+        keep_raw: whether `ingest` also keeps raw counts, in tables of their own.
         account: the data set's name in the ledger, if not the source's; sources of the same people
             belong to one account.
         population: whose records these are, in words; one account is about one population.
@@ -49,12 +55,18 @@ class SourceConfig:
     persons: int | None = None
     max_gap: str = "1d"
     max_count: float | None = None
+    events: bool = False
+    query: str | None = None
+    parameters: dict[str, str | int | float] | None = None
+    keep_raw: bool = False
     account: str | None = None
     population: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_count is not None and not 1 <= self.max_count < float("inf"):
             raise ValueError(f"expected max_count={self.max_count} to be at least 1 and finite")
+        if self.parameters and not self.query:
+            raise ValueError("parameters are those of a query; give source.query")
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,7 @@ class PrivacyConfig:
         delta: to stay well below one over the number of people.
         intervals_per_unit: K, if the source bounds it below the unit's length.
         weight: w_max, the most that one person adds to one count.
+        suppress_below: noised counts below it are set to 0 (small cells); after the noise, for free.
         draw: number of an independent draw of the noise; every number is charged.
         cap_epsilon: the most that may ever be spent on this data set for this unit, at `delta`.
         noise_multiplier: under `gradient`, the noise over the clip; by default the least that keeps
@@ -83,6 +96,7 @@ class PrivacyConfig:
     delta: float = 1e-7
     intervals_per_unit: int | None = None
     weight: int = 1
+    suppress_below: int | None = None
     draw: int = 0
     cap_epsilon: float | None = None
     noise_multiplier: float | None = None
@@ -110,7 +124,7 @@ class PrivacyConfig:
             )
         if self.cap_epsilon is not None and not self.cap_epsilon > 0:
             raise ValueError(f"expected cap_epsilon={self.cap_epsilon} to be above 0")
-        for name in ("intervals_per_unit", "weight"):
+        for name in ("intervals_per_unit", "weight", "suppress_below"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"expected {name}={value} to be at least 1")
@@ -225,12 +239,19 @@ class Recipe:
     """One run. `seed` fixes initial weights and batch order, never the noise."""
 
     source: SourceConfig = field(default_factory=SourceConfig)
+    events: EventsConfig = field(default_factory=EventsConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     windows: WindowConfig = field(default_factory=WindowConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
 
     def __post_init__(self) -> None:
+        if self.events != EventsConfig() and not self.source.events:
+            raise ValueError(
+                "[events] describes raw events, which this source is not said to hold; give --events "
+                "(source.events=true) or leave it out"
+            )
         private = self.privacy.mechanism == "gradient"
         if not private or self.model.name in nets.NAMES:
             optimizers.suit(
@@ -279,6 +300,7 @@ class Recipe:
                 if value is not None
             }
             for section, values in asdict(self).items()
+            if section != "events" or self.source.events
         }
 
     def to_toml(self) -> str:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from data.findings import Finding
@@ -16,15 +17,24 @@ from data.panel import Panel
 from flows.prepare import Prepared
 from flows.promise import Promise
 from flows.recipe import Recipe
+from models.conformal import Intervals
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+LEVEL = 0.9
+"""Of the prediction intervals that are drawn."""
 _FORECAST, _COUNTS = "#0b6e99", "#9aa5b1"
 
 
 def figure(
-    prepared: Prepared, inputs: Panel, promise: Promise, forecast: NDArray[np.float64]
+    prepared: Prepared,
+    inputs: Panel,
+    promise: Promise,
+    forecast: NDArray[np.float64],
+    intervals: Intervals | None = None,
+    *,
+    columns: int = 2,
 ) -> bytes:
     """Forecast of the test period, region by region, as PNG.
 
@@ -36,6 +46,8 @@ def figure(
         inputs: the counts that were read, with gaps.
         promise: of the run.
         forecast: test forecast, [N, H, R]; the first step ahead is drawn.
+        intervals: prediction intervals, if there are any; those of `LEVEL` are drawn.
+        columns: of regions side by side; one for narrow screens.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
@@ -43,18 +55,36 @@ def figure(
 
     truth = prepared.truth
     counts, label = _counts(prepared, inputs, promise)
-    rows = math.ceil(len(truth.regions) / 2)
-    picture = Figure(figsize=(12, 2.5 * rows + 0.9), layout="constrained")
-    axes = picture.subplots(rows, 2, sharex=True, squeeze=False)
+    ends = None
+    if intervals is not None and LEVEL in intervals.widths:
+        ends = intervals.around(forecast, truth, LEVEL)
+    regular = pd.date_range(truth.times[0], truth.times[-1], freq=truth.interval)
+    at = regular.get_indexer(truth.times)
+
+    def line(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values where there are any; a line breaks where there are none."""
+        whole = np.full(len(regular), np.nan)
+        whole[at] = values
+        return whole
+
+    rows = math.ceil(len(truth.regions) / columns)
+    width = 12 if columns > 1 else 5.2
+    picture = Figure(figsize=(width, 2.5 * rows + 0.9), layout="constrained")
+    axes = picture.subplots(rows, columns, sharex=True, squeeze=False)
     for region, axis in enumerate(axes.flat):
         if region >= len(truth.regions):
             axis.set_visible(False)
             continue
         if counts is not None:
-            axis.plot(truth.times, counts[:, region], color=_COUNTS, lw=1.6, label=label)
+            axis.plot(regular, line(counts[:, region]), color=_COUNTS, lw=1.6, label=label)
+        if ends is not None:
+            axis.fill_between(
+                regular, line(ends[0][:, 0, region]), line(ends[1][:, 0, region]), color=_FORECAST,
+                alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval",
+            )  # fmt: skip
         axis.plot(
-            truth.times,
-            forecast[:, 0, region],
+            regular,
+            line(forecast[:, 0, region]),
             color=_FORECAST,
             lw=1.1,
             label="forecast, one ahead",
@@ -65,26 +95,33 @@ def figure(
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="#e4e7eb", lw=0.6)
         axis.tick_params(labelsize=8)
-        locator = AutoDateLocator(maxticks=8)
+        locator = AutoDateLocator(minticks=3, maxticks=8 if columns > 1 else 6)
         axis.xaxis.set_major_locator(locator)
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     picture.suptitle(f"Persons per interval, test period of {prepared.inputs.source}", fontsize=12)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    picture.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    picture.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=3 if columns > 1 else 1,
+        frameon=False,
+        fontsize=9,
+    )
     buffer = io.BytesIO()
     FigureCanvasAgg(picture).print_png(buffer)
     return buffer.getvalue()
 
 
-def promise_figure(statement: dict[str, Any]) -> bytes | None:
-    """The promise as two curves, PNG; None where there is no promise."""
+def promise_figure(statement: dict[str, Any], *, narrow: bool = False) -> bytes | None:
+    """The promise as two curves, PNG, one above the other if narrow; None where there is no promise."""
     if "curve" not in statement:
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    picture = Figure(figsize=(10, 3.6), layout="constrained")
-    left, right = picture.subplots(1, 2)
+    picture = Figure(figsize=(5, 7) if narrow else (10, 3.6), layout="constrained")
+    left, right = picture.subplots(*(2, 1) if narrow else (1, 2))
     left.semilogx(
         [point["delta"] for point in statement["curve"]],
         [point["epsilon"] for point in statement["curve"]],
@@ -119,16 +156,24 @@ def page(
     document: dict[str, Any],
     recipe: Recipe,
     findings: tuple[Finding, ...],
-    figure: bytes,
-    promise: bytes | None,
+    figures: tuple[bytes, bytes],
+    promises: tuple[bytes, bytes] | None,
 ) -> str:
-    """The report of a run: what was promised, what came out, how it was done."""
+    """The report of a run: what was promised, what came out, how it was done.
+
+    Args:
+        document: of the run.
+        recipe: of the run.
+        findings: about the source.
+        figures: of the forecast, for wide and for narrow screens.
+        promises: the promise as curves, likewise.
+    """
     return template("report.html", escape=True).render(
         run=document,
         recipe=recipe.to_toml(),
         findings=[str(finding) for finding in findings],
-        picture=base64.b64encode(figure).decode(),
-        promise=base64.b64encode(promise).decode() if promise else None,
+        pictures=[base64.b64encode(one).decode() for one in figures],
+        promises=[base64.b64encode(one).decode() for one in promises or ()],
         rivals={name: scores for name, scores in document["baselines"].items() if scores},
     )
 
@@ -152,7 +197,7 @@ def _counts(
     truth = prepared.truth
     if inputs.public:
         return truth.target[:, 0], "counts (evaluated on raw data, not a private release)"
-    if promise.release is None:
+    if promise.release is None and promise.stream is None:
         return None, ""
     at = inputs.times.get_indexer(truth.times)
     return inputs.values[at], "counts as released, with noise"

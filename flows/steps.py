@@ -10,19 +10,18 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from data import sources, validate
-from data.errors import DataError
+from data import validate
 from data.findings import Finding
 from data.panel import Panel
 from data.sources import Table
-from flows import evaluate, fit, outcome, prepare, privatise, progress
+from flows import counted, evaluate, fit, outcome, prepare, privatise, progress
 from flows.evaluate import Evaluation
 from flows.fit import Fitted, Log
 from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe, SourceConfig
+from flows.recipe import Recipe
 from flows.record import ActiveRun
 from flows.settings import Home
 
@@ -30,18 +29,10 @@ _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
 @task(name="ingest", **_PLAIN)
-def ingest_step(source: SourceConfig) -> Table:
-    """Read the source."""
-    progress.stage(f"ingest: {source.name.split('://')[0]}")
-    declared = {"regions_per_interval": source.regions_per_interval, "persons": source.persons}
-    try:
-        return sources.read(source.name, **declared)
-    except DataError:
-        raise
-    except Exception as error:
-        # The text of a foreign error may quote a count, and Prefect stores it.
-        kind = type(error).__name__
-        raise DataError(f"{source.name.split('://')[0]}: cannot be read ({kind})") from None
+def ingest_step(recipe: Recipe) -> Table:
+    """Read the source, or count its events."""
+    progress.stage(f"ingest: {recipe.source.name.split('://')[0]}")
+    return counted.read(recipe)
 
 
 @task(name="validate", **_PLAIN)

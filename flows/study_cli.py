@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.command import Json, Quiet, errors, open_folders, show
+from flows.settings import Home
 
 app = typer.Typer()
 
@@ -28,11 +29,28 @@ def plan(
     regions_per_interval: Annotated[
         int | None, typer.Option(help="M, regions that count one person in an interval.", min=1)
     ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Raw events: what each K cuts, and its noise.")
+    ] = False,
+    charge: Annotated[
+        float | None,
+        typer.Option(help="With --events: epsilon to spend on how often people are seen."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --events: any recipe field, section.field=value."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Expected error under each promise, before anything is drawn or charged."""
     with errors():
-        open_folders()
+        home = open_folders()
+        if events:
+            _plan_events(
+                home, source, unit, epsilon, delta, intervals_per_unit, regions_per_interval,
+                charge, settings or [], as_json,
+            )  # fmt: skip
+            return
         from flows import study_console
         from flows.planning import plan as planned
 
@@ -160,6 +178,30 @@ def reproduce(
             result = study.reproduce(asked)
         result["files"] = report.write(result, out or home.reports)
         show(result, as_json, study_console.reproduced)
+
+
+def _plan_events(
+    home: Home, source: str, units: str, epsilons: str, delta: float, most: int | None,
+    regions: int | None, charge: float | None, settings: list[str], as_json: bool,
+) -> None:  # fmt: skip
+    """One table for each unit and budget."""
+    from flows import ingest_console
+    from flows.compose import compose
+    from flows.contribution import plan_events
+    from flows.recipe import from_dict
+
+    documents = []
+    for unit in names("user-day" if units == "user,user-day" else units):
+        for epsilon in names("1" if epsilons == "0.5,1,2" else epsilons):
+            options = {
+                "source.name": source, "source.events": True, "privacy.unit": unit,
+                "privacy.epsilon": number("epsilon", epsilon), "privacy.delta": delta,
+                "source.regions_per_interval": regions,
+            }  # fmt: skip
+            asked = from_dict(compose(None, options, settings))
+            found = plan_events(asked, home, charge=charge, bounds=(most,) if most else ())
+            documents.append(found)
+    show({"plans": documents}, as_json, ingest_console.contributions)
 
 
 def names(text: str) -> tuple[str, ...]:

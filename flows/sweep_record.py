@@ -122,7 +122,7 @@ def _record(
     best = min(table, key=lambda row: float(row["rmse"]))
     units = " ".join(one.unit for one in total.units) or "no privacy"
     title = f"sweep of {total.points} points, {units}"
-    with tracker.sweep(title) as parent:
+    with tracker.sweep(title, documents[0]["source"]) as parent:
         for document, result in zip(documents, results, strict=True):
             record, files = Record(**result["record"]), Path(result["files"])
             with parent.child(record.title) as run:

@@ -65,7 +65,7 @@ def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
             "tune with --source synthetic and mechanism=none, or under mechanism=input, where "
             "tuning is free"
         )
-    table = ingest_step(asked.source)
+    table = ingest_step(asked)
     raw, _ = validate_step(table, asked.source.max_gap)
     privatised = privatise_step(raw, asked, home)
     sigma, windows = privatised.promise.sigma or 0.0, _windows(privatised, raw)

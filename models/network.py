@@ -81,7 +81,7 @@ class Network(Forecaster):
         if self.skip is not None:
             level = read.sequence[..., :regions].flatten(-2)
             steps = steps + self.skip(torch.cat([level, read.ahead], dim=-1))
-        return steps.unflatten(-1, (self.config.horizon, regions))
+        return steps.view(*steps.shape[:-1], self.config.horizon, regions)
 
     def sequence(self, batch: Batch) -> Tensor:
         """What the recurrent layer reads, [B, L, 2R + C]: levels, moves and calendar."""

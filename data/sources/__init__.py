@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
 from data.sources.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Table", "read"]
 
 
 def read(
-    source: str, *, regions_per_interval: int | None = None, persons: int | None = None
+    source: str,
+    *,
+    regions_per_interval: int | None = None,
+    persons: int | None = None,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    since: pd.Timestamp | None = None,
 ) -> Table:
     """Read counts from a source.
 
@@ -21,11 +32,14 @@ def read(
             CSV or Parquet file, or a database URL with `#table`.
         regions_per_interval: M, declared by the user; overrides what the source declares.
         persons: how many people can be in the data; likewise.
+        query: for a database URL without `#table`, a SELECT with `:name` for parameters.
+        parameters: their values.
+        since: from which time on rows are needed; a database sends no others.
 
     Raises:
         DataError: unknown source, or it cannot be read.
     """
-    table = _read(source)
+    table = _read(source, since) if query is None else _queried(source, query, parameters or {})
     for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
@@ -36,7 +50,15 @@ def read(
     )
 
 
-def _read(source: str) -> Table:
+def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
+    if "://" not in source:
+        raise DataError(f"{source}: a query is for database URLs; files are read whole")
+    from data.sources import sql
+
+    return sql.read(source, query=query, parameters=parameters)
+
+
+def _read(source: str, since: pd.Timestamp | None) -> Table:
     """Dispatch; readers are imported when they are needed."""
     if source == "synthetic" or source.startswith("synthetic:"):
         from data.sources import synthetic
@@ -46,10 +68,10 @@ def _read(source: str) -> Table:
         from data.sources import paris
 
         return paris.read()
-    if "://" in source and "#" in source:
+    if ("://" in source or source.startswith("${")) and "#" in source:
         from data.sources import sql
 
-        return sql.read(source)
+        return sql.read(source, since)
     path = Path(source)
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     if suffixes[-1:] in ([".parquet"], [".pq"]):

@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import MetaData, create_engine, inspect, select
+from sqlalchemy import (
+    DateTime,
+    Engine,
+    Executable,
+    MetaData,
+    create_engine,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data.errors import DataError
-from data.sources.shape import to_wide
+from data.sources.shape import TIME_NAMES, to_wide
 from data.sources.table import Table
 
 
-def read(source: str) -> Table:
+def read(
+    source: str,
+    since: pd.Timestamp | None = None,
+    *,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Table:
     """Read `URL#table`, any URL that SQLAlchemy understands; the table may be `schema.table`.
 
     `${NAME}` in the URL stands for an environment variable, so that no password need be written down.
+
+    Args:
+        source: the URL; without `#table` if there is a query.
+        since: only rows from this time on (UTC where the table has a zone); then there may be none.
+        query: SQL with `:name` for parameters.
+        parameters: their values, sent bound by the driver.
 
     Raises:
         DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
             never in the message.
     """
-    address, _, place = source.rpartition("#")
+    address, _, place = (source, "", "query") if query else source.rpartition("#")
     try:
         if "@" in place:  # a "#" in the password: what follows it is no table
             raise ArgumentError
         url = make_url(os.path.expandvars(address))
+        if url.drivername == "postgresql":  # the driver that is installed
+            url = url.set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):  # ValueError: the port; its message may quote the password
         raise DataError(
             "not a database URL: expected dialect://user:password@host/database#table "
@@ -43,14 +69,12 @@ def read(source: str) -> Table:
         raise DataError(f"{shown}: no table is named; write URL#table")
     try:
         engine = create_engine(url)
-        names = inspect(engine).get_table_names(schema or None)
-        if table not in names:
-            raise DataError(
-                f"{shown}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
-            )
-        description = SqlTable(table, MetaData(schema or None), autoload_with=engine)
+        if query is None:
+            wanted: Executable = _rows(engine, schema, table, f"{shown}: no table {place!r}", since)
+        else:
+            wanted = text(query)
         with engine.connect() as connection:
-            raw = pd.read_sql(select(description), connection)
+            raw = pd.DataFrame(connection.execute(wanted, dict(parameters or {})).mappings().all())
         engine.dispose()
     except ModuleNotFoundError as error:
         raise DataError(f"{shown}: the driver {error.name} is missing; install it") from None
@@ -59,16 +83,36 @@ def read(source: str) -> Table:
         raise DataError(
             f"{shown}: the database said {type(error).__name__}; check host, user, password, rights"
         ) from None
-    if raw.empty:
+    if raw.empty and since is None:
         raise DataError(f"{shown} has no rows; bring one row an interval")
     return Table(to_wide(raw, shown), shown)
+
+
+def _rows(
+    engine: Engine, schema: str, table: str, absent: str, since: pd.Timestamp | None
+) -> Executable:
+    """Rows of a table, whose name is looked up and never pasted into SQL.
+
+    All of them, or those from a time on where the database can tell.
+    """
+    names = inspect(engine).get_table_names(schema or None)
+    if table not in names:
+        raise DataError(f"{absent}; there are {', '.join(sorted(names)[:10]) or 'none'}")
+    found = SqlTable(table, MetaData(schema or None), autoload_with=engine)
+    column = next((one for one in found.c if one.name.lower() in TIME_NAMES), None)
+    if since is None or column is None or not isinstance(column.type, DateTime):
+        return select(found)
+    start = since.to_pydatetime()
+    return select(found).where(
+        column >= (start.replace(tzinfo=UTC) if column.type.timezone else start)
+    )
 
 
 def _without_credentials(url: URL) -> str:
     """Dialect, host, port and database: users also hide passwords in the query or before a second @."""
     host = url.host.rpartition("@")[2] if url.host else None
     place = URL.create(url.drivername, host=host, port=url.port, database=url.database)
-    return place.render_as_string()
+    return place.render_as_string().replace("postgresql+psycopg:", "postgresql:", 1)
 
 
 def _absent_file(url: URL) -> bool:

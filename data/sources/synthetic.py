@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import pandas as pd
+
 from data.errors import DataError
+from data.sources import city as made
 from data.sources.city import City, counts
 from data.sources.table import Table
 
@@ -19,6 +22,15 @@ def read(source: str) -> Table:
     city = _city(source.partition(":")[2])
     frame = counts(city).reset_index()
     return Table(frame, source, public=True, persons=city.persons, regions_per_interval=1)
+
+
+def events(source: str) -> pd.DataFrame:
+    """The raw records of the same city: person, time, place; public as well, being made up.
+
+    Raises:
+        DataError: an unknown setting, or a value out of range.
+    """
+    return made.events(_city(source.partition(":")[2]))
 
 
 def _city(settings: str) -> City:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from data.events.bound import Bound
+
 
 @dataclass(frozen=True)
 class Table:
@@ -18,6 +20,7 @@ class Table:
         public: whether the counts are published or made up, so that showing them exposes nobody.
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, the regions that may count one person in one interval, where declared.
+        bound: what one unit can add to the counts, where that was enforced in counting raw events.
     """
 
     frame: pd.DataFrame
@@ -25,3 +28,4 @@ class Table:
     public: bool = False
     persons: int | None = None
     regions_per_interval: int | None = None
+    bound: Bound | None = None

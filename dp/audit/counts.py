@@ -34,7 +34,8 @@ class Planted:
     def scores(self, noise: CountNoise, base: float) -> Floats:
         """Sum of what was released over each canary's cells, less what is there without it, [m]."""
         cells = self.released - base
-        return cells.sum(axis=0).reshape(-1, noise.bound.regions).sum(axis=1)
+        found: Floats = cells.sum(axis=0).reshape(-1, noise.bound.regions).sum(axis=1)
+        return found
 
 
 def plant(noise: CountNoise, canaries: int, *, base: int = 100, seed: int | None = None) -> Planted:

@@ -146,7 +146,7 @@ def _batch(rows: Tensor, others: int, hit: int, signs: Tensor, training: Trainin
 
 def _loss(training: Training | None) -> Loss:
     def loss(probed: _Probed, batch: _Batch) -> Tensor:
-        losses = probed.probe(batch.directions).squeeze(1)
+        losses: Tensor = probed.probe(batch.directions).squeeze(1)
         if training is not None:
             losses = losses + training.loss(probed.model, batch.windows) * batch.own
         return losses

@@ -44,7 +44,7 @@ class Gru(torch.autograd.Function):
             new_bias = hidden_biases[2]
         # All input products at once; becomes r, z, n in place, step by step. The fourth is h_n.
         gates = space.take(layer.name("gates"), inputs, length, 4, places, batch, layer.hidden)
-        layer.project(inputs, layer.stacked("weight_ih"), biases, gates)
+        layer.project(inputs, layer.stacked("weight_ih"), biases, gates, space)
         states = layer.states(inputs, space, "states")
         both, hidden = gates[:, :2].unbind(), states.unbind()
         reset, update, new, product = (gate.unbind() for gate in gates.unbind(1))
@@ -62,7 +62,7 @@ class Gru(torch.autograd.Function):
         ctx.kept = (inputs, gates, states)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
-        return layer.along(states), layer.last(states)
+        return layer.along(states, space), layer.last(states)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:

@@ -44,7 +44,7 @@ class Lstm(torch.autograd.Function):
             biases = _ordered([one + other for one, other in zip(*sides, strict=True)])
         # All input products at once; becomes i, f, o, g in place, step by step. The fifth is tanh c'.
         gates = space.take(layer.name("gates"), inputs, length, 5, places, batch, layer.hidden)
-        layer.project(inputs, _ordered(layer.stacked("weight_ih")), biases, gates)
+        layer.project(inputs, _ordered(layer.stacked("weight_ih")), biases, gates, space)
         states = layer.states(inputs, space, "states")
         cells = layer.states(inputs, space, "cells")
         three, hidden, cell = gates[:, :3].unbind(), states.unbind(), cells.unbind()
@@ -62,7 +62,7 @@ class Lstm(torch.autograd.Function):
         ctx.kept = (inputs, gates, states, cells)
         ctx.layer, ctx.tape = layer, tape
         ctx.set_materialize_grads(False)
-        return layer.along(states), layer.last(states), layer.last(cells)
+        return layer.along(states, space), layer.last(states), layer.last(cells)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:

@@ -17,7 +17,9 @@ from dp.clipping.workspace import Workspace
 
 @contextmanager
 def taped(
-    models: Sequence[nn.Module], space: Workspace, wrap: Callable[..., object] | None = None
+    models: Sequence[nn.Module],
+    space: Workspace,
+    wrap: Callable[..., Callable[[Tensor], object]] | None = None,
 ) -> Iterator[Tape]:
     """As long as the block runs, layers of the first model compute those of all, and note it on a tape.
 

@@ -67,8 +67,8 @@ class Layer:
         """The same gate by gate: weights to multiply from the right, [G, ., H], or biases, [G, 1, H]."""
         joined = torch.stack([parameter.detach() for parameter in self.parameters(kind)])
         if kind.startswith("bias"):
-            return list(joined[:, None].split(self.hidden, dim=2))
-        return list(joined.transpose(1, 2).split(self.hidden, dim=2))
+            return list(torch.split(joined[:, None], self.hidden, dim=2))
+        return list(torch.split(joined.transpose(1, 2), self.hidden, dim=2))
 
     def read(self, sequence: Tensor, space: Workspace) -> Tensor:
         """[T, R, B, F] to [T, G, B, F], every direction in the order in which it reads."""
@@ -86,6 +86,7 @@ class Layer:
         weights: Sequence[Tensor],
         biases: Sequence[Tensor] | None,
         out: Tensor,
+        space: Workspace,
     ) -> None:
         """W_ih x (+ bias) of each gate for all time steps, into [T, J, G, B, H].
 
@@ -94,14 +95,17 @@ class Layer:
             weights: of J gates.
             biases: of the same, or None.
             out: its first J gates are written.
+            space: memory to work in.
         """
-        length, places, batch, _ = inputs.shape
-        flat = inputs.transpose(0, 1).reshape(places, length * batch, -1)
+        length, places, batch, width = inputs.shape
+        flat = space.take("flat", inputs, places, length, batch, width)
+        flat.copy_(inputs.transpose(0, 1))
+        product = space.take("product", inputs, places, length * batch, self.hidden)
         for gate, weight in enumerate(weights):
             if biases is None:
-                product = torch.bmm(flat, weight)
+                torch.bmm(flat.flatten(1, 2), weight, out=product)
             else:
-                product = torch.baddbmm(biases[gate], flat, weight)
+                torch.baddbmm(biases[gate], flat.flatten(1, 2), weight, out=product)
             out[:, gate].copy_(product.view(places, length, batch, -1).transpose(0, 1))
 
     def states(self, inputs: Tensor, space: Workspace, kind: str) -> Tensor:
@@ -111,17 +115,21 @@ class Layer:
         result[0].zero_()
         return result
 
-    def along(self, states: Tensor) -> Tensor:
+    def along(self, states: Tensor, space: Workspace) -> Tensor:
         """States after each step as the layer returns them, [T, R, B, directions × H]."""
         after = states[1:]
         if self.directions == 1:
             return after
-        one, other = after.unflatten(1, (2, -1)).unbind(1)
-        return torch.cat([one, other.flip(0)], dim=3)
+        one, other = _parted(after, 1, 2).unbind(1)
+        both = space.take(self.name("along"), after, *one.shape[:3], 2 * self.hidden)
+        both[..., : self.hidden].copy_(one)
+        for target, step in zip(both[..., self.hidden :], reversed(other.unbind()), strict=True):
+            target.copy_(step)
+        return both
 
     def last(self, states: Tensor) -> Tensor:
         """States after the step that was processed last, [directions, R, B, H]."""
-        return states[-1].unflatten(0, (self.directions, -1)).clone()
+        return _parted(states[-1], 0, self.directions).clone()
 
     def along_back(self, grad: Tensor) -> Tensor:
         """Gradients of what `along` returned, in the order of processing, [T, G, B, H]."""
@@ -138,10 +146,10 @@ class Layer:
         for block, weight in zip(terms.on_input, weights, strict=True):
             rows = terms.grads[:, block].transpose(0, 1).flatten(1, 2)
             total.baddbmm_(rows, weight.transpose(1, 2))
-        grad = total.unflatten(1, (length, batch)).transpose(0, 1)
+        grad = total.view(places, length, batch, -1).transpose(0, 1)
         if self.directions == 1:
             return grad
-        one, other = grad.unflatten(1, (2, -1)).unbind(1)
+        one, other = _parted(grad, 1, 2).unbind(1)
         return one + other.flip(0)
 
 
@@ -187,7 +195,7 @@ class RecurrentRecord:
         """Squared L2 norm of each sample's gradient, [R, B], by the cheaper of two forms."""
         norms = self._by_gram if self._gram_is_cheaper() else self._by_sample
         parts = [norms(places, space) for places in self._places()]
-        return torch.cat(parts).unflatten(0, (self.layer.directions, -1)).sum(dim=0)
+        return _parted(torch.cat(parts), 0, self.layer.directions).sum(dim=0)
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Weighted sums of all weights in one product, Σ_t,b factor · b (h, x, 1)ᵀ."""
@@ -217,7 +225,7 @@ class RecurrentRecord:
                 rows[:, :size].flatten(3).flatten(1, 2).transpose(1, 2),
                 values[:, :size].flatten(1, 2),
             )
-        by_block = total.unflatten(1, (blocks, hidden))
+        by_block = total.view(places, blocks, hidden, columns)
         for side, wanted, of_weight in (
             ("ih", self.terms.on_input, slice(hidden, -1)),
             ("hh", self.terms.on_hidden, slice(0, hidden)),
@@ -263,7 +271,7 @@ class RecurrentRecord:
             grads = [_by_sample(self.terms.grads[:, block, places]) for block in blocks]
             product = _gram(grads, space, "grads")
             total += torch.linalg.vecdot(product.flatten(1), factors[side].flatten(1))
-        return total.unflatten(0, (-1, batch))
+        return total.view(-1, batch)
 
     def _by_sample(self, places: slice, space: Workspace) -> Tensor:
         batch = self.inputs.shape[2]
@@ -278,12 +286,18 @@ class RecurrentRecord:
                         total += torch.linalg.vecdot(each, each)
                         if self.layer.bias:
                             total += rows.sum(dim=2).square().sum(dim=1)
-        return total.unflatten(0, (-1, batch))
+        return total.view(-1, batch)
 
 
 def _by_sample(values: Tensor) -> Tensor:
     """[T, G, B, K] as [G·B, T, K]."""
     return values.flatten(1, 2).transpose(0, 1)
+
+
+def _parted(values: Tensor, dim: int, parts: int) -> Tensor:
+    """One axis as two, the first of them `parts` long."""
+    shape = (*values.shape[:dim], parts, -1, *values.shape[dim + 1 :])
+    return values.reshape(shape)
 
 
 def _gram(parts: Sequence[Tensor], space: Workspace, name: str) -> Tensor:

@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 from dp.budget import Budget
 from dp.composition import Total
 from dp.errors import LedgerError
-from dp.ledger import log, totals
+from dp.ledger import entries, log, totals
 from dp.ledger.database import Database
 from dp.ledger.refusal import refusal
 from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
 from dp.ledger.values import Account, Charge, Entry
-from dp.period import Period
 from dp.permit import _LEDGER, Permit
 from dp.seen import seen_by
 from dp.unit import Unit, parse_unit
@@ -57,7 +56,7 @@ class Ledger:
             LedgerError: the key has been committed already, or the population is another one.
         """
         with self.database.writing() as session:
-            found = _find(session, charge.key)
+            found = entries.find(session, charge.key)
             if found is not None and found.state == "reserved":
                 return found
             if found is not None and found.state != "voided":
@@ -70,12 +69,12 @@ class Ledger:
             row = log.append(
                 session,
                 "reserved",
-                _body(charge, dataset),
+                entries.body_of(charge, dataset),
                 account=own.id,
                 key=charge.key,
                 fingerprint=charge.fingerprint,
             )
-            return _entry(session, row)
+            return entries.entry_of(session, row)
 
     def commit(self, entry: Entry, mark: str | None = None) -> Permit:
         """Make a reservation final; from here on noise may have been drawn.
@@ -119,7 +118,13 @@ class Ledger:
         with self.database.writing() as session:
             row = session.get(LogRow, permit.entry)
             assert row is not None  # noqa: S101  (a permit is made from an entry)
-            _step(session, _entry(session, row), "released", {"sha256": digest}, after="committed")
+            _step(
+                session,
+                entries.entry_of(session, row),
+                "released",
+                {"sha256": digest},
+                after="committed",
+            )
             session.add(ReleaseRow(entry=permit.entry, content=content))
 
     def released(self, key: str) -> bytes:
@@ -129,7 +134,7 @@ class Ledger:
             LedgerError: nothing was, or it is no longer what was released.
         """
         with self.database.reading() as session:
-            entry = _find(session, key)
+            entry = entries.find(session, key)
             kept = session.get(ReleaseRow, entry.id) if entry else None
             if kept is None:
                 raise LedgerError(
@@ -149,7 +154,7 @@ class Ledger:
     def find(self, key: str) -> Entry | None:
         """The entry under an idempotency key."""
         with self.database.reading() as session:
-            return _find(session, key)
+            return entries.find(session, key)
 
     def entry(self, number: int) -> Entry:
         """The entry of a number."""
@@ -157,14 +162,16 @@ class Ledger:
             row = session.get(LogRow, number)
             if row is None or row.kind != "reserved":
                 raise LedgerError(f"{self.database.name} has no entry {number}")
-            return _entry(session, row)
+            return entries.entry_of(session, row)
 
-    def entries(self, dataset: str | None = None, unit: Unit | None = None) -> tuple[Entry, ...]:
-        """Entries, oldest first; of one data set and of one unit, if given."""
+    def entries(
+        self, dataset: str | None = None, unit: Unit | None = None, *, after: int = 0
+    ) -> tuple[Entry, ...]:
+        """Entries, oldest first; of one data set, of one unit, and after a number, if given."""
         with self.database.reading() as session:
             return tuple(
                 entry
-                for entry in all_entries(session)
+                for entry in entries.all_entries(session, after)
                 if dataset in (None, entry.dataset) and unit in (None, entry.unit)
             )
 
@@ -192,7 +199,7 @@ class Ledger:
             if found:
                 return totals.epsilon(totals.load(session, found[0]), delta)
             made_up = Account(0, dataset, unit, None, None)
-            charges = _live(all_entries(session), dataset)
+            charges = _live(entries.all_entries(session), dataset)
             return totals.epsilon(totals.of_charges(made_up, charges), delta)
 
     def worst(self, account: Account) -> list[Total]:
@@ -252,74 +259,13 @@ class Ledger:
             _step(session, entry, state, body, after=after)
 
 
-def all_entries(session: Session) -> list[Entry]:
-    """Every entry, oldest first."""
-    states: dict[int, str] = {}
-    for entry, kind in session.execute(
-        select(LogRow.entry, LogRow.kind).where(LogRow.entry.is_not(None)).order_by(LogRow.seq)
-    ):
-        states[entry] = kind
-    rows = session.scalars(select(LogRow).where(LogRow.kind == "reserved").order_by(LogRow.seq))
-    return [_as_entry(row, states.get(row.seq, "reserved")) for row in rows]
-
-
 def _live(entries: list[Entry], dataset: str) -> list[Entry]:
     return [one for one in entries if one.dataset == dataset and one.state != "voided"]
 
 
-def _find(session: Session, key: str) -> Entry | None:
-    query = select(LogRow).where(LogRow.key == key).order_by(LogRow.seq.desc()).limit(1)
-    row = session.scalars(query).first()
-    return _entry(session, row) if row else None
-
-
-def _entry(session: Session, row: LogRow) -> Entry:
-    query = select(LogRow.kind).where(LogRow.entry == row.seq).order_by(LogRow.seq.desc()).limit(1)
-    return _as_entry(row, session.scalars(query).first() or "reserved")
-
-
-def _as_entry(row: LogRow, state: str) -> Entry:
-    body = json.loads(row.body)
-    return Entry(
-        id=row.seq,
-        time=row.time,
-        state=state,
-        hash=row.hash,
-        key=row.key or "",
-        fingerprint=row.fingerprint or "",
-        dataset=body["dataset"],
-        period=Period.from_dict(body["period"]),
-        unit=parse_unit(body["unit"]),
-        epsilon=body["epsilon"],
-        delta=body["delta"],
-        event=body["event"],
-        purpose=body["purpose"],
-        bound=tuple(body["bound"]),
-        population=body["population"],
-        recipe=body["recipe"],
-    )
-
-
-def _body(charge: Charge, dataset: str) -> dict[str, Any]:
-    return {
-        "dataset": dataset,
-        "called": charge.dataset,
-        "period": charge.period.to_dict(),
-        "unit": charge.unit.value,
-        "neighbours": charge.unit.neighbours,
-        "epsilon": charge.epsilon,
-        "delta": charge.delta,
-        "event": charge.event,
-        "purpose": charge.purpose,
-        "bound": list(charge.bound),
-        "population": charge.population,
-        "recipe": charge.recipe,
-    }
-
-
 def _step(session: Session, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
     row = session.get_one(LogRow, entry.id)
-    now = _entry(session, row).state
+    now = entries.entry_of(session, row).state
     if now != after:
         raise LedgerError(f"entry {entry.id} is {now}; only what is {after} can be {state}")
     log.append(session, state, body, account=row.account, entry=entry.id)
@@ -407,6 +353,6 @@ def _add(session: Session, account: Account, charge: Charge, caps: list[Budget])
 
 def _rebuild(session: Session, account: Account) -> None:
     """Totals from all entries of the data set."""
-    charges = _live(all_entries(session), account.dataset)
+    charges = _live(entries.all_entries(session), account.dataset)
     before = totals.load(session, account)
     totals.replace(session, account, before, totals.of_charges(account, charges))

@@ -6,17 +6,17 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, StaticPool
 
-from dp.errors import LedgerError
+from dp.errors import LedgerError, LedgerUnreachableError
 
 SCHEMA = "0001"
 """The newest migration in `migrations/versions`."""
@@ -75,14 +75,17 @@ class Database:
         """Be the only process that works on a release; a process that dies lets go."""
         number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
         if self._postgres:
-            with self._explained(), self.engine.connect() as connection:
+            with self._explained():
+                connection = self.engine.connect()
                 connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": number})
                 connection.commit()
-                try:
-                    yield
-                finally:
+            try:
+                yield
+            finally:
+                with suppress(DBAPIError):  # the lock goes with its connection
                     connection.execute(text("SELECT pg_advisory_unlock(:n)"), {"n": number})
                     connection.commit()
+                connection.close()
             return
         if not self._url.database or self._url.database == ":memory:":
             yield
@@ -123,7 +126,8 @@ class Database:
             yield
         except DBAPIError as error:
             said = str(error.orig).strip().splitlines()
-            raise LedgerError(
+            away = isinstance(error, OperationalError) and self._postgres
+            raise (LedgerUnreachableError if away else LedgerError)(
                 f"the ledger {self.name} cannot be used: {said[0] if said else 'no reason given'}. "
                 f"Nothing was drawn. {_advice(str(error.orig))}"
             ) from None

@@ -9,8 +9,10 @@ from dp.budget import Budget
 from dp.period import Period
 from dp.unit import Unit
 
-PURPOSES = ("panel", "training", "trial", "scaler", "forecast inputs", "audit")
-"""What a release is for."""
+PURPOSES = (
+    "panel", "stream", "training", "trial", "scaler", "statistic", "forecast inputs", "audit",
+)  # fmt: skip
+"""What a release is for; `stream` for intervals that are released as they come."""
 
 
 @dataclass(frozen=True)

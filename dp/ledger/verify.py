@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dp.ledger import log, totals
-from dp.ledger.book import Ledger, _accounts, _live, all_entries
+from dp.ledger.book import Ledger, _accounts, _live
+from dp.ledger.entries import all_entries
 from dp.ledger.tables import LogRow, ReleaseRow
 
 _NEXT = {"reserved": ("committed", "voided"), "committed": ("released",)}

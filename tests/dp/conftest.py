@@ -1,16 +1,7 @@
 """Charges and permits for tests."""
 
-import glob
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,59 +37,3 @@ def permit(charge: Callable[..., Charge]) -> Callable[[dict[str, Any]], Permit]:
         return ledger.commit(ledger.reserve(charge(event)))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server of our own on the loopback, without a database name."""
-    programs = shutil.which("initdb") or next(
-        iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)), None
-    )
-    if programs is None:
-        if os.environ.get("VEILCAST_NEEDS_POSTGRES"):
-            pytest.fail("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(programs).resolve().parent
-    place = Path(tempfile.mkdtemp(prefix="veilcast-postgres-"))  # sockets need a short path
-    options: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": place}
-    if os.getuid() == 0:  # the server refuses to run as root
-        user = pwd.getpwnam("postgres" if _exists("postgres") else "nobody")
-        os.chown(place, user.pw_uid, user.pw_gid)
-        options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = place / "data"
-    subprocess.run(
-        [folder / "initdb", "-D", data, "-U", "veilcast", "-A", "trust", "-N", "-E", "UTF8"],
-        **options,
-    )
-    serve = f"-p {port} -c listen_addresses=127.0.0.1 -c max_connections=150 -k {place}"
-    start = [folder / "pg_ctl", "-D", data, "-w", "-l", place / "log", "-o", serve, "start"]
-    subprocess.run(start, **options)
-    try:
-        yield f"postgresql://veilcast@127.0.0.1:{port}"
-    finally:
-        subprocess.run([folder / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **options)
-        shutil.rmtree(place, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    server = request.getfixturevalue("postgres")
-    name = f"t{uuid.uuid4().hex[:12]}"
-    import psycopg
-
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{server}/{name}"
-
-
-def _exists(user: str) -> bool:
-    try:
-        return bool(pwd.getpwnam(user))
-    except KeyError:
-        return False

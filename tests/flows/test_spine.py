@@ -239,7 +239,7 @@ def test_a_run_that_fails_while_recording_is_not_listed(
 ) -> None:
     import flows.report
 
-    def full(*_: object) -> bytes:
+    def full(*_: object, **__: object) -> bytes:
         raise OSError(28, "No space left on device", "disk")
 
     monkeypatch.setattr(flows.report, "figure", full)

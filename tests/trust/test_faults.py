@@ -136,7 +136,7 @@ def test_a_file_system_that_is_full(
 
 def _read(kills: ModuleType, csv: Path) -> tuple[Any, Any]:
     plan = kills.from_dict(kills.recipe(csv, 0))
-    return kills.validate_step.fn(kills.ingest_step.fn(plan.source), "1d")[0], plan
+    return kills.validate_step.fn(kills.ingest_step.fn(plan), "1d")[0], plan
 
 
 def test_a_folder_that_became_read_only(run: Run, home: Home, csv: Path, tmp_path: Path) -> None:

@@ -19,18 +19,22 @@ from mlflow.exceptions import MlflowException
 from flows.errors import SetupError, UsageError
 from flows.settings import Home
 
-EXPERIMENT = "veilcast"
 _PARENT, _SWEEP = "mlflow.parentRunId", "sweep"
 """Tags: of a run that belongs to a sweep, and of the sweep's own, which is no training."""
 _PAGE = 5000
 
+_MARK = "veilcast"
+"""Tag of our experiments: one a data set."""
+_FIRST = "veilcast"
+"""The one experiment of earlier versions."""
 
 # MLflow's list of runs hides parameters and metrics at first; a shared view of the experiment shows
 # the promise and the error side by side.
 _VIEW = "promise"
 _COLUMNS = ("params.`mechanism`", "params.`unit`", "params.`epsilon`", "params.`delta`",
             "params.`sigma`", "metrics.`rmse`", "metrics.`persistence_rmse`")  # fmt: skip
-_VIEW_TAGS = {
+_TAGS = {
+    _MARK: "true",
     "mlflow.experimentKind": "custom_model_development",
     f"mlflow.sharedViewState.{_VIEW}": json.dumps(
         {
@@ -131,7 +135,7 @@ class Tracker:
         self._home = home
         try:
             self._client = MlflowClient(tracking_uri=home.tracking_uri)
-            self._experiment = self._find_experiment()
+            self._experiments = self._find_experiments()
         except MlflowException as error:
             raise SetupError(
                 f"MLflow at {_without_password(home.tracking_uri)} cannot be used ({error.error_code}); "
@@ -139,10 +143,15 @@ class Tracker:
             ) from None
 
     @contextmanager
-    def run(self, title: str) -> Iterator[ActiveRun]:
-        """A run that ends as finished; if anything goes wrong it is removed from the list."""
+    def run(self, title: str, dataset: str) -> Iterator[ActiveRun]:
+        """A run that ends as finished; if anything goes wrong it is removed from the list.
+
+        Args:
+            title: of the run.
+            dataset: name of its experiment, without credentials.
+        """
         with self._explained():
-            made = self._client.create_run(self._experiment.experiment_id, run_name=title)
+            made = self._client.create_run(self._experiment(dataset), run_name=title)
             run_id = made.info.run_id
             try:
                 yield ActiveRun(self._client, run_id)
@@ -166,10 +175,10 @@ class Tracker:
             ) from None
 
     @contextmanager
-    def sweep(self, title: str) -> Iterator[ActiveSweep]:
+    def sweep(self, title: str, dataset: str) -> Iterator[ActiveSweep]:
         """A run that others belong to; if anything goes wrong all of them are removed."""
-        with self.run(title) as parent:
-            made = ActiveSweep(self._client, self._experiment.experiment_id, parent.run_id)
+        with self.run(title, dataset) as parent:
+            made = ActiveSweep(self._client, self._experiment(dataset), parent.run_id)
             self._client.set_tag(parent.run_id, _SWEEP, "true")
             try:
                 yield made
@@ -186,13 +195,15 @@ class Tracker:
             return False
 
     def runs(self, sweep: str | None = None) -> list[dict[str, Any]]:
-        """Finished runs, latest first, as plain values; of one sweep, if its run is given."""
+        """Finished runs of all data sets, latest first; of one sweep, if its run is given."""
+        if not self._experiments:
+            return []
         found: list[dict[str, Any]] = []
         token = None
         wanted = f" and tags.`{_PARENT}` = '{sweep}'" if sweep else ""
         while True:
             page = self._client.search_runs(
-                [self._experiment.experiment_id],
+                [one.experiment_id for one in self._experiments],
                 filter_string=f"attributes.status = 'FINISHED'{wanted}",
                 max_results=_PAGE,
                 order_by=["attributes.start_time DESC"],
@@ -232,16 +243,34 @@ class Tracker:
 
     @property
     def view(self) -> str:
-        """Where the UI shows the runs with their promise, relative to its address."""
-        return f"#/experiments/{self._experiment.experiment_id}/runs?viewStateShareKey={_VIEW}"
+        """Where the UI shows the latest runs with their promise, relative to its address."""
+        if not self._experiments:
+            return ""
+        last = max(self._experiments, key=lambda one: one.last_update_time or 0)
+        return f"#/experiments/{last.experiment_id}/runs?viewStateShareKey={_VIEW}"
 
-    def _find_experiment(self) -> Experiment:
-        if found := self._client.get_experiment_by_name(EXPERIMENT):
-            return found
-        local = self._home.tracking_uri.startswith("sqlite:")
-        place = self._home.artifacts.as_uri() if local else None
-        made = self._client.create_experiment(EXPERIMENT, artifact_location=place, tags=_VIEW_TAGS)
-        return self._client.get_experiment(made)
+    def _find_experiments(self) -> list[Experiment]:
+        mine = self._client.search_experiments(filter_string=f"tags.{_MARK} = 'true'")
+        first = self._client.get_experiment_by_name(_FIRST)
+        known = {one.experiment_id for one in mine}
+        return [*mine, *([first] if first and first.experiment_id not in known else [])]
+
+    def _experiment(self, dataset: str) -> str:
+        """Id of a data set's experiment, made if there is none."""
+        found = self._client.get_experiment_by_name(dataset)
+        if found is None:
+            local = self._home.tracking_uri.startswith("sqlite:")
+            place = self._home.artifacts.as_uri() if local else None
+            try:
+                made = self._client.create_experiment(dataset, artifact_location=place, tags=_TAGS)
+            except MlflowException:  # made by another run meanwhile
+                found = self._client.get_experiment_by_name(dataset)
+                if found is None:
+                    raise
+                return str(found.experiment_id)
+            found = self._client.get_experiment(made)
+        self._experiments = self._find_experiments()
+        return str(found.experiment_id)
 
 
 def _summary(run: Run) -> dict[str, Any]:

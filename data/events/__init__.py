@@ -1,0 +1,1 @@
+"""Raw events to counts with an enforced contribution bound."""

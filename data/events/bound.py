@@ -1,0 +1,106 @@
+"""The contribution bound of events: the value that is enforced, and that the noise is made for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+_SPANS = {
+    "user": None,
+    "user-week": timedelta(weeks=1),
+    "user-day": timedelta(days=1),
+}
+_MONDAY = 4 * 24 * 3600  # 1970-01-05
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What one privacy unit may add to a panel, enforced event by event.
+
+    A unit is counted in at most `intervals` intervals, a person in at most `regions` regions within
+    one interval, adding at most `weight` to a count.
+
+    Attributes:
+        unit: `user`, `user-week`, `user-day` or `user-interval`.
+        intervals: K.
+        regions: M.
+        weight: w_max, in persons.
+        slots: intervals that a unit has at all; K is below it where something is cut.
+    """
+
+    unit: str
+    intervals: int
+    regions: int
+    weight: int
+    slots: int
+
+    def __post_init__(self) -> None:
+        for name in ("intervals", "regions", "weight", "slots"):
+            value = getattr(self, name)
+            if value < 1 or value != int(value):
+                raise ValueError(f"expected {name}={value} to be a whole number of at least 1")
+        if self.intervals > self.slots:
+            raise ValueError(f"expected K={self.intervals} ≤ {self.slots}, what a unit has at all")
+
+    @property
+    def sensitivity(self) -> float:
+        """Δ₂ = w_max·√(M·K), in persons."""
+        return self.weight * math.sqrt(self.intervals * self.regions)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether a unit can have more intervals than are counted."""
+        return self.intervals < self.slots
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Length and origin of a unit, seconds since 1970; None for the whole panel.
+
+        Calendar days and weeks (from Monday) by the panel's own clock, as the ledger has them.
+        """
+        length = _SPANS.get(self.unit)
+        if length is None:
+            return None
+        seconds = int(length.total_seconds())
+        return seconds, _MONDAY if self.unit == "user-week" else 0
+
+
+def enforceable(
+    unit: str,
+    *,
+    periods: int,
+    interval: timedelta,
+    regions: int,
+    intervals_per_unit: int | None = None,
+    regions_per_interval: int | None = None,
+    weight: int = 1,
+) -> Bound:
+    """The bound for a panel that is about to be counted.
+
+    Args:
+        unit: name of the privacy unit.
+        periods: intervals in the panel.
+        interval: length of one.
+        regions: regions in the panel.
+        intervals_per_unit: K; by default as many as the unit has.
+        regions_per_interval: M; by default 1, a person is in one region at a time.
+        weight: w_max.
+
+    Raises:
+        ValueError: unknown unit, or a number out of range.
+    """
+    if unit == "user-interval":
+        slots = 1
+    elif unit in _SPANS:
+        span = _SPANS[unit]
+        slots = periods if span is None else min(periods, math.ceil(span / interval))
+    else:
+        raise ValueError(f"unit={unit!r} has no bound on events; choose {', '.join(_SPANS)}")
+    return Bound(
+        unit,
+        intervals=min(slots, intervals_per_unit or slots),
+        regions=min(regions, regions_per_interval or 1),
+        weight=weight,
+        slots=slots,
+    )

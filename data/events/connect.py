@@ -1,0 +1,230 @@
+"""Where events are: files through DuckDB, databases through their own engine, pushed down by Ibis."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import ibis
+
+from data.errors import DataError
+from data.sources.files import existing
+
+MEMORY = "2GB"
+"""What DuckDB holds before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
+_VIEW = "veilcast_query"
+_FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table of events and the engine that holds it.
+
+    Attributes:
+        connection: Ibis' backend.
+        table: expression of the raw table.
+        name: what the user typed, without credentials.
+        loose: whether the engine can try a cast and give NULL (DuckDB can).
+    """
+
+    connection: Any
+    table: Any
+    name: str
+    loose: bool
+
+
+@contextmanager
+def opened(
+    source: str,
+    *,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    text: str = "",
+) -> Iterator[Place]:
+    """The table of events of a source; the connection is closed afterwards.
+
+    Args:
+        source: path of a Parquet or CSV file, of a folder of them, or a database URL with `#table` (or
+            with `query`). `${NAME}` in a URL stands for an environment variable.
+        query: SQL with `:name` for parameters, for database URLs.
+        parameters: their values.
+        text: column of a CSV file that is read as text, so that no guess is made about its times.
+
+    Raises:
+        DataError: it cannot be opened; no value of the data and no password is in the message.
+    """
+    name = shown(source) if "://" in source else source
+    # What DuckDB spills is raw: into a folder that nobody else can read, and that does not stay.
+    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
+        if is_synthetic(source):
+            connection, table = _synthetic(source)
+        elif "://" in source:
+            connection, table = _database(source, name, query, parameters or {})
+        elif query:
+            raise DataError(f"{name}: a query is for database URLs; files are read whole")
+        else:
+            connection, table = _files(Path(source), text, spill)
+        try:
+            yield Place(connection, table, name, connection.name == "duckdb")
+        finally:
+            connection.disconnect()
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Errors of engines quote rows and credentials: only their kind is shown."""
+    try:
+        yield
+    except (DataError, KeyboardInterrupt, MemoryError):
+        raise
+    except ModuleNotFoundError as error:
+        raise DataError(f"{name}: the driver {error.name} is missing; install it") from None
+    except Exception as error:
+        raise DataError(f"{name}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    kind = type(error).__name__
+    hints = (
+        ("InvalidInput", "a file is not whole, or not what its name says; write it again"),
+        ("Conversion", "a column holds values of another type than its first rows; mend the file"),
+        ("OutOfMemory", "not enough memory or disk for it; set VEILCAST_DUCKDB_MEMORY, free disk"),
+        ("IO", "a file cannot be read; check that it is there, whole and readable"),
+        ("Operational", "the database cannot be reached; check host, user, password, rights"),
+    )
+    found = next((hint for sign, hint in hints if sign in kind), None)
+    return f"{found} ({kind})" if found else f"the events cannot be read ({kind}); check the source"
+
+
+def is_synthetic(source: str) -> bool:
+    """Whether events are those of a made-up city."""
+    return source.partition(":")[0] == "synthetic"
+
+
+def _synthetic(source: str) -> tuple[Any, Any]:
+    from data.sources.synthetic import events
+
+    connection = ibis.duckdb.connect()
+    connection.con.register("made_up", events(source))
+    return connection, connection.table("made_up")
+
+
+def _files(path: Path, text: str, spill: str) -> tuple[Any, Any]:
+    kind = _kind(path)
+    connection = ibis.duckdb.connect()
+    settings = {
+        "memory_limit": os.environ.get("VEILCAST_DUCKDB_MEMORY", MEMORY),
+        "temp_directory": spill,
+        "preserve_insertion_order": False,
+    }
+    for name, value in settings.items():
+        connection.con.execute(f"SET {name} = ?", [value])
+    place = str(path / "**" / f"*{kind[1]}") if path.is_dir() else str(path)
+    if kind[0] == "parquet":
+        return connection, connection.read_parquet(place, hive_partitioning=path.is_dir())
+    columns = connection.read_csv(place).columns
+    types = {text: "string"} if text in columns else {}
+    return connection, connection.read_csv(place, types=types) if types else connection.read_csv(
+        place
+    )
+
+
+def _kind(path: Path) -> tuple[str, str]:
+    """Format and ending of the files at a path."""
+    if path.is_dir():
+        found = sorted(
+            {file.suffix.lower() for file in path.rglob("*") if file.suffix.lower() in _FILES}
+        )
+        if len(found) != 1:
+            raise DataError(
+                f"{path}: expected a folder of Parquet files, or one of CSV files; found "
+                f"{' and '.join(found) or 'neither'}"
+            )
+        return _FILES[found[0]], found[0]
+    existing(path)
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix not in _FILES:
+        raise DataError(
+            f"{path}: expected a name ending in {', '.join(_FILES)}, or a folder of such"
+        )
+    return _FILES[suffix], suffix
+
+
+def _database(
+    source: str, name: str, query: str | None, parameters: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    address, hash_, place = (source, "", "") if query else source.rpartition("#")
+    if not query and (not hash_ or not place or "@" in place):
+        raise DataError(
+            "not a source of events: expected dialect://user:password@host/database#table, or a "
+            "query (in a password, write @ as %40 and # as %23)"
+        )
+    address = os.path.expandvars(address)
+    if address.startswith("postgresql+psycopg://"):
+        address = address.replace("postgresql+psycopg", "postgresql", 1)
+    if urlsplit(address).scheme in ("sqlite", "duckdb"):
+        file = urlsplit(address).path.removeprefix("/") or ":memory:"
+        if file != ":memory:" and not Path(file).exists():  # connecting would create it
+            raise DataError(f"{name}: no such database file; check the path")
+        if urlsplit(address).scheme == "duckdb":
+            connection = ibis.duckdb.connect(file, read_only=file != ":memory:")
+        else:
+            connection = ibis.sqlite.connect(file)
+    else:
+        connection = ibis.connect(address)
+    if query:
+        # a view of our own: Ibis' way to learn a query's columns ends in a statement that newer
+        # releases of sqlglot write without its name
+        connection.raw_sql(_view(query, parameters, connection.dialect, name))
+        return connection, connection.table(_VIEW)
+    schema, _, table = place.rpartition(".")
+    names = connection.list_tables(database=schema or None)
+    if table not in names:
+        raise DataError(
+            f"{name}: no table {place!r}; there are {', '.join(sorted(names)[:10]) or 'none'}"
+        )
+    return connection, connection.table(table, database=schema or None)
+
+
+def _view(query: str, parameters: Mapping[str, Any], dialect: Any, name: str) -> str:
+    """A temporary view of a query, its parameters literals of the parsed tree, never pasted as text."""
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        (tree,) = sqlglot.parse(query, read=dialect)
+    except (sqlglot.ParseError, ValueError):
+        raise DataError(f"{name}: the query cannot be parsed; give a single SELECT") from None
+    if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into):
+        raise DataError(f"{name}: the query is not a SELECT; nothing else is sent")
+    names = {one.name for one in tree.find_all(exp.Placeholder)}
+    if names != set(parameters):
+        odd = sorted(names ^ set(parameters))[0]
+        raise DataError(
+            f"{name}: the query and its parameters do not name the same: {odd!r} is in one of them"
+        )
+    view = exp.Create(
+        this=exp.to_table(_VIEW),
+        kind="VIEW",
+        expression=exp.replace_placeholders(tree, **parameters),
+        properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+    )
+    return str(view.sql(dialect=dialect))
+
+
+def shown(source: str) -> str:
+    """A URL without user, password and query."""
+    address, _, place = source.rpartition("#")
+    try:
+        parts = urlsplit(address or source)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "the database URL"
+    return f"{parts.scheme}://{host}{port}{parts.path}" + (f"#{place}" if address else "")

@@ -1,0 +1,88 @@
+"""In how many intervals units are seen: what a bound of K intervals would leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data.errors import DataError
+from data.events.bound import enforceable
+from data.events.columns import check, events_of
+from data.events.config import EventsConfig
+from data.events.connect import is_synthetic, opened
+from data.events.read import panel_times, shown_times
+
+
+def seen_intervals(
+    source: str,
+    config: EventsConfig,
+    unit: str,
+    *,
+    query: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> tuple[pd.DataFrame, str, bool]:
+    """How many persons were seen in how many intervals, for every unit of time.
+
+    Args:
+        source: as for `read_events`.
+        config: columns and clock; places are not looked at.
+        unit: `user`, `user-week` or `user-day`.
+        query: instead of a table.
+        parameters: of the query.
+
+    Returns:
+        Raw counts of persons: start of the unit × number of intervals (1 to what a unit has); the
+        source's name without credentials; whether the events are public.
+
+    Raises:
+        DataError: the events cannot be used.
+    """
+    with opened(source, query=query, parameters=parameters, text=config.time) as place:
+        events = events_of(place, config)
+        times = panel_times(config, *check(place, events, config))
+        observed = shown_times(times, config.timezone)
+        seconds = int(config.length.total_seconds())
+        try:
+            bound = enforceable(
+                unit,
+                periods=int(observed.sum()),
+                interval=config.length.to_pytimedelta(),
+                regions=1,
+            )
+        except ValueError as error:
+            raise DataError(f"{place.name}: {error}") from None
+        end = times[-1] + config.length
+        inside = events.filter(
+            events.time >= times[0].to_pydatetime(), events.time < end.to_pydatetime()
+        )
+        length, origin = bound.span or (2**40, 0)
+        seen = inside.mutate(interval=inside.time.epoch_seconds() // seconds)
+        seen = seen.select("person", "interval").distinct()
+        start = ((seen.interval * seconds - origin) // length).cast("int64")
+        each = seen.mutate(unit=start).group_by("person", "unit").agg(intervals=lambda t: t.count())
+        found = place.connection.execute(
+            each.group_by("unit", "intervals").agg(persons=lambda t: t.count())
+        )
+        name = place.name
+    return _table(found, times, bound.slots, bound.span), name, is_synthetic(source)
+
+
+def _table(
+    found: pd.DataFrame, times: pd.DatetimeIndex, slots: int, span: tuple[int, int] | None
+) -> pd.DataFrame:
+    if span is None:
+        starts, rows = times[:1], np.zeros(len(found), dtype=int)
+    else:
+        length, origin = span
+        ends = [(time.value // 10**9 - origin) // length for time in (times[0], times[-1])]
+        numbers = np.arange(ends[0], ends[1] + 1)
+        starts = pd.DatetimeIndex(pd.to_datetime(numbers * length + origin, unit="s"), name="time")
+        rows = found["unit"].to_numpy(dtype=int) - ends[0]
+    counts = np.zeros((len(starts), slots))
+    counts[rows, found["intervals"].to_numpy(dtype=int) - 1] = found["persons"].to_numpy(
+        dtype=float
+    )
+    return pd.DataFrame(counts, starts, [str(number) for number in range(1, slots + 1)])

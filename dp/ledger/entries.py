@@ -1,0 +1,81 @@
+"""Entries as the log has them: reservations, each with the state that later lines gave it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dp.ledger.tables import LogRow
+from dp.ledger.values import Charge, Entry
+from dp.period import Period
+from dp.unit import parse_unit
+
+
+def all_entries(session: Session, after: int = 0) -> list[Entry]:
+    """Every entry, oldest first; those after a number, if given."""
+    states: dict[int, str] = {}
+    for entry, kind in session.execute(
+        select(LogRow.entry, LogRow.kind).where(LogRow.entry > after).order_by(LogRow.seq)
+    ):
+        states[entry] = kind
+    rows = session.scalars(
+        select(LogRow).where(LogRow.kind == "reserved", LogRow.seq > after).order_by(LogRow.seq)
+    )
+    return [as_entry(row, states.get(row.seq, "reserved")) for row in rows]
+
+
+def find(session: Session, key: str) -> Entry | None:
+    """The entry under an idempotency key."""
+    query = select(LogRow).where(LogRow.key == key).order_by(LogRow.seq.desc()).limit(1)
+    row = session.scalars(query).first()
+    return entry_of(session, row) if row else None
+
+
+def entry_of(session: Session, row: LogRow) -> Entry:
+    """The entry that a line opens."""
+    query = select(LogRow.kind).where(LogRow.entry == row.seq).order_by(LogRow.seq.desc()).limit(1)
+    return as_entry(row, session.scalars(query).first() or "reserved")
+
+
+def as_entry(row: LogRow, state: str) -> Entry:
+    """The same, once its state is known."""
+    body = json.loads(row.body)
+    return Entry(
+        id=row.seq,
+        time=row.time,
+        state=state,
+        hash=row.hash,
+        key=row.key or "",
+        fingerprint=row.fingerprint or "",
+        dataset=body["dataset"],
+        period=Period.from_dict(body["period"]),
+        unit=parse_unit(body["unit"]),
+        epsilon=body["epsilon"],
+        delta=body["delta"],
+        event=body["event"],
+        purpose=body["purpose"],
+        bound=tuple(body["bound"]),
+        population=body["population"],
+        recipe=body["recipe"],
+    )
+
+
+def body_of(charge: Charge, dataset: str) -> dict[str, Any]:
+    """What a line keeps of a charge."""
+    return {
+        "dataset": dataset,
+        "called": charge.dataset,
+        "period": charge.period.to_dict(),
+        "unit": charge.unit.value,
+        "neighbours": charge.unit.neighbours,
+        "epsilon": charge.epsilon,
+        "delta": charge.delta,
+        "event": charge.event,
+        "purpose": charge.purpose,
+        "bound": list(charge.bound),
+        "population": charge.population,
+        "recipe": charge.recipe,
+    }

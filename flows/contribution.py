@@ -1,0 +1,147 @@
+"""`veilcast plan --events`: what a bound of K intervals leaves out, and what it does to the noise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data.events.contribution import seen_intervals
+from dp.budget import Budget
+from dp.ledger import Ledger, local_secret
+from dp.mechanisms import calibrate
+from dp.release import release_counts
+from dp.unit import ContributionBound, PrivacyUnit
+from flows.errors import UsageError
+from flows.recipe import Recipe
+from flows.settings import Home
+
+_SHARES = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12)
+_MOVED = 2
+"""Cells of a unit's row that any change of it moves: out of one number of intervals into another."""
+
+
+def plan_events(
+    recipe: Recipe, home: Home, *, charge: float | None = None, bounds: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """What each K would cut and what noise it would need, for the recipe's unit and budget.
+
+    How often people are seen is read from a synthetic source, or from private events under a charge of
+    epsilon `charge` (noised histograms); without a charge it is taken from the synthetic city.
+
+    Args:
+        recipe: source, events and privacy.
+        home: where the ledger is.
+        charge: epsilon to spend on looking, at the recipe's delta; None for nothing.
+        bounds: values of K; some fractions of all intervals, if empty.
+
+    Raises:
+        UsageError: a unit that cannot be cut, or a K out of range.
+        DataError: the events cannot be used.
+        BudgetRefused: looking would pass the account's cap.
+    """
+    privacy = recipe.privacy
+    unit = PrivacyUnit(privacy.unit)
+    if unit is PrivacyUnit.USER_INTERVAL:
+        raise UsageError("unit user-interval has one interval, which nothing can be cut from")
+    if charge is None:
+        seen, where = _public(recipe)
+        spent = "nothing: no private event was read"
+    else:
+        seen, where, spent = _charged(recipe, home, unit, charge)
+    slots = len(seen.columns)
+    wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
+    if not all(1 <= one <= slots for one in wanted):
+        raise UsageError(f"expected K from 1 to {slots}, what unit {unit.value} has")
+    return {
+        "source": recipe.source.name.split("://")[0],
+        "unit": unit.value,
+        "neighbours": unit.neighbours,
+        "epsilon": privacy.epsilon,
+        "delta": privacy.delta,
+        "seen_from": where,
+        "spent": spent,
+        "rows": _rows(seen, wanted, recipe),
+    }
+
+
+def _rows(seen: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[dict[str, Any]]:
+    privacy, regions = recipe.privacy, recipe.source.regions_per_interval or 1
+    people = seen.to_numpy().sum(axis=0).clip(min=0)
+    number = np.arange(1, len(people) + 1)
+    whole = float(people @ number) or math.nan
+    full = calibrate(privacy.budget, ContributionBound(len(number), regions, privacy.weight)).sigma
+    rows = []
+    for most in bounds:
+        bound = ContributionBound(most, regions, privacy.weight)
+        sigma = calibrate(privacy.budget, bound).sigma
+        left_out = float(people @ np.clip(number - most, 0, None)) / whole
+        rows.append(
+            {
+                "intervals_per_unit": most,
+                "regions_per_interval": regions,
+                "left_out": left_out,
+                "units_cut": float(people[number > most].sum() / (people.sum() or math.nan)),
+                "sensitivity": bound.sensitivity,
+                "sigma": sigma,
+                "sigma_ratio": sigma / full,
+                # noise against what is left of the counts: what a forecast feels of both
+                "noise_to_count": sigma / full / max(1 - left_out, 1e-9),
+            }
+        )
+    return rows
+
+
+def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
+    """Of a synthetic source itself, else of the city that every installation has."""
+    source, events = recipe.source.name, recipe.events
+    if source.partition(":")[0] == "synthetic":
+        return seen_intervals(source, events, recipe.privacy.unit)[
+            0
+        ], "the synthetic events themselves"
+    from data.events.config import EventsConfig
+
+    city = f"synthetic:days=28,persons=1000,interval={events.interval}"
+    seen, _, _ = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
+    return seen, (
+        "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
+    )
+
+
+def _charged(
+    recipe: Recipe, home: Home, unit: PrivacyUnit, epsilon: float
+) -> tuple[pd.DataFrame, str, str]:
+    """Noised histograms of the private events, one a day or week."""
+    source, privacy = recipe.source, recipe.privacy
+    if unit.span is None:
+        raise UsageError(
+            "unit user has one number of intervals for each person, a histogram too thin to noise; "
+            "look at --unit user-day or user-week"
+        )
+    seen, name, _ = seen_intervals(
+        source.name, recipe.events, unit.value, query=source.query, parameters=source.parameters
+    )
+    if len(seen) < 2:
+        raise UsageError(f"the events span {len(seen)} {unit.value[5:]}; a look needs two")
+    noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, _MOVED, 1))
+    release = release_counts(
+        seen,
+        noise,
+        ledger=Ledger(home.database_url),
+        cap=privacy.cap,
+        dataset=source.account or name,
+        unit=unit,
+        secret=local_secret(home.secret),
+        draw=privacy.draw,
+        purpose="statistic",
+        bound=(f"one unit is in one row and moves {_MOVED} of its cells by 1",),
+        population=source.population,
+        recipe=recipe.to_dict(),
+    )
+    spent = (
+        f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "
+        f"{unit.neighbours}), ledger entry {release.entry.id}"
+    )
+    return release.counts, "noised histograms of these events", spent

@@ -1,0 +1,19 @@
+"""Whether a refusal is news: releases that have stopped are told about once, not every interval."""
+
+from __future__ import annotations
+
+from flows.record.models import model_name
+from flows.settings import Home
+
+
+def newly_stopped(stream: str, refused: str | None, home: Home) -> bool:
+    """Note whether releases go on; True if they have just stopped."""
+    note = home.root / "stopped" / model_name(stream)
+    if refused is None:
+        note.unlink(missing_ok=True)
+        return False
+    if note.exists():
+        return False
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(refused)
+    return True

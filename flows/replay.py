@@ -1,0 +1,78 @@
+"""Counts of long ago, arriving in a database table as if they came now."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from data import sources
+from flows.errors import SetupError, UsageError
+
+
+def replay(
+    source: str, target: str, *, history: int, speed: float, minutes: float, say: Any = None
+) -> dict[str, Any]:
+    """Write the first days of a source at once, and what follows interval by interval.
+
+    Args:
+        source: published or made-up counts; others have no business in a table of a demonstration.
+        target: `URL#table`; the table is made anew.
+        history: days that are there from the beginning.
+        speed: how much faster than it was.
+        minutes: how long to go on.
+        say: called with the number of intervals written.
+
+    Raises:
+        UsageError: the source is not public, or the target is no URL#table.
+        SetupError: the database does not take it.
+    """
+    table = sources.read(source)
+    if not table.public:
+        raise UsageError(f"{table.name} is not published; replay is for paris-cdr and synthetic")
+    address, _, name = target.rpartition("#")
+    if not address or not name:
+        raise UsageError("expected the target to read URL#table")
+    frame = table.frame.sort_values("time")
+    start = frame["time"].min() + pd.Timedelta(days=history)
+    past, rest = frame[frame["time"] < start], frame[frame["time"] >= start]
+    interval = frame["time"].diff().min().total_seconds() / speed
+    url = make_url(address)
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url)
+    try:
+        past.to_sql(name, engine, if_exists="replace", index=False)
+        began, written = time.monotonic(), 0
+        for _, row in rest.iterrows():
+            due = began + (written + 1) * interval
+            if due - began > minutes * 60:
+                break
+            time.sleep(max(0.0, due - time.monotonic()))
+            for pause in (1, 2, 4, 8, 15, None):  # a server that is restarted is waited for
+                try:
+                    row.to_frame().T.astype(frame.dtypes).to_sql(
+                        name, engine, if_exists="append", index=False
+                    )
+                    break
+                except SQLAlchemyError:
+                    if pause is None:
+                        raise
+                    engine.dispose()
+                    time.sleep(pause)
+            written += 1
+            if say:
+                say(written)
+    except SQLAlchemyError as error:
+        raise SetupError(
+            f"the database did not take the counts ({type(error).__name__}); check address, user and "
+            "rights"
+        ) from None
+    finally:
+        engine.dispose()
+    return {"source": table.name, "table": name, "history": len(past), "written": written,
+            "interval_seconds": interval}  # fmt: skip

@@ -1,0 +1,90 @@
+"""Commands for what runs by itself: deployments, the service, models as MLflow serves them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.command import Json, RunName, errors, open_folders, show
+
+app = typer.Typer()
+
+Cron = Annotated[str | None, typer.Option(help="Cron, in UTC; an empty one for none.")]
+
+
+@app.command()
+def deploy(
+    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
+    source: Annotated[str | None, typer.Option(help="As for train; a database URL#table.")] = None,
+    forecast: Cron = None,
+    train: Cron = None,
+    audit: Cron = None,
+    ingest: Cron = None,
+    sweep: Cron = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
+    ] = None,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print a prefect.yaml instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a data set on a schedule: release, forecast, train, audit, one at a time."""
+    with errors():
+        open_folders()
+        from flows import deploy, serve_console
+        from flows.compose import compose
+
+        values = compose(recipe, {"source.name": source}, settings or [])
+        schedules = {"forecast": forecast, "train": train, "audit": audit, "ingest": ingest,
+                     "sweep": sweep}  # fmt: skip
+        wanted = deploy.deployments(values, schedules)
+        if yaml:
+            typer.echo(deploy.to_yaml(wanted), nl=False)
+            return
+        show(deploy.register(wanted), as_json, serve_console.deployed)
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="On the loopback.", min=1, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the latest forecasts over HTTP, to who has the token, until Ctrl-C."""
+    with errors():
+        from flows.service.run import run
+
+        raise typer.Exit(run(open_folders(), host, port))
+
+
+@app.command()
+def package(run: RunName = "latest", as_json: Json = False) -> None:
+    """Add to a run the flavour that `mlflow models serve` takes; prints its address."""
+    with errors():
+        from flows import serve_console
+        from flows.record import Tracker
+        from flows.record.models import Models
+
+        home = open_folders()
+        found = Tracker(home).find(run)["run_id"]
+        document = {"run_id": found, "model": f"runs:/{found}/serving",
+                    "stored": Models(home).packaged(found)}  # fmt: skip
+        show(document, as_json, serve_console.packaged)
+
+
+@app.command(hidden=True)
+def replay(
+    target: Annotated[str, typer.Argument(help="URL#table to write to.")],
+    source: Annotated[str, typer.Option(help="paris-cdr or synthetic.")] = "paris-cdr",
+    history: Annotated[int, typer.Option(help="Days that are there at first.", min=1)] = 40,
+    speed: Annotated[float, typer.Option(help="Times as fast as it was.", min=0.1)] = 60.0,
+    minutes: Annotated[float, typer.Option(help="How long to go on.", min=0)] = 15.0,
+    as_json: Json = False,
+) -> None:
+    """Let published counts arrive in a table as if they came now."""
+    with errors():
+        open_folders()
+        from flows import serve_console
+        from flows.replay import replay as run
+
+        document = run(source, target, history=history, speed=speed, minutes=minutes)
+        show(document, as_json, serve_console.replayed)

@@ -1,0 +1,1 @@
+"""The service: latest forecasts and statements over HTTP, and nothing else."""

@@ -1,0 +1,22 @@
+"""The service's documentation as a page that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+
+def page(openapi: dict[str, Any]) -> str:
+    """HTML of an OpenAPI document."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = resources.files("flows").joinpath("templates/service.html").read_text()
+    calls = [
+        {"method": method.upper(), "path": path, **about}
+        for path, methods in openapi["paths"].items()
+        for method, about in methods.items()
+    ]
+    return environment.from_string(text).render(
+        api=openapi["info"], calls=calls, values=openapi["components"]["schemas"]
+    )

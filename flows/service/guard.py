@@ -1,0 +1,107 @@
+"""Who may ask, and how much: token, limits and headers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from flows.errors import SetupError
+from flows.settings import Home
+
+LONGEST_QUERY = 2048
+LARGEST_BODY = 4096
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+)
+_bearer = HTTPBearer(auto_error=False, description="the token of the service")
+
+
+def token(home: Home) -> tuple[str, Path]:
+    """The service's token and where it is kept; made on first use, readable by its owner only.
+
+    Raises:
+        SetupError: the file that VEILCAST_API_TOKEN_FILE names cannot be read, or is too short.
+    """
+    given = os.environ.get("VEILCAST_API_TOKEN_FILE")
+    path = Path(given) if given else home.root / "api-token"
+    if not given and not path.exists():
+        import secrets
+
+        from flows.stack.places import write_private
+
+        write_private(path, secrets.token_urlsafe(24))
+    try:
+        found = path.read_text().strip()
+    except OSError as error:
+        raise SetupError(f"the token of the service, {path}: {error.strerror}") from None
+    if len(found) < 16:
+        raise SetupError(f"the token in {path} has {len(found)} characters; at least 16 are needed")
+    return found, path
+
+
+async def check_token(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Refuse who does not have the token; the comparison takes as long for a near miss as for any."""
+    expected = hashlib.sha256(request.app.state.token.encode()).digest()
+    said = hashlib.sha256((given.credentials if given else "").encode()).digest()
+    if not hmac.compare_digest(expected, said) or given is None:
+        raise HTTPException(
+            401,
+            "the token is wrong" if given else "a token is needed: Authorization: Bearer TOKEN",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+class Limits:
+    """Refuses requests that are larger than any honest one, before anything reads them."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *_HEADERS]
+            await send(message)
+
+        if refused := _too_much(scope):
+            await _refuse(sent, *refused)
+        else:
+            await self._app(scope, receive, sent)
+
+
+def _too_much(scope: Any) -> tuple[int, str] | None:
+    headers = dict(scope["headers"])
+    if len(scope["query_string"]) > LONGEST_QUERY:
+        return 414, f"the query is longer than {LONGEST_QUERY} bytes"
+    if b"transfer-encoding" in headers:
+        return 411, "a body needs a length"
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > LARGEST_BODY:
+        return 413, f"the body is larger than {LARGEST_BODY} bytes"
+    return None
+
+
+async def _refuse(send: Any, status: int, detail: str) -> None:
+    import json
+
+    body = json.dumps({"detail": detail}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
+               (b"connection", b"close")]  # fmt: skip
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

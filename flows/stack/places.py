@@ -1,0 +1,114 @@
+"""Where the stack keeps things: folders, ports, secrets, and the environment that follows from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.errors import SetupError
+
+SERVICES = ("postgres", "mlflow", "prefect", "worker", "api")
+ROLES = ("postgres", "veilcast", "reader", "counts", "mlflow", "prefect")
+"""`veilcast` owns store and ledger, `reader` may read forecasts, `counts` owns what comes in."""
+POOL = "veilcast"
+MARK = "VEILCAST_STACK"
+"""In the environment of everything that the stack starts, so that `down` finds all of it."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """One stack.
+
+    Attributes:
+        home: the folder of all outputs.
+        ports: on the loopback, by service.
+    """
+
+    home: Path
+    ports: dict[str, int]
+
+    @property
+    def root(self) -> Path:
+        """The stack's own folder."""
+        return self.home / "stack"
+
+    def secret(self, role: str) -> str:
+        """The password of a role."""
+        return (self.root / "secrets" / role).read_text().strip()
+
+    def database(self, role: str, name: str | None = None, *, driver: str = "") -> str:
+        """URL of a database as a role; by default the role's own."""
+        address = f"127.0.0.1:{self.ports['postgres']}/{name or role}"
+        return f"postgresql{driver}://{role}:{self.secret(role)}@{address}"
+
+    def url(self, service: str) -> str:
+        """Address of a server."""
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def environment(self) -> dict[str, str]:
+        """What commands need to work with the stack; holds passwords."""
+        return {
+            "VEILCAST_HOME": str(self.home),
+            "VEILCAST_DATABASE_URL": self.database("veilcast"),
+            "MLFLOW_TRACKING_URI": self.url("mlflow"),
+            "PREFECT_API_URL": f"{self.url('prefect')}/api",
+            "PREFECT_HOME": str(self.root / "prefect"),
+            "VEILCAST_COUNTS_URL": self.database("counts"),
+            "VEILCAST_API_URL": self.url("api"),
+        }
+
+
+def open_places(home: Path, wanted: dict[str, int] | None = None) -> Places:
+    """The stack of a home folder; ports are chosen once and kept, secrets are made once.
+
+    Args:
+        home: the folder of all outputs.
+        wanted: ports by service; others are free ones.
+
+    Raises:
+        SetupError: an unknown service, or no port.
+    """
+    root = home / "stack"
+    for folder in (root, root / "secrets"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "secrets").chmod(0o700)
+    for role in (*ROLES, "api"):
+        path = root / "secrets" / role
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(24))
+    kept = root / "ports.json"
+    ports = json.loads(kept.read_text()) if kept.exists() else {}
+    for service, port in (wanted or {}).items():
+        if service not in SERVICES or not 0 < port < 65536:
+            raise SetupError(f"no port {service}={port}; services are {', '.join(SERVICES)}")
+        ports[service] = port
+    for service in SERVICES:
+        ports.setdefault(service, _free(set(ports.values())))
+    kept.write_text(json.dumps(ports, indent=2) + "\n")
+    return Places(home, ports)
+
+
+def in_use(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that its owner alone can read, from its first byte on."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _free(taken: set[int]) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port

@@ -1,0 +1,34 @@
+"""The work pool of a server, and the end of runs that a stopped stack left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from flows.stack.places import POOL
+
+_LEFT = ["RUNNING", "PENDING", "CANCELLING"]
+
+
+def open_pool(api: str) -> None:
+    """Make the pool if it is not there; end runs that nobody works on any more.
+
+    Called when no worker of the stack runs: whatever is still under way has died with its worker, and
+    would hold the data set's only place for ever.
+    """
+    with httpx.Client(base_url=api, timeout=30) as client:
+        if client.get(f"/work_pools/{POOL}").status_code == 404:
+            made = {"name": POOL, "type": "process", "base_job_template": _template()}
+            client.post("/work_pools/", json=made).raise_for_status()
+        chosen: dict[str, Any] = {"flow_runs": {"state": {"type": {"any_": _LEFT}}}}
+        for run in client.post("/flow_runs/filter", json=chosen).raise_for_status().json():
+            state = {"type": "CRASHED", "name": "Crashed", "message": "the stack was stopped"}
+            client.post(f"/flow_runs/{run['id']}/set_state", json={"state": state, "force": True})
+
+
+def _template() -> dict[str, Any]:
+    from prefect.workers.process import ProcessWorker
+
+    template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
+    return template

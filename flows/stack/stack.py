@@ -1,0 +1,177 @@
+"""Up, down and how it is: the stack as a whole."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.errors import SetupError
+from flows.stack import postgres, processes, tables
+from flows.stack.places import POOL, SERVICES, Places, in_use, open_places, write_private
+from flows.stack.processes import Service
+from flows.zombies import BEAT_SECONDS
+
+_SILENT = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+
+def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
+    """Start what does not run yet; returns where everything is.
+
+    Raises:
+        SetupError: a port is taken, a program is missing, or a service does not come up.
+    """
+    places = open_places(home, ports)
+    _ports_are_ours(places)
+    if not postgres.running(places):
+        postgres.start(places)
+    tables.prepare(places.database("veilcast"))
+    servers = [mlflow(places), prefect(places)]
+    for server in servers:
+        processes.start(places, server)
+    for server in servers:
+        processes.wait(places, server)
+    if not processes.running(places, "worker"):
+        _pool(places)
+    last = [_worker(places), _api(places)]
+    for service in last:
+        processes.start(places, service)
+    for service in last:
+        processes.wait(places, service)
+    write_private(
+        places.root / "env",
+        "".join(f"export {k}={shlex.quote(v)}\n" for k, v in places.environment().items()),
+    )
+    return status(home)
+
+
+def down(home: Path) -> dict[str, Any]:
+    """Stop everything, the last started first; nothing of the stack runs afterwards."""
+    if not (home / "stack" / "ports.json").exists():
+        return {"stack": str(home / "stack"), "services": {}}
+    places = open_places(home)
+    for name in reversed(SERVICES[1:]):
+        processes.stop(places, name)
+    processes.sweep(places)
+    postgres.stop(places)
+    return status(home)
+
+
+def status(home: Path) -> dict[str, Any]:
+    """What runs, and where."""
+    if not (home / "stack" / "ports.json").exists():
+        return {"stack": str(home / "stack"), "services": {}}
+    places = open_places(home)
+    services: dict[str, Any] = {
+        "postgres": {
+            "up": postgres.running(places),
+            "address": f"127.0.0.1:{places.ports['postgres']}",
+        }
+    }
+    for service in (mlflow(places), prefect(places), _worker(places), _api(places)):
+        runs = processes.running(places, service.name)
+        services[service.name] = {
+            "up": runs and processes.healthy(service.health),
+            "address": places.url(service.name),
+        }
+    return {
+        "stack": str(places.root),
+        "environment": str(places.root / "env"),
+        "token": str(places.root / "secrets" / "api"),
+        "services": services,
+    }
+
+
+def _ports_are_ours(places: Places) -> None:
+    for name in SERVICES:
+        ours = postgres.running(places) if name == "postgres" else processes.running(places, name)
+        port = places.ports[name]
+        if not ours and in_use(port):
+            raise SetupError(
+                f"port {port} of {name} is in use by another program; stop that, or choose another "
+                f"with --port {name}=NUMBER"
+            )
+
+
+def mlflow(places: Places) -> Service:
+    """MLflow's server."""
+    files = places.root / "mlflow"
+    command = (
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
+        "--port", str(places.ports["mlflow"]), "--workers", "1",
+        "--artifacts-destination", str(files),
+    )  # fmt: skip
+    environment = {
+        **_SILENT,
+        "MLFLOW_BACKEND_STORE_URI": places.database("mlflow", driver="+psycopg"),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    return Service("mlflow", command, environment, f"{places.url('mlflow')}/health")
+
+
+def prefect(places: Places) -> Service:
+    """Prefect's server."""
+    command = (
+        sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
+        "--port", str(places.ports["prefect"]),
+    )  # fmt: skip
+    environment = {
+        **_SILENT,
+        "PREFECT_HOME": str(places.root / "prefect"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": places.database("prefect", driver="+asyncpg"),
+        "PREFECT_UI_API_URL": f"{places.url('prefect')}/api",
+        "PREFECT_SERVER_MEMO_STORE_PATH": str(places.root / "prefect" / "memo.toml"),
+    }
+    return Service("prefect", command, environment, f"{places.url('prefect')}/api/health")
+
+
+def worker(places: Places, name: str = "worker", port: int | None = None) -> Service:
+    """A worker; a second one needs a name and a port of its own."""
+    port = port or places.ports["worker"]
+    command = (
+        sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process",
+        "--name", name, "--with-healthcheck", "--limit", "2",
+    )  # fmt: skip
+    environment = {
+        **_SILENT,
+        **places.environment(),
+        "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
+        "PREFECT_WORKER_WEBSERVER_PORT": str(port),
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_SECONDS),
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        # a server that is restarted, or whose database is, is waited for
+        "PREFECT_CLIENT_MAX_RETRIES": "10",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+        "OMP_NUM_THREADS": "1",
+    }
+    return Service(name, command, environment, f"http://127.0.0.1:{port}/health")
+
+
+def _worker(places: Places) -> Service:
+    return worker(places)
+
+
+def _api(places: Places) -> Service:
+    command = (
+        sys.executable, "-m", "flows", "serve", "--port", str(places.ports["api"]),
+    )  # fmt: skip
+    environment = {
+        **places.environment(),
+        "VEILCAST_DATABASE_URL": places.database("reader", "veilcast"),
+        "VEILCAST_API_TOKEN_FILE": str(places.root / "secrets" / "api"),
+    }
+    return Service("api", command, environment, f"{places.url('api')}/health")
+
+
+def _pool(places: Places) -> None:
+    from flows.stack.pool import open_pool
+
+    open_pool(f"{places.url('prefect')}/api")

@@ -1,0 +1,229 @@
+"""From raw events to a forecast: the bound in the statement is the one that was enforced."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from typer.testing import CliRunner
+
+from data.events.bound import Bound, enforceable
+from data.sources.synthetic import events as made_up
+from dp.budget import Budget
+from dp.ledger import Ledger
+from dp.mechanisms import calibrate
+from dp.period import Period
+from dp.unit import PrivacyUnit, derive_bound
+from flows import counted
+from flows.cli import app
+from flows.contribution import plan_events
+from flows.errors import UsageError
+from flows.privatise import enforced, privatise
+from flows.recipe import from_dict
+from flows.settings import Home
+
+SEEN = "synthetic:days=28,persons=400"
+FAST = ["--model", "ridge", "--set", "windows.validation=0d", "--set", "windows.lags=4"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("events") / "events.parquet"
+    made_up(SEEN).to_parquet(path)
+    return str(path)
+
+
+def command(*words: str, code: int = 0) -> dict:
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout) if code == 0 else {"error": result.stderr}
+
+
+def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> None:
+    document = command(
+        "train", "--source", source, "--events", "--unit", "user-day", "--epsilon", "1",
+        "--set", "privacy.intervals_per_unit=9", "--set", "privacy.suppress_below=3", *FAST,
+    )  # fmt: skip
+    assert document["sensitivity"] == 3.0
+    said = document["statement"]
+    assert said["sensitivity"] == 3.0
+    assert said["bound"][0].startswith("K = 9 of 48 intervals of a unit: enforced when counting")
+    assert all("enforced when counting" in line for line in said["bound"])
+    assert any("was enforced when the events were counted" in line for line in said["assumptions"])
+    assert not any("declared" in line for line in [*said["bound"], *said["assumptions"]])
+    entry = Ledger(home.database_url).entry(document["ledger_entry"])
+    assert (entry.event["intervals"], entry.event["regions"], entry.event["weight"]) == (9, 1, 1)
+    noise = calibrate(Budget(1.0, 1e-7), enforced(Bound("user-day", 9, 1, 1, 48), entry.unit)[0])
+    assert document["sigma"] == noise.sigma
+    again = command("forecast", "latest")
+    assert len(again["forecast"][0]) == 6
+
+
+def test_postgresql_gives_the_same_panel_and_so_the_same_release(
+    home: Home, source: str, postgres: str
+) -> None:
+    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE raw")
+    engine = create_engine(f"{postgres}/raw".replace("postgresql:", "postgresql+psycopg:"))
+    pd.read_parquet(source).to_sql("events", engine, index=False)
+    engine.dispose()
+    words = ("--events", "--unit", "user-day", "--set", "privacy.intervals_per_unit=9", *FAST)
+    one = command("train", "--source", source, *words)
+    other = command("train", "--source", f"{postgres}/raw#events", *words)
+    assert other["source"].endswith("/raw#events")
+    assert "veilcast@" not in other["source"]
+    assert other["ledger_entry"] == one["ledger_entry"]  # the same counts, to the last person
+    assert other["rmse"] == one["rmse"]
+    assert len(Ledger(home.database_url).entries()) == 1
+
+
+def test_raw_values_of_events_stay_out_of_all_outputs(home: Home, source: str) -> None:
+    """An identifier that is nowhere else, and the raw counts."""
+    frame = pd.read_parquet(source)
+    frame["person"] += 876_540_000
+    path = Path(source).parent / "named.parquet"
+    frame.to_parquet(path)
+    command("train", "--source", str(path), "--events", "--unit", "user-day", *FAST)
+    for file in home.root.rglob("*"):
+        if file.is_file():
+            assert b"87654" not in file.read_bytes(), file
+
+
+def test_gradient_counts_under_the_same_bound(home: Home, source: str) -> None:
+    recipe = from_dict({
+        "source": {"name": source, "events": True},
+        "privacy": {"mechanism": "gradient", "unit": "user-day", "intervals_per_unit": 5},
+        "windows": {"around": 0, "seasons": 0, "seasonal": []},
+    })  # fmt: skip
+    table = counted.read(recipe)
+    assert table.bound == Bound("user-day", 5, 1, 1, 48)
+    everything = from_dict({**recipe.to_dict(), "privacy": {
+        "mechanism": "gradient", "unit": "interval-1"}})  # fmt: skip
+    table = counted.read(everything)
+    assert table.bound is None
+    total = made_up(SEEN).drop_duplicates(["person", "time"])
+    assert table.frame.iloc[:, 1:].sum(axis=None) == len(total)
+
+
+@given(
+    unit=st.sampled_from(["user", "user-week", "user-day", "user-interval"]),
+    days=st.integers(1, 40), minutes=st.sampled_from([15, 30, 60, 360]), regions=st.integers(2, 9),
+    most=st.none() | st.integers(1, 60), places=st.none() | st.integers(1, 9),
+    weight=st.integers(1, 5),
+)  # fmt: skip
+def test_the_noise_takes_the_enforced_numbers(
+    unit: str, days: int, minutes: int, regions: int, most: int | None, places: int | None,
+    weight: int,
+) -> None:  # fmt: skip
+    interval, periods = pd.Timedelta(minutes=minutes).to_pytimedelta(), days * 24 * 60 // minutes
+    bound = enforceable(
+        unit, periods=periods, interval=interval, regions=regions, intervals_per_unit=most,
+        regions_per_interval=places, weight=weight,
+    )  # fmt: skip
+    taken, reasons = enforced(bound, PrivacyUnit(unit))
+    assert taken.sensitivity == bound.sensitivity
+    assert (taken.intervals, taken.regions, taken.weight) == (
+        bound.intervals, bound.regions, bound.weight
+    )  # fmt: skip
+    assert len(reasons) == 3
+    declared, _ = derive_bound(
+        PrivacyUnit(unit), observed=periods, interval=interval, regions=regions,
+        regions_per_interval=bound.regions, intervals_per_unit=most, weight=weight,
+    )  # fmt: skip
+    assert declared == taken  # what would be derived had it been declared
+
+
+@given(st.integers(-(10**6), 10**6), st.sampled_from(["user-day", "user-week"]))
+def test_units_are_those_of_the_ledger(halves: int, unit: str) -> None:
+    """The day or week that an interval is cut in is the one that it is charged to."""
+    start = pd.Timestamp("2000-01-01") + pd.Timedelta(minutes=30 * halves)
+    length, origin = Bound(unit, 1, 1, 1, 1).span or (1, 0)
+    half_hour = pd.Timedelta("30min").to_pytimedelta()
+    period = Period(start.to_pydatetime(), start.to_pydatetime() + half_hour, half_hour)
+    first = (start.value // 10**9 - origin) // length * length + origin
+    assert period.reach(PrivacyUnit(unit)) == (first, first + length)
+
+
+def test_another_unit_than_counted_for_is_refused() -> None:
+    with pytest.raises(UsageError, match="counted for unit user-day"):
+        enforced(Bound("user-day", 1, 1, 1, 48), PrivacyUnit.USER)
+
+
+def test_small_cells_are_suppressed_after_the_noise(home: Home, source: str) -> None:
+    values = {"source": {"name": source, "events": True}, "privacy": {"unit": "user-day"}}
+    from data import validate
+
+    recipe = from_dict(values)
+    panel, _ = validate.to_panel(counted.read(recipe))
+    plain = privatise(panel, recipe, home).inputs.values
+    values["privacy"]["suppress_below"] = 20
+    kept = privatise(panel, from_dict(values), home).inputs.values
+    np.testing.assert_array_equal(kept, np.where(plain < 20, 0.0, plain))
+    assert (plain < 20).any()
+    assert (
+        len(Ledger(home.database_url).entries()) == 1
+    )  # the same release: nothing more is charged
+
+
+def test_events_are_described_only_where_they_are() -> None:
+    with pytest.raises(UsageError, match="--events"):
+        from_dict({"events": {"person": "id"}})
+    with pytest.raises(UsageError, match="interval='7min'"):
+        from_dict({"source": {"events": True}, "events": {"interval": "7min"}})
+    with pytest.raises(UsageError, match=r"did you mean events\.person"):
+        from_dict({"source": {"events": True}, "events": {"persn": "id"}})
+    recipe = from_dict({"source": {"events": True}, "events": {"person": "id", "h3": None}})
+    assert from_dict(recipe.to_dict()) == recipe
+    assert "events" not in from_dict({}).to_dict()
+
+
+def test_plan_says_what_each_bound_cuts(home: Home) -> None:
+    (plan,) = command("plan", SEEN, "--events")["plans"]
+    rows = {row["intervals_per_unit"]: row for row in plan["rows"]}
+    assert rows[48]["left_out"] == 0
+    assert rows[16]["sigma_ratio"] == pytest.approx(1 / math.sqrt(3), rel=1e-3)
+    frame = made_up(SEEN)
+    often = frame.groupby(["person", frame["time"].dt.date])["time"].nunique()
+    assert rows[16]["left_out"] == pytest.approx((often - 16).clip(lower=0).sum() / often.sum())
+    assert rows[16]["units_cut"] == pytest.approx((often > 16).mean())
+    assert Ledger(home.database_url).entries() == ()
+
+
+def test_looking_at_private_events_is_charged(home: Home, source: str) -> None:
+    (free,) = command("plan", source, "--events")["plans"]
+    assert "a synthetic city, not these events" in free["seen_from"]
+    assert Ledger(home.database_url).entries() == ()
+    (paid,) = command("plan", source, "--events", "--charge", "2")["plans"]
+    (entry,) = Ledger(home.database_url).entries()
+    assert entry.purpose == "statistic"
+    assert entry.epsilon <= 2
+    (public,) = command("plan", SEEN, "--events")["plans"]
+    for one, other in zip(paid["rows"], public["rows"], strict=True):
+        assert abs(one["left_out"] - other["left_out"]) < 0.05
+    command("budget", "cap", source, "--epsilon", "2.1", "--unit", "user-day")
+    assert "refused" in command("plan", source, "--events", "--charge", "1", code=3)["error"]
+    recipe = from_dict({"source": {"name": source, "events": True}, "privacy": {"unit": "user"}})
+    with pytest.raises(UsageError, match="too thin"):
+        plan_events(recipe, home, charge=1.0)
+
+
+def test_check_looks_at_events(home: Home, source: str) -> None:
+    found = command("check", source, "--events", "--set", "events.interval=1h")
+    assert found["usable"]
+    assert found["interval"] == "60 minutes"
+    assert len(found["regions"]) == 6
+    assert found["regions_per_interval"] == 1
+    assert Ledger(home.database_url).entries() == ()
+
+
+def test_a_bad_source_is_one_line(home: Home, tmp_path: Path) -> None:
+    made_up("synthetic:days=2,persons=20").drop(columns="person").to_parquet(tmp_path / "e.parquet")
+    said = command("train", "--source", str(tmp_path / "e.parquet"), "--events", *FAST, code=1)
+    assert "no column 'person'" in said["error"]
+    assert Ledger(home.database_url).entries() == ()

@@ -1,0 +1,160 @@
+"""Trainings of a sweep that are one computation: results, charges and proofs as of single ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from data.panel import Panel
+from dp.budget import BudgetRefused
+from dp.ledger import Ledger
+from flows import gradient
+from flows.fit import Fit, Fitted, fit, fit_together
+from flows.prepare import Prepared, prepare
+from flows.privatise import Privatised
+from flows.promise import Promise
+from flows.recipe import Recipe, from_dict
+from flows.settings import Home
+from models.errors import ModelError
+from models.predict import predict
+
+
+def recipe(mechanism: str, seed: int = 0, **training: object) -> Recipe:
+    network = {"name": "gru", "hidden": 4}
+    privacy = {"mechanism": mechanism, "draw": seed}
+    windows = {"lags": 6, "seasonal": ["1d"], "around": 0, "seasons": 0, "test": "1d"}
+    if mechanism == "gradient":
+        privacy |= {"unit": "interval-1", "epsilon": 8.0, "delta": 1e-6, "noise_multiplier": 4.0}
+        windows["validation"] = "0d"
+    values = {"epochs": 3, "batch_size": 64, "seed": seed, "device": "cpu", **training}
+    return from_dict(
+        {
+            "source": {"name": "synthetic", "max_count": 1000.0},
+            "privacy": privacy, "windows": windows, "model": network, "training": values,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def panel() -> Panel:
+    times = pd.date_range("2024-01-01", periods=24 * 60, freq="1h", name="time")
+    wave = 500 + 200 * np.sin(np.arange(len(times)) / 24 * 2 * np.pi)[:, None]
+    values = np.round(wave + np.random.default_rng(2).normal(0, 20, (len(times), 2)))
+    return Panel(pd.DataFrame(values, times, ["a", "b"]), "made up", public=False)
+
+
+def prepared(panel: Panel, asked: Recipe) -> Prepared:
+    repair = asked.privacy.mechanism != "gradient"
+    return prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=repair)
+
+
+def job(windows: Prepared, asked: Recipe, home: Home, seen: list[int] | None = None) -> Fit:
+    log = [] if seen is None else seen
+    return Fit(windows, asked, Promise(), home, lambda number, _: log.append(number))
+
+
+def test_plain_trainings_equal_single_ones(home: Home, panel: Panel) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    asked = [
+        recipe("none", 0), recipe("none", 1, optimizer="adabelief", patience=1),
+        recipe("none", 2, learning_rate=0.02),
+    ]  # fmt: skip
+    windows = prepared(panel, asked[0])
+    seen: list[int] = []
+    found = fit_together([job(windows, one, home, seen) for one in asked])
+    assert seen.count(1) == 3
+    for one, fitted in zip(asked, found, strict=True):
+        alone = fit(windows, one, Promise(), home, lambda *_: None)
+        assert isinstance(fitted, Fitted)
+        assert fitted.history.best == alone.history.best
+        mine, theirs = (predict(each.model, windows.truth) for each in (fitted, alone))
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)
+
+
+def test_every_private_training_is_charged_noised_and_proven(home: Home, panel: Panel) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    asked = [recipe("gradient", seed) for seed in range(3)]
+    windows = prepared(panel, asked[0])
+    jobs = [job(windows, one, home) for one in (*asked, asked[0])]
+    found = fit_together(jobs)
+    ledger = Ledger(home.database_url)
+    entries = ledger.entries()
+    assert [entry.state for entry in entries] == ["released"] * 3  # the fourth is the first again
+    numbers = []
+    for one in found:
+        assert isinstance(one, Fitted)
+        assert one.promise.proof is not None
+        assert one.promise.proof["holds"], one.promise.proof
+        numbers.append(one.promise.ledger_entry)
+    assert sorted(numbers[:3]) == sorted(entry.id for entry in entries)
+    assert numbers[3] == numbers[0]
+    weights = [one.model.state_dict()["head.weight"] for one in found]  # type: ignore[union-attr]
+    assert torch.equal(weights[3], weights[0])
+    assert not torch.equal(weights[1], weights[0])
+    again = fit(windows, asked[1], Promise(), home, lambda *_: None)
+    assert torch.equal(again.model.state_dict()["head.weight"], weights[1])
+    assert len(ledger.entries()) == 3  # returned, not drawn anew
+
+
+def test_a_crash_on_the_way_keeps_the_charges(
+    home: Home, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    asked = [recipe("gradient", seed) for seed in range(2)]
+    windows = prepared(panel, asked[0])
+
+    def dies(jobs: object, gradients: object) -> None:
+        states = [entry.state for entry in Ledger(home.database_url).entries()]
+        assert states == ["committed"] * 2  # before any noise
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gradient, "train_together", dies)
+        with pytest.raises(KeyboardInterrupt):
+            fit_together([job(windows, one, home) for one in asked])
+    assert [one.state for one in Ledger(home.database_url).entries()] == ["committed"] * 2
+    fit_together([job(windows, one, home) for one in asked])
+    states = [entry.state for entry in Ledger(home.database_url).entries()]
+    assert states == ["committed"] * 2 + ["released"] * 2  # paid for again
+
+
+def test_one_that_fails_keeps_its_charge_and_does_not_stop_the_others(
+    home: Home, panel: Panel
+) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    wild = recipe("gradient", 1, optimizer="sgd", learning_rate=1e36)
+    asked = [recipe("gradient", 0), wild, recipe("gradient", 2)]
+    windows = prepared(panel, asked[0])
+    found = fit_together([job(windows, one, home) for one in asked])
+    assert [isinstance(one, ModelError) for one in found] == [False, True, False]
+    entries = Ledger(home.database_url).entries()
+    assert sorted(entry.state for entry in entries) == ["committed", "released", "released"]
+
+
+def test_a_cap_that_is_too_small_for_all_charges_none(home: Home, panel: Panel) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    asked = [recipe("gradient", seed) for seed in range(3)]
+    windows = prepared(panel, asked[0])
+    one = gradient.charge(windows, asked[0], home).epsilon
+    capped = [
+        from_dict({**each.to_dict(), "privacy": {**each.to_dict()["privacy"], "cap_epsilon": 1.2 * one}})
+        for each in asked
+    ]  # fmt: skip
+    with pytest.raises(BudgetRefused):
+        fit_together([job(windows, each, home) for each in capped])
+    assert all(entry.state == "voided" for entry in Ledger(home.database_url).entries())
+
+
+def test_closed_forms_are_solved_beside_networks(home: Home, panel: Panel, tmp_path: Path) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    network = recipe("none")
+    values = network.to_dict()
+    ridge = from_dict({**values, "model": {**values["model"], "name": "ridge"}})
+    windows = prepared(panel, network)
+    found = fit_together([job(windows, ridge, home), job(windows, network, home)])
+    names = [one.model.config.model for one in found]  # type: ignore[union-attr]
+    assert names == ["ridge", "gru"]
