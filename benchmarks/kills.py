@@ -72,7 +72,7 @@ def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> d
     at("read")
     privatised = privatise_step.fn(raw, plan, home)
     prepared = window_step.fn(privatised, raw, plan)
-    with Tracker(home).run("trial") as run:
+    with Tracker(home).run("trial", raw.source) as run:
         fitted = train_step.fn(prepared, plan, privatised.promise, home, run.log_epoch)
         at("released")
         evaluation = evaluate_step.fn(fitted, prepared, ridge=False)
@@ -98,8 +98,8 @@ def witness(folder: Path, at: Callable[[str], None]) -> None:
         at("charged")
         return entry
 
-    def committing(self: Ledger, entry: Any) -> Permit:
-        permit = commit(self, entry)
+    def committing(self: Ledger, entry: Any, mark: str | None = None) -> Permit:
+        permit = commit(self, entry, mark)
         note("committed", entry.id)
         at("committed")
         return permit
@@ -199,8 +199,8 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=1)
     asked = arguments.parse_args()
     chance, started = random.Random(asked.seed), time.perf_counter()
-    report.figure = lambda *_: b"png"
-    report.promise_figure = lambda *_: None
+    report.figure = lambda *_, **__: b"png"
+    report.promise_figure = lambda *_, **__: None
     with tempfile.TemporaryDirectory(prefix="kills-") as place:
         folder = Path(place)
         os.environ["VEILCAST_HOME"] = str(folder / "var")

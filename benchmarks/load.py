@@ -126,7 +126,7 @@ def runs(count: int) -> dict[str, Any]:
         for upto in (count // 10, count):
             begun = time.process_time()
             while made < upto:
-                with tracker.run(f"run {made}") as run:
+                with tracker.run(f"run {made}", "city") as run:
                     tracker._client.log_batch(run.run_id, params=[Param("source", "city")])
                     first = first or run.run_id
                 made += 1

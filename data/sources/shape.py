@@ -38,6 +38,10 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     region = _named(rest, REGION_NAMES)
     count = _named(rest, COUNT_NAMES)
     if region and count and len(rest.columns) == 2:
+        if rest[region].astype(str).str.contains("[\n\r]", regex=True).any():
+            raise DataError(
+                f"{name}: a name in column {region!r} goes over several lines; close its quotes"
+            )
         numbers = pd.to_numeric(rest[region], errors="coerce").notna()
         if numbers.any() and not numbers.all():
             # a count that slipped into the region's place would be shown as a name

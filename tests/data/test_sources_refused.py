@@ -135,6 +135,7 @@ def test_moments_are_no_counts() -> None:
     ("content", "said"),
     [
         ('time,"a,b\n2024-01-01,7654321\n2024-01-02,7654322"\n1,2\n', "goes over several lines"),
+        ('time,region,count\n2024-01-01,"a,7654321\n2024-01-02,a",7654322\n', "goes over several"),
         ("time;a\n2024-01-01;7654321;5\n2024-01-02;7654322;5\n", "more fields than the header"),
         ("time,region,count\n2024-01-01,a,1\n2024-01-01,7654321,\n", "numbers in 1 of 2 rows"),
     ],

@@ -56,8 +56,8 @@ def run(
     kills: ModuleType, csv: Path, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """One whole run of request number `draw`; figures are not drawn."""
-    monkeypatch.setattr(report, "figure", lambda *_: b"png")
-    monkeypatch.setattr(report, "promise_figure", lambda *_: None)
+    monkeypatch.setattr(report, "figure", lambda *_, **__: b"png")
+    monkeypatch.setattr(report, "promise_figure", lambda *_, **__: None)
 
     def whole(draw: int = 0) -> dict[str, Any]:
         found: dict[str, Any] = kills.pipeline(kills.recipe(csv, draw), home, lambda _: None)

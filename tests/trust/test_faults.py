@@ -216,8 +216,8 @@ def test_a_server_that_goes_and_comes_back(
 
     honest = Ledger.commit
 
-    def gone(self: Ledger, entry: Any) -> Permit:
-        permit = honest(self, entry)
+    def gone(self: Ledger, *arguments: Any) -> Permit:
+        permit = honest(self, *arguments)
         own_server.stop()  # between the commit and the release
         return permit
 
