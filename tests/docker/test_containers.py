@@ -106,7 +106,8 @@ def test_prefect_yaml_is_what_deploy_writes() -> None:
     from flows.compose import compose
 
     wanted = deploy.deployments(compose("demo", {}, []), {})
-    assert (ROOT / "prefect.yaml").read_text() == deploy.to_yaml(wanted)
+    same = (ROOT / "prefect.yaml").read_text() == deploy.to_yaml(wanted)
+    assert same, "write it anew: veilcast deploy demo --yaml > prefect.yaml"
 
 
 def copied() -> list[str]:
