@@ -168,3 +168,25 @@ def test_a_table_without_a_name_is_refused(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(DataError, match="no table is named"):
         read(f"sqlite:///{path}#")
+
+
+def test_a_count_that_ran_into_its_region_is_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    times = pd.date_range("2024-03-11", periods=100, freq="30min")
+    rows = [f"{time},{region},{100 + at}" for at, time in enumerate(times) for region in "ab"]
+    rows[7] = f"{times[3]},b765432"
+    path.write_text("time,region,count\n" + "\n".join(rows) + "\n")
+    with pytest.raises(DataError, match="1 of 200 rows name a region in column 'region'") as error:
+        read(str(path))
+    assert "765432" not in str(error.value)
+
+
+def test_a_region_may_lack_a_count_here_and_there(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    times = pd.date_range("2024-03-11", periods=100, freq="30min")
+    rows = [f"{time},{region},{100 + at}" for at, time in enumerate(times) for region in "ab"]
+    rows[7] = f"{times[3]},b,"
+    path.write_text("time,region,count\n" + "\n".join(rows) + "\n")
+    table = read(str(path))
+    assert sorted(table.frame.columns.drop("time")) == ["a", "b"]
+    assert int(table.frame["b"].isna().sum()) == 1
