@@ -60,12 +60,20 @@ def cells(database: Path) -> Iterator[bytes]:
                     yield from opened(cell if isinstance(cell, bytes) else str(cell).encode())
 
 
+def _text(piece: bytes) -> bool:
+    try:
+        return "\0" not in piece.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def found_in(pieces: Iterator[bytes]) -> set[int]:
     """Raw counts in pieces, as text or as any number at any place."""
     raw, seen = set(counts().to_numpy().ravel().tolist()), set()
     for piece in pieces:
         seen |= {int(text) for text in re.findall(rb"(?<![\d.])9[01]\d{7}(?!\d)", piece)}
-        for form in map(np.dtype, FORMS):
+        # four letters of a long text, read as a number, are some count by chance
+        for form in () if _text(piece) else map(np.dtype, FORMS):
             for start in range(form.itemsize):
                 room = (len(piece) - start) // form.itemsize
                 if room > 0:

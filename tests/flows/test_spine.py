@@ -262,7 +262,7 @@ def test_forecast_and_runs_before_any_run(home: Home) -> None:
     result = veilcast("forecast")
     assert result.exit_code == 2
     assert "veilcast demo" in result.stderr
-    assert "No runs yet" in veilcast("runs").stdout
+    assert "No such runs" in veilcast("runs").stdout
 
 
 def test_help_loads_nothing_heavy() -> None:

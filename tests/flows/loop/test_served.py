@@ -89,7 +89,11 @@ def test_mlflow_serves_it(home: Home, promoted: tuple[Recipe, str]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": home.tracking_uri, "PYTHONPATH": ""}
+    beside = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow calls uvicorn
+    )
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": home.tracking_uri, "PYTHONPATH": "",
+                   "PATH": beside}  # fmt: skip
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
                "--port", str(port), "--model-uri", place]  # fmt: skip
     with open(home.root / "served.log", "wb") as log:
