@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.ledger import Ledger
+from dp.seed import Seed
 from flows import gradient
 from flows.fit import Fit, Fitted, fit, fit_together
 from flows.prepare import Prepared, prepare
@@ -120,6 +122,65 @@ def test_a_crash_on_the_way_keeps_the_charges(
     fit_together([job(windows, one, home) for one in asked])
     states = [entry.state for entry in Ledger(home.database_url).entries()]
     assert states == ["committed"] * 2 + ["released"] * 2  # paid for again
+
+
+class LostError(Exception):
+    """The process is gone, after all noise was drawn and before anything was kept."""
+
+
+def lose(jobs: list[Fit], monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> bytes:
+        raise LostError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(gradient.saved, "packed", gone)
+        with pytest.raises(LostError):
+            fit_together(jobs)
+
+
+def test_a_lost_training_is_the_same_again_and_charged_once(
+    home: Home, panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = recipe("gradient")
+    windows = prepared(panel, asked)
+    undisturbed, weights = Home(tmp_path / "undisturbed"), []
+    for place in (home, undisturbed):
+        place.root.mkdir(parents=True, exist_ok=True)
+    seeded = replace(job(windows, asked, home), seed=Seed(7))
+    lose([seeded], monkeypatch)
+    for one in (seeded, replace(seeded, home=undisturbed)):
+        (found,) = fit_together([one])
+        assert isinstance(found, Fitted)
+        weights.append(found.model.state_dict()["head.weight"])
+    # were it other noise, the charge of one training would have bought two
+    assert torch.equal(*weights)
+    assert [one.state for one in Ledger(home.database_url).entries()] == ["released"]
+    (other,) = fit_together([replace(seeded, home=Home(_made(tmp_path / "b")), seed=Seed(8))])
+    assert isinstance(other, Fitted)
+    assert not torch.equal(other.model.state_dict()["head.weight"], weights[0])
+
+
+@pytest.mark.parametrize("elsewhere", ["secure noise", "an estimated scale"])
+def test_noise_that_no_seed_gives_is_paid_for_again(
+    home: Home, panel: Panel, monkeypatch: pytest.MonkeyPatch, elsewhere: str
+) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    asked = recipe("gradient")
+    if elsewhere == "secure noise":
+        asked = replace(asked, privacy=replace(asked.privacy, secure_noise=True))
+    else:
+        privacy = replace(asked.privacy, noise_multiplier=None)
+        asked = replace(asked, source=replace(asked.source, max_count=None), privacy=privacy)
+    seeded = replace(job(prepared(panel, asked), asked, home), seed=Seed(7))
+    lose([seeded], monkeypatch)
+    fit_together([seeded])
+    states = [entry.state for entry in Ledger(home.database_url).entries()]
+    assert states == ["committed", "released"]
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_one_that_fails_keeps_its_charge_and_does_not_stop_the_others(
