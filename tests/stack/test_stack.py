@@ -29,7 +29,7 @@ from flows.errors import SetupError, UsageError
 from flows.stack import postgres, processes, stack
 from flows.stack.places import MARK, Places, open_places
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.stack
 
 NAME = "city"
 PATIENCE = 240
@@ -161,8 +161,9 @@ def veilcast(*arguments: str, code: int = 0) -> str:
     import sys
 
     done = subprocess.run(
-        [sys.executable, "-m", "flows", *arguments], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-m", "flows", *arguments],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
@@ -254,6 +255,7 @@ def test_two_workers_and_mlflow_away(running: Running) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
+    assert running.ends(running.start()) == "COMPLETED"  # there is a model by now
     second = stack.worker(running.places, "second", port)
     processes.start(running.places, second)
     processes.stop(running.places, "mlflow")
