@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Column = Any  # a pandas series whose cells may be anything: that is what is checked
 
+_YEARS = (1900, 2200)
+"""In which mobility is counted; a damaged file can name moments that no difference can be taken of."""
+
 _CELL_RULES = {
     "text-in-count": ("is not a number in {n} rows", "correct or remove these cells"),
     "nan-count": (
@@ -110,7 +113,7 @@ def _cell_findings(column: str, cases: pd.DataFrame) -> Iterator[Finding]:
 def unparsed_time(time: Column) -> Iterator[Finding]:
     """Times that are no times."""
     if pd.api.types.is_datetime64_any_dtype(time):
-        bad = time.isna().to_numpy()
+        bad = ~time.dt.year.between(*_YEARS).to_numpy()
     elif pd.api.types.is_numeric_dtype(time.infer_objects()):
         bad = np.ones(len(time), dtype=bool)
     else:
@@ -120,7 +123,8 @@ def unparsed_time(time: Column) -> Iterator[Finding]:
     if bad.any():
         rows, count = first_rows(bad)
         yield Finding(
-            "unparsed-time", "error", f"{count} of {len(time)} rows hold no date and time",
+            "unparsed-time", "error",
+            f"{count} of {len(time)} rows hold no date and time of the years {_YEARS[0]} to {_YEARS[1]}",
             "write times as 2024-01-31 13:30:00, all in one form", "time", rows, count,
         )  # fmt: skip
 

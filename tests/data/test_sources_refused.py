@@ -138,6 +138,7 @@ def test_moments_are_no_counts() -> None:
         ('time,region,count\n2024-01-01,"a,7654321\n2024-01-02,a",7654322\n', "goes over several"),
         ("time;a\n2024-01-01;7654321;5\n2024-01-02;7654322;5\n", "more fields than the header"),
         ("time,region,count\n2024-01-01,a,1\n2024-01-01,7654321,\n", "numbers in 1 of 2 rows"),
+        ("time,a,b2024-01-01,7654321,5\n2024-01-02,1,2\n", "2 of 4 columns hold no count"),
     ],
 )
 def test_rows_out_of_place_show_no_count(tmp_path: Path, content: str, said: str) -> None:
@@ -152,6 +153,14 @@ def test_times_that_are_missing_twice_are_found_by_the_validation(tmp_path: Path
     path = tmp_path / "mine.csv"
     path.write_text("time,region,count\n,a,1\n,a,2\n2024-01-01,a,3\n")
     assert "unparsed-time" in {one.rule for one in findings(read(str(path)))}
+
+
+def test_moments_of_another_age_are_no_times(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    far = pd.Series(np.array(["2024-01-01", "24000-01-01"], dtype="datetime64[s]"))
+    pd.DataFrame({"time": far, "a": [1, 2], "b": [3, 4]}).to_parquet(path)
+    with pytest.raises(DataError, match="1 of 2 rows hold no date and time of the years 1900"):
+        to_panel(read(str(path)))
 
 
 def test_a_parquet_file_with_damaged_metadata_is_refused(tmp_path: Path) -> None:
