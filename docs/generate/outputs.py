@@ -44,12 +44,21 @@ def run(example: Example, folder: Path) -> str:
     program = ["bash", "-euc"] if block.lang == "bash" else [sys.executable, "-c"]
     done = subprocess.run(
         [*program, block.body], cwd=folder, env=environment(), text=True, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        capture_output=True,
     )  # fmt: skip
     if done.returncode != code(example):
         raise RuntimeError(f"exit {done.returncode} from:\n{block.body}\n{done.stderr}")
-    told = done.stderr[done.stderr.find("error:") :] if done.returncode else ""
-    return (done.stdout + told).replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
+    return (
+        (done.stdout + complaint(done.stderr))
+        .replace(f"{folder.resolve()}/", "")
+        .replace(f"{folder}/", "")
+    )
+
+
+def complaint(stderr: str) -> str:
+    """The message for people, without the progress before it."""
+    _, mark, message = stderr.partition("error:")
+    return mark + message
 
 
 def code(example: Example) -> int:

@@ -115,15 +115,16 @@ def _frontier(axis: Axes, points: pd.DataFrame) -> None:
     for (name, line), colour in zip(lines(points), _COLOURS, strict=False):
         axis.errorbar(line.index, line["mean"], yerr=line["std"].fillna(0), marker="o", ms=4, lw=1.3,
                       capsize=2, color=colour, label=name)  # fmt: skip
-    for (name, error), colour in zip(across(points), _COLOURS, strict=False):
-        axis.axhline(error, ls="--", lw=1, color=colour, label=f"{name} {error:,.0f}")
+    for name, error in across(points):
+        axis.axhline(error, ls="--", lw=1, color="#52606d", label=f"{name} {error:,.0f}")
     spent = sorted(points.epsilon.dropna().unique())
     axis.set_xscale("log")
     axis.set_xticks(spent, [f"{one:g}" for one in np.round(spent, 3)])
     axis.minorticks_off()
     deltas = sorted(points.delta.dropna().unique())
     axis.set_xlabel("ε of the unit, at δ = " + ", ".join(f"{one:g}" for one in deltas), fontsize=9)
-    axis.set_ylabel(f"RMSE in persons, mean over regions (± sd, {seeds} seeds)", fontsize=9)
+    spread = f"± sd over {seeds} seeds" if seeds > 1 else "one seed"
+    axis.set_ylabel(f"RMSE in persons, mean over regions ({spread})", fontsize=9)
     axis.set_title("Error against the promise", loc="left", fontsize=10)
     axis.legend(frameon=False, fontsize=8)
     _bare(axis)

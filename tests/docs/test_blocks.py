@@ -23,7 +23,9 @@ def lines(page: Path) -> list[str]:
     text = page.read_text()
     found = [line for block in blocks(text) if block.lang == "bash" for line in block.commands]
     for lang, body in _FENCED.findall(text):
-        found += [] if lang else Block("bash", "", body, 0).commands  # a block that names no language
+        found += (
+            [] if lang else Block("bash", "", body, 0).commands
+        )  # a block that names no language
     return found + _INLINE.findall(_FENCED.sub("", text))
 
 

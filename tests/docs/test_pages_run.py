@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from docs.generate import DOCS, ROOT
 from docs.generate.blocks import Example, examples, stable
-from docs.generate.outputs import PAGES, code, environment, regenerated
+from docs.generate.outputs import PAGES, code, complaint, environment, regenerated
 from flows.cli import app
 
 WRITE = "run `python -m docs.generate outputs`"
@@ -49,7 +49,7 @@ def typed(example: Example, folder: Path) -> str:
         words = shlex.split(line)
         if words[0] == "veilcast":
             result = CliRunner().invoke(app, words[1:])
-            said = result.stdout + (result.stderr if result.exit_code else "")
+            said = result.stdout + complaint(result.stderr)
             assert result.exit_code in (0, 1, 2, 3), said
             last = result.exit_code
         else:
@@ -100,4 +100,6 @@ def test_a_changed_output_is_seen() -> None:
     assert stable("│ ridge │ 23.9 │ 18.0 │", noised) == stable("│ ridge │ 24.1 │ 17.0 │", noised)
     assert stable("│ ridge │ 23.9 │", noised) != stable("│ blend │ 23.9 │", noised)
     assert stable("sigma 22.9") != stable("sigma 23.1")
-    assert stable("run 3e4a4b6e93204a8da52819164ecce3df") == stable("run 00000000000000000000000000000001")
+    assert stable("run 3e4a4b6e93204a8da52819164ecce3df") == stable(
+        "run 00000000000000000000000000000001"
+    )

@@ -36,7 +36,9 @@ def test_every_recipe_field_is_in_the_reference(section: str) -> None:
 def test_the_reference_is_current() -> None:
     assert (DOCS / "reference" / "commands.md").read_text() == commands.page(), WRITE
     assert (DOCS / "reference" / "recipes.md").read_text() == recipes.page(), WRITE
-    assert (DOCS / "decisions" / "index.md").read_text() == decisions.page(DOCS / "decisions"), WRITE
+    assert (DOCS / "decisions" / "index.md").read_text() == decisions.page(DOCS / "decisions"), (
+        WRITE
+    )
 
 
 def test_the_table_in_readme_is_what_was_measured() -> None:
