@@ -1,9 +1,9 @@
 """`python -m docs.generate [reference|results|outputs]...`: write what is generated.
 
 `reference` (seconds): commands, recipes, the list of decisions. `results` (seconds): the table in
-README.md, from docs/arcolezi2022.md. `outputs` (minutes): the blocks of the tutorial, the concepts and the
-how-to pages are run, and what they print is put below them. The picture in README.md has a command of its
-own: `python -m docs.generate.picture --help`.
+README.md, from docs/arcolezi2022.md. `outputs` (minutes): the blocks of the tutorial, the concepts and
+the how-to pages are run, and what they print is put below them. The picture in README.md has a command
+of its own: `python -m docs.generate.picture --help`.
 """
 
 from __future__ import annotations

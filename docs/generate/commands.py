@@ -12,8 +12,9 @@ from flows.cli import app
 
 HEAD = """# Commands
 
-Generated from the command line itself; `veilcast COMMAND --help` says the same. `--json` prints one document on
-stdout, progress and errors go to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 budget refused.
+Generated from the command line itself; `veilcast COMMAND --help` says the same. `--json` prints one
+document on stdout, progress and errors go to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 budget
+refused.
 """
 
 

@@ -2,8 +2,9 @@
 
 python -m docs.generate.picture --points var/reports/sweep-KEY.parquet --run latest
 
-Points are what `veilcast sweep` wrote (CSV or Parquet), the run one of a public source under `input`, whose kept release
-is read again: nothing is drawn and nothing is charged. Errors are evaluated on raw data, not a private release.
+Points are what `veilcast sweep` wrote (CSV or Parquet), the run one of a public source under `input`,
+whose kept release is read again: no noise is drawn and nothing is charged. Errors are evaluated on raw
+data, not a private release.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
     _frontier(figure.add_subplot(grid[:, 0]), points)
     prepared, recipe, forecast = week(run, home)
     truth, promise = prepared.truth, recipe.privacy
+    promised = f"ε = {promise.epsilon:g} at δ = {promise.delta:g}"
     largest = np.argsort(-np.nanmean(truth.target[:, 0], axis=0))[:regions]
     for row, region in enumerate(largest):
         axis = figure.add_subplot(grid[row, 1])
@@ -100,7 +102,7 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
         _days(axis)
         if row == 0:
             axis.set_title(
-                f"{recipe.model.name}, {promise.unit}, ε = {promise.epsilon:g} at δ = {promise.delta:g}\n"
+                f"{recipe.model.name}, {promise.unit}, {promised}\n"
                 "add or remove the records of one unit", loc="right", fontsize=8,
             )  # fmt: skip
             axis.legend(frameon=False, fontsize=8, loc="lower right")

@@ -1,4 +1,4 @@
-"""The table of measured errors in README.md, from docs/arcolezi2022.md (`veilcast reproduce arcolezi2022`)."""
+"""The table of measured errors in README.md, from docs/arcolezi2022.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def filled(readme: str, report: str) -> str:
 
 
 def table(report: str) -> str:
-    """A row a promise: the forecaster that was chosen before the test week, and what it reached there."""
+    """Rows of each promise: the forecaster chosen before the test week, and the network."""
     honest = _rows(report, "Forecasts under honest selection")
     same = _rows(report, "Input or gradient perturbation?")
     rows = [

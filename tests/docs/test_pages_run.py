@@ -4,7 +4,6 @@ import io
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -23,13 +22,13 @@ MADE_UP = examples(TUTORIAL.read_text())[0]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, with nothing of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "CRITICAL")
     for name in ("VEILCAST_HOME", "VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    yield tmp_path
+    return tmp_path
 
 
 def typed(example: Example, folder: Path) -> str:
