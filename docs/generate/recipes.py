@@ -16,7 +16,7 @@ HEAD = """# Recipes
 
 Generated from the values themselves (`flows/recipe.py`). A recipe is a TOML file that holds a whole run;
 what it leaves out has the usual value. `veilcast train paris` takes one of `recipes/`, and
-`veilcast train mine.toml` your own; `--set section.field=value` changes a field of either. Unknown fields
+`veilcast train mine.toml` your own; `--set section.field=value` changes a field of either. Unknown ones
 are refused. The whole recipe of a run is among its files in MLflow (`recipe.toml`).
 
 Where two usual values are given, the second is for `mechanism = "gradient"`. A field without a usual
