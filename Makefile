@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check sabotage up down clean
+.PHONY: setup demo test check docs sabotage up down clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): a few minutes, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,scale]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,scale]'
 	touch $(READY)
 
 demo: setup
@@ -26,6 +26,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 sabotage: setup
 	$(BIN)/python tests/sabotage/run.py
 
@@ -36,4 +39,4 @@ down: setup
 	$(BIN)/veilcast stack down
 
 clean:
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site

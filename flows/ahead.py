@@ -35,7 +35,7 @@ def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
         home: where releases are kept.
 
     Returns:
-        `times`, `regions`, `forecast` [H][R] in persons, and `privacy`, what the forecast discloses.
+        `times`, `regions`, `forecast` [H, R] in persons, and `privacy`, what the forecast discloses.
     """
     recipe = from_dict(load(str(files / "recipe.toml")))
     model, extra = saved.load(files / "model"), saved.load_extra(files / "model")
@@ -61,7 +61,7 @@ def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
 def _ends(
     kept: dict[str, Any] | None, forecast: NDArray[np.float64], window: Windows
 ) -> dict[str, Any]:
-    """Low and high end of the prediction intervals, by level, [H][R] each."""
+    """Low and high end of the prediction intervals, by level, [H, R] each."""
     if kept is None:
         return {}
     found = Intervals.from_dict(kept)

@@ -190,8 +190,8 @@ class ModelConfig:
     """`[model]`: the forecaster.
 
     Attributes:
-        name: a network (`lstm`, `gru`, `bilstm`, `bigru`), `ridge`, `fourier`, `trees`, or `blend`
-            for the mean of several.
+        name: a network (`lstm`, `gru`, `bilstm`, `bigru`), `ridge`, `fourier`, `trees`, a convex head
+            (`poisson`, `negbin`, `sparse`), or `blend` for the mean of several.
         hidden: width of the hidden state, one direction.
         layers: recurrent layers.
         dropout: probability of dropping a value.

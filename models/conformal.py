@@ -28,7 +28,7 @@ class Intervals:
     """Half-widths of prediction intervals.
 
     Attributes:
-        widths: by level in (0, 1), persons, [QUARTERS][H][R].
+        widths: by level in (0, 1), persons, [QUARTERS, H, R].
     """
 
     widths: dict[float, Floats]
