@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -38,8 +40,20 @@ class Finding:
         """The finding on one line."""
         column = "" if self.column is None else f" column {self.column!r}"
         more = ", …" if self.count > len(self.rows) else ""
-        rows = f" (row {', '.join(map(str, self.rows))}{more})" if self.rows else ""
+        word = "row" if len(self.rows) == 1 and not more else "rows"
+        rows = f" ({word} {', '.join(map(str, self.rows))}{more}, from 0)" if self.rows else ""
         return f"{self.rule}:{column} {self.message}{rows}. Fix: {self.fix}."
+
+
+def lines(found: Sequence[Finding]) -> list[str]:
+    """Findings as lines; where one rule is broken by many columns the first few stand for all."""
+    shown: list[str] = []
+    for rule, group in groupby(found, key=lambda one: (one.severity, one.rule)):
+        several = list(group)
+        shown += [str(one) for one in several[:_SHOWN]]
+        if len(several) > _SHOWN:
+            shown.append(f"{rule[1]}: the same in {len(several) - _SHOWN} more columns")
+    return shown
 
 
 def first_rows(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:

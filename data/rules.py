@@ -8,6 +8,7 @@ operator, never taken from the data, since a bound chosen by looking would be a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ _CELL_RULES = {
     "text-in-count": ("is not a number in {n} rows", "correct or remove these cells"),
     "nan-count": (
         "is empty or not a number in {n} rows that have other counts",
-        "fill in the counts, or leave the whole interval out",
+        "fill in the counts (0 where nobody was), or leave the whole interval out",
     ),
     "infinite-count": ("is infinite in {n} rows", "correct these cells"),
     "negative-count": (
@@ -51,10 +52,29 @@ def cells(counts: pd.DataFrame) -> Iterator[Finding]:
 
     empty = counts.isna().all(axis=1)
     for column in counts.columns:
+        some = counts.loc[~empty, [column]]
+        if some.notna().to_numpy().all() and _all_counts(some):
+            continue
         try:
             _column_schema(str(column), empty).validate(counts[[column]], lazy=True)
         except pa.errors.SchemaErrors as errors:
-            yield from _cell_findings(str(column), errors.failure_cases)
+            yield from map(
+                _with_commas(counts[column]), _cell_findings(str(column), errors.failure_cases)
+            )
+
+
+def _with_commas(cells: Column) -> Callable[[Finding], Finding]:
+    """What to do about text that is numbers with commas."""
+    texts = cells[pd.to_numeric(cells, errors="coerce").isna() & cells.notna()].astype(str)
+    commas = bool(texts.str.fullmatch(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*").any())
+
+    def mended(found: Finding) -> Finding:
+        if found.rule != "text-in-count" or not commas:
+            return found
+        fix = "write whole numbers without commas or points: 1234, not 1,234 or 1234,0"
+        return replace(found, fix=fix)
+
+    return mended
 
 
 def _all_counts(counts: pd.DataFrame) -> bool:
@@ -135,7 +155,9 @@ def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
     if twice.any():
         rows, count = first_rows(twice)
         fix = "keep one row an interval"
-        if times.tz is None and set(times[twice].hour) <= {1, 2, 3}:
+        nights = times[twice]
+        sunday = set(nights.day_of_week) == {6} and set(nights.month) <= {3, 4, 9, 10, 11}
+        if times.tz is None and sunday and set(nights.hour) <= {0, 1, 2, 3}:
             fix += (
                 "; if this is the night the clocks go back, write times in UTC or with their offset"
             )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data import rules
 from data.errors import DataError
-from data.findings import Finding
+from data.findings import Finding, lines
 from data.panel import Panel
 from data.sources.table import Table
 from data.spans import to_span
@@ -33,8 +33,10 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
     if not any(one.severity == "error" for one in found):
         names = [str(column) for column in counts.columns]
         found += rules.regions(counts.to_numpy(dtype=float), names, table.regions_per_interval)
-    order = ("error", "warning", "note")
-    return tuple(sorted(found, key=lambda one: order.index(one.severity)))
+    order, rules_of = ("error", "warning", "note"), [one.rule for one in found]
+    return tuple(
+        sorted(found, key=lambda one: (order.index(one.severity), rules_of.index(one.rule)))
+    )
 
 
 def to_panel(
@@ -55,9 +57,12 @@ def to_panel(
     found = findings(table, max_gap=max_gap)
     if short:
         found = tuple(one for one in found if one.rule != "too-short")
-    errors = [str(one) for one in found if one.severity == "error"]
+    errors = [one for one in found if one.severity == "error"]
     if errors:
-        raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))
+        raise DataError(
+            f"{table.name} cannot be used (rows are counted below the header):\n  "
+            + "\n  ".join(lines(errors))
+        )
     counts = table.frame.set_index("time").astype(float).sort_index()
     counts = counts.dropna(how="all")  # an empty row and an absent row are the same: no observation
     counts.index = _naive(pd.DatetimeIndex(counts.index))

@@ -174,7 +174,8 @@ def derive_bound(
         reasons.append(f"M = {regions} regions: nobody declared a bound, so all of them")
     elif regions_per_interval > regions:
         raise ValueError(
-            f"expected regions_per_interval={regions_per_interval} ≤ {regions} regions"
+            f"expected regions_per_interval={regions_per_interval} ≤ {regions} regions; declare in how "
+            "many of them one person can be counted within one interval"
         )
     else:
         reasons.append(f"M = {regions_per_interval} regions in one interval: declared")

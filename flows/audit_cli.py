@@ -11,7 +11,7 @@ from flows.command import Json, Quiet, errors, open_folders, show
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="For example: veilcast audit latest --canaries 500")
 def audit(
     target: Annotated[
         str, typer.Argument(help="Recipe (.toml file or name), start of a run's id, or 'latest'.")

@@ -82,7 +82,8 @@ def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[st
         "delta": promise.delta,
         "neighbours": promise.neighbours,
         "folds": asdict(folds),
-        "evaluation": "against noised counts, which is free; RMSE less the variance of the noise"
+        "evaluation": "against noised counts, which is free; the noise is taken off the RMSE, and is "
+        f"still in all other columns (standard deviation {promise.sigma:.1f} persons)"
         if promise.sigma
         else "evaluated on raw data, not a private release",
         "rows": rows,

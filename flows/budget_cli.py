@@ -17,7 +17,7 @@ Unit = Annotated[str, typer.Option(help="Privacy unit of the account: user, user
 DataSet = Annotated[str, typer.Argument(help="Name of the data set, as `budget show` has it.")]
 
 
-@app.command()
+@app.command(epilog="For example: veilcast budget show --delta 1e-6")
 def show(
     delta: Annotated[float | None, typer.Option(help="Show all epsilons at this delta.")] = None,
     as_json: Json = False,
@@ -29,15 +29,19 @@ def show(
         shown(budget.show(open_folders(), delta), as_json, budget_console.accounts)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast budget cap counts.csv --unit user-day --epsilon 4")
 def cap(
     dataset: DataSet,
     epsilon: Annotated[float | None, typer.Option(help="The most that may be spent.")] = None,
-    delta: Annotated[float, typer.Option(help="At which epsilon counts.")] = 1e-7,
+    delta: Annotated[
+        float, typer.Option(help="Delta at which epsilon is compared with the cap.")
+    ] = 1e-7,
     unit: Unit = "user",
     none: Annotated[bool, typer.Option("--none", help="Take the cap away.")] = False,
     because: Annotated[str, typer.Option(help="The reason, for the ledger.")] = "",
-    new: Annotated[bool, typer.Option("--new", help="Nothing was charged to it yet.")] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="For a data set that nothing was charged to yet.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Set the cap of an account; every change stays in the ledger."""
@@ -57,7 +61,7 @@ def cap(
         )
 
 
-@app.command()
+@app.command(epilog="For example: veilcast budget history counts.csv --unit user-day")
 def history(
     dataset: Annotated[str | None, typer.Argument(help="Of one data set only.")] = None,
     unit: Annotated[str | None, typer.Option(help="Of one unit only.")] = None,
@@ -70,7 +74,7 @@ def history(
         shown(budget.history(open_folders(), dataset, unit), as_json, budget_console.entries)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast budget verify --head HASH")
 def verify(
     head: Annotated[
         str | None, typer.Option(help="A hash noted earlier; must still be there.")
@@ -86,7 +90,7 @@ def verify(
     raise typer.Exit(0 if document["holds"] else 1)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast budget export > ledger.json")
 def export(
     form: Annotated[
         str, typer.Option("--format", help="json, or registry: YAML for the public registry.")

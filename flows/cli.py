@@ -19,7 +19,20 @@ from flows import (
     study_cli,
     sweep_cli,
 )
-from flows.command import Json, Quiet, RunName, errors, open_folders, show
+from flows.command import (
+    SOURCE,
+    Delta,
+    Epsilon,
+    Json,
+    Quiet,
+    RecipeName,
+    RunName,
+    Settings,
+    Source,
+    errors,
+    open_folders,
+    show,
+)
 
 app = typer.Typer(
     help="Forecast how many people will be where, without exposing any one of them.",
@@ -38,21 +51,18 @@ app.add_typer(serve_cli.app)
 app.add_typer(stack_cli.app, name="stack")
 
 
-@app.command()
+@app.command(epilog="For example: veilcast demo")
 def demo(as_json: Json = False, quiet: Quiet = False) -> None:
     """Train a private forecast of a made-up city; nothing needed, about a minute."""
     _train("demo", {}, [], as_json, quiet)
 
 
-@app.command()
+@app.command(
+    epilog="For example: veilcast train --source counts.csv --unit user-day --epsilon 1 --delta 1e-6"
+)
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
-        ),
-    ] = None,
+    recipe: RecipeName = None,
+    source: Source = None,
     events: Annotated[
         bool,
         typer.Option("--events", help="The source holds raw events: person, time, place."),
@@ -60,34 +70,45 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="lstm, gru, bilstm, bigru, ridge, fourier, trees, poisson, negbin, sparse or blend."
+            help="lstm, gru, bilstm, bigru, ridge, fourier, trees, poisson, negbin, sparse or blend.",
+            show_default="the recipe's, or bigru",
         ),
     ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="adam, adamw, sgd, diffgrad, adabelief, adamp, sgdp, tract, dp-adam, ..."
+            help="adam, adamw, sgd, diffgrad, adabelief, adamp, sgdp, tract, dp-adam, ...",
+            show_default="the recipe's, or adam",
         ),
     ] = None,
-    mechanism: Annotated[str | None, typer.Option(help="none, input or gradient.")] = None,
+    mechanism: Annotated[
+        str | None,
+        typer.Option(
+            help="none; input: noise on the counts; gradient: noise in the training (DP-SGD).",
+            show_default="the recipe's, or input",
+        ),
+    ] = None,
     unit: Annotated[
         str | None,
         typer.Option(
-            help="user, user-week, user-day, user-interval; gradient: also interval-1, ..."
+            help="Whose records stay hidden, and how much of them: user, user-week, user-day, "
+            "user-interval; gradient: also interval-1, ...",
+            show_default="the recipe's, or user",
         ),
     ] = None,
-    epsilon: Annotated[float | None, typer.Option(help="Privacy budget for one unit.")] = None,
-    delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of weights and batches, never of noise.")
+        int | None,
+        typer.Option(
+            help="Of weights and batches, never of noise.", show_default="the recipe's, or 0"
+        ),
     ] = None,
     protect_inputs: Annotated[
         bool,
         typer.Option("--protect-inputs", help="gradient: noise and charge what forecasts read."),
     ] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    settings: Settings = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,9 +128,9 @@ def train(
     _train(recipe, options, settings or [], as_json, quiet)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast check counts.csv")
 def check(
-    source: Annotated[str, typer.Argument(help="What --source of train takes.")],
+    source: Annotated[str, typer.Argument(help=SOURCE)],
     max_gap: Annotated[str, typer.Option(help="Longest gap that may be repaired.")] = "1d",
     events: Annotated[
         bool,
@@ -132,7 +153,7 @@ def check(
     raise typer.Exit(0 if document["usable"] else 1)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast forecast latest")
 def forecast(run: RunName = "latest", as_json: Json = False) -> None:
     """Forecast the next intervals from a saved run and the latest noised counts."""
     with errors():
@@ -150,7 +171,7 @@ def forecast(run: RunName = "latest", as_json: Json = False) -> None:
         show(document, as_json, console.ahead)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast statement latest")
 def statement(run: RunName = "latest", as_json: Json = False) -> None:
     """What a run promises, to whom, under which assumptions."""
     with errors():
@@ -162,7 +183,7 @@ def statement(run: RunName = "latest", as_json: Json = False) -> None:
         show(document, as_json, console.statement)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast ui --port 5001")
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI on this machine, until Ctrl-C."""
     with errors():

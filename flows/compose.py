@@ -26,6 +26,10 @@ def load(name: str) -> dict[str, Any]:
     try:
         return tomlkit.parse(path.read_text()).unwrap()
     except FileNotFoundError:
+        if "://" in name:  # not quoted: it may hold a password
+            raise UsageError("a URL is a source, not a recipe; write --source URL#table") from None
+        if path.suffix in (".csv", ".gz", ".parquet", ".pq"):
+            raise UsageError(f"{name!r} is a source, not a recipe; write --source {name}") from None
         known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
         raise UsageError(
             f"no recipe {name!r}; give the path of a .toml file or one of {', '.join(known)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.errors import UsageError
+
+_SHOWN = 5
+"""Findings of one rule, for as many columns."""
 
 
 def complain(message: str) -> None:
@@ -150,14 +154,24 @@ def checked(document: dict[str, Any]) -> None:
     """The findings about a source."""
     console = _console()
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
-    for finding in document["findings"]:
-        colour = colours[finding["severity"]]
-        console.print(f"[{colour}]{finding['severity']}[/] {escape(finding['text'])}")
+    for (severity, rule), group in groupby(
+        document["findings"], key=lambda one: (one["severity"], one["rule"])
+    ):
+        several = list(group)
+        for finding in several[:_SHOWN]:
+            console.print(f"[{colours[severity]}]{severity}[/] {escape(finding['text'])}")
+        if len(several) > _SHOWN:
+            console.print(f"[dim]{rule}: the same in {len(several) - _SHOWN} more columns[/]")
+    if any(finding["rows"] for finding in document["findings"]):
+        console.print("[dim]rows are counted from 0, below the header: row 0 is line 2 of a CSV[/]")
+    if not document["usable"]:
+        console.print(f"{escape(document['source'])}: not usable until the errors are mended")
     if document["usable"]:
         console.print(
             f"{escape(document['source'])}: usable, {document['intervals']} observed intervals of "
             f"{document['interval']}, {len(document['regions'])} regions "
-            f"({escape(', '.join(document['regions'][:8]))})"
+            f"({escape(', '.join(document['regions'][:8]))}"
+            f"{', …' if len(document['regions']) > 8 else ''})"
         )
 
 

@@ -6,39 +6,51 @@ from typing import Annotated
 
 import typer
 
-from flows.command import Json, errors, open_folders, show
+from flows.command import RECIPE, SOURCE, Delta, Epsilon, Json, Settings, errors, open_folders, show
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="For example: veilcast ingest counts.csv --unit user-day --epsilon 1")
 def ingest(
-    source: Annotated[
-        str | None, typer.Argument(help="What --source of train takes; by default the recipe's.")
-    ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Recipe: a .toml file or a name.")] = None,
+    source: Annotated[str | None, typer.Argument(help=SOURCE, show_default="the recipe's")] = None,
+    recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None,
     events: Annotated[
         bool,
         typer.Option("--events", help="The source holds raw events: person, time, place."),
     ] = False,
     unit: Annotated[
-        str | None, typer.Option(help="user, user-week, user-day or user-interval.")
+        str | None,
+        typer.Option(
+            help="user, user-week, user-day or user-interval.", show_default="the recipe's, or user"
+        ),
     ] = None,
-    epsilon: Annotated[float | None, typer.Option(help="Privacy budget for one unit.")] = None,
-    delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
     until: Annotated[
-        str, typer.Option(help="End of the period; by default, up to the last whole interval.")
+        str,
+        typer.Option(
+            help="End of the period, say 2024-03-01.", show_default="the last whole interval"
+        ),
     ] = "",
     late: Annotated[
         str, typer.Option(help="How far back to look for late events; 0d: not.")
     ] = "2d",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """Bring new intervals into the store, noised under a charge; what is there never changes."""
     with errors():
+        from flows.errors import UsageError
+
+        if (
+            source is None
+            and recipe is None
+            and not any("source.name" in one for one in settings or [])
+        ):
+            raise UsageError(
+                "which source? name one (veilcast ingest counts.csv), or give --recipe"
+            )
         home = open_folders()
         from flows import ingest_console
         from flows.compose import compose

@@ -194,7 +194,8 @@ def _sizes(panel: Panel, given: dict[str, float]) -> tuple[dict[str, float], str
         means = np.nanmean(panel.values, axis=0)
         return dict(zip(panel.regions, map(float, means), strict=True)), "published counts"
     return {f"a region of {size:,.0f}": size for size in GENERIC}, (
-        "nobody: declare them with --size region=persons, they are not read from private counts"
+        "no declaration, so regions of four sizes stand for yours; declare yours with --size "
+        "region=persons (they are not read from private counts)"
     )
 
 

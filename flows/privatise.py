@@ -85,9 +85,8 @@ def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
         cap=recipe.privacy.cap,
         **_about(panel, recipe, home, unit, reasons),
     )
-    return replace(panel, counts=suppressed(release.counts, recipe)), Noised(
-        noise, unit, reasons, release.entry
-    )
+    counts = replace(panel, counts=suppressed(release.counts, recipe), noised=True)
+    return counts, Noised(noise, unit, reasons, release.entry)
 
 
 def suppressed(noised: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:

@@ -11,6 +11,9 @@ import pandas as pd
 from flows.errors import UsageError
 
 Run = dict[str, Any]
+FIELDS = ("run_id", "started", "source", "model", "optimizer", "mechanism", "unit", "epsilon",
+          "delta", "sigma", "seed", "rmse", "mae", "persistence_rmse")  # fmt: skip
+"""Of a run, as `Tracker.runs` gives them; a condition is understood without any run."""
 KINDS = (".csv", ".parquet", ".json")
 
 
@@ -24,9 +27,7 @@ def where(runs: list[Run], condition: str) -> list[Run]:
     Raises:
         UsageError: it cannot be understood.
     """
-    if not runs:
-        return []
-    table = pd.DataFrame(runs)
+    table = pd.DataFrame(runs or [dict.fromkeys(FIELDS)]).iloc[: len(runs)]
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         connection.register("runs", table.assign(place=range(len(table))))
         connection.execute("SET lock_configuration = true")

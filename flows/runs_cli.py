@@ -12,7 +12,7 @@ from flows.command import Json, errors, open_folders, show
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="For example: veilcast runs --where 'epsilon <= 1' --export runs.csv")
 def runs(
     where: Annotated[
         str | None, typer.Option(help="A condition in SQL: \"unit = 'user' and epsilon <= 1\".")

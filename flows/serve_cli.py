@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from flows.command import Json, RunName, errors, open_folders, show
+from flows.command import Json, RecipeName, RunName, Settings, errors, open_folders, show
 
 app = typer.Typer()
 
-Cron = Annotated[str | None, typer.Option(help="Cron, in UTC; an empty one for none.")]
+
+def _cron(usual: str) -> Any:
+    return typer.Option(
+        help="When, as cron in UTC ('15 3 * * *' is daily at 3:15); '' for never.",
+        show_default=usual,
+    )
 
 
-@app.command()
+@app.command(epilog="For example: veilcast deploy my.toml --forecast '5 * * * *'")
 def deploy(
-    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
+    recipe: RecipeName = None,
     source: Annotated[str | None, typer.Option(help="As for train; a database URL#table.")] = None,
-    forecast: Cron = None,
-    train: Cron = None,
-    audit: Cron = None,
-    ingest: Cron = None,
-    sweep: Cron = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    forecast: Annotated[str | None, _cron("*/30 * * * *")] = None,
+    train: Annotated[str | None, _cron("15 2 * * *")] = None,
+    audit: Annotated[str | None, _cron("45 4 * * 0")] = None,
+    ingest: Annotated[str | None, _cron("never")] = None,
+    sweep: Annotated[str | None, _cron("never")] = None,
+    settings: Settings = None,
     yaml: Annotated[bool, typer.Option("--yaml", help="Print a prefect.yaml instead.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +47,7 @@ def deploy(
         show(deploy.register(wanted), as_json, serve_console.deployed)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast serve --port 8001")
 def serve(
     port: Annotated[int, typer.Option(help="On the loopback.", min=1, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -56,7 +59,7 @@ def serve(
         raise typer.Exit(run(open_folders(), host, port))
 
 
-@app.command()
+@app.command(epilog="For example: veilcast package latest")
 def package(run: RunName = "latest", as_json: Json = False) -> None:
     """Add to a run the flavour that `mlflow models serve` takes; prints its address."""
     with errors():

@@ -18,7 +18,7 @@ Port = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="For example: veilcast stack up --port mlflow=5001")
 def up(port: Port = None, as_json: Json = False) -> None:
     """Start everything that does not run yet; says where it is."""
     with errors():
@@ -29,7 +29,7 @@ def up(port: Port = None, as_json: Json = False) -> None:
         show(stack.up(home.root, stack_console.ports(port or [])), as_json, stack_console.status)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast stack down")
 def down(as_json: Json = False) -> None:
     """Stop everything; what was kept stays."""
     with errors():
@@ -39,7 +39,7 @@ def down(as_json: Json = False) -> None:
         show(stack.down(open_folders().root), as_json, stack_console.status)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast stack status --json")
 def status(as_json: Json = False) -> None:
     """What runs, and where; exit 1 if anything does not."""
     with errors():

@@ -7,18 +7,29 @@ from typing import Annotated
 
 import typer
 
-from flows.command import Json, Quiet, errors, open_folders, show
+from flows.command import (
+    DELTA,
+    SOURCE,
+    Json,
+    Quiet,
+    RecipeName,
+    Settings,
+    Source,
+    errors,
+    open_folders,
+    show,
+)
 from flows.settings import Home
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(epilog="For example: veilcast plan counts.csv --size 1200 --regions-per-interval 1")
 def plan(
-    source: Annotated[str, typer.Argument(help="What --source of train takes.")],
+    source: Annotated[str, typer.Argument(help=SOURCE)],
     unit: Annotated[str, typer.Option(help="Units, separated by commas.")] = "user,user-day",
     epsilon: Annotated[str, typer.Option(help="Budgets, separated by commas.")] = "0.5,1,2",
-    delta: Annotated[float, typer.Option(help="Well below 1 / persons.")] = 1e-7,
+    delta: Annotated[float, typer.Option(help=DELTA)] = 1e-7,
     size: Annotated[
         list[str] | None,
         typer.Option(help="Usual count: 1000 for all regions, or region=1000; repeat it."),
@@ -66,10 +77,10 @@ def plan(
         show(document, as_json, study_console.planned)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast backtest --source counts.csv --model ridge,trees")
 def backtest(
-    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
-    source: Annotated[str | None, typer.Option(help="As for train.")] = None,
+    recipe: RecipeName = None,
+    source: Source = None,
     model: Annotated[str | None, typer.Option(help="Forecasters, separated by commas.")] = None,
     folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 4,
     length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
@@ -77,9 +88,7 @@ def backtest(
     refit: Annotated[
         bool, typer.Option(help="Train before each period, or once before the first.")
     ] = True,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    settings: Settings = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -102,17 +111,15 @@ def backtest(
         show(document, as_json, study_console.backtested)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast tune --source counts.csv --model ridge --trials 10")
 def tune(
-    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
-    source: Annotated[str | None, typer.Option(help="As for train.")] = None,
+    recipe: RecipeName = None,
+    source: Source = None,
     model: Annotated[str | None, typer.Option(help="The forecaster to tune.")] = None,
     trials: Annotated[int, typer.Option(help="Settings tried, in all.", min=1)] = 30,
     folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 2,
     length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    settings: Settings = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -134,18 +141,21 @@ def tune(
         show(document, as_json, study_console.tuned)
 
 
-@app.command()
+@app.command(epilog="For example: veilcast reproduce --quick")
 def reproduce(
     paper: Annotated[str, typer.Argument(help="arcolezi2022.")] = "arcolezi2022",
     quick: Annotated[bool, typer.Option("--quick", help="Minutes in place of hours.")] = False,
     seeds: Annotated[
-        int | None, typer.Option(help="Of every training of our forecasters; 5.", min=1)
+        int | None,
+        typer.Option(help="Trainings of each of our forecasters.", show_default="5", min=1),
     ] = None,
     paper_seeds: Annotated[
-        int | None, typer.Option(help="Of the paper's networks; 5.", min=1)
+        int | None,
+        typer.Option(help="Trainings of each of the paper's networks.", show_default="5", min=1),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Of the paper's networks; 100 as in the paper.", min=1)
+        int | None,
+        typer.Option(help="Of the paper's networks.", show_default="100, as in the paper", min=1),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
     as_json: Json = False,

@@ -39,7 +39,10 @@ def planned(document: dict[str, Any]) -> None:
         "sigma: noise on every count, persons. error: change of the mean RMSE against no privacy. "
         "weak: a region's error grows by over 10 %. drowned: it more than doubles."
     )
-    shown = ", ".join(f"{escape(name)} {size:,.0f}" for name, size in document["sizes"].items())
+    shown = ", ".join(
+        escape(name) if name.endswith(f"{size:,.0f}") else f"{escape(name)} {size:,.0f}"
+        for name, size in document["sizes"].items()
+    )
     console.print(f"[dim]usual counts from {document['sizes_from']}: {shown}[/]")
     console.print(
         "[dim]how error grows is taken from a synthetic city; the numbers are a forecast[/]"

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.command import Json, Quiet, errors, open_folders, show
+from flows.command import (
+    Delta,
+    Json,
+    Quiet,
+    RecipeName,
+    Settings,
+    Source,
+    errors,
+    open_folders,
+    show,
+)
 from flows.study_cli import names, number
 
 app = typer.Typer()
@@ -16,30 +26,52 @@ MANY = 300
 """Trainings from which a sweep asks before it starts."""
 
 
-@app.command()
+@app.command(
+    epilog="For example: veilcast sweep --source counts.csv --epsilon 0.5,1,2 --model ridge --dry-run"
+)
 def sweep(
-    recipe: Annotated[str | None, typer.Argument(help="Recipe: a .toml file or a name.")] = None,
-    source: Annotated[str | None, typer.Option(help="As for train.")] = None,
-    mechanism: Annotated[str | None, typer.Option(help="Names, separated by commas.")] = None,
-    epsilon: Annotated[str | None, typer.Option(help="Budgets, separated by commas.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Privacy units, separated by commas.")] = None,
-    delta: Annotated[float | None, typer.Option(help="Well below 1 / persons.")] = None,
-    model: Annotated[str | None, typer.Option(help="Forecasters, separated by commas.")] = None,
+    recipe: RecipeName = None,
+    source: Source = None,
+    mechanism: Annotated[
+        str | None,
+        typer.Option(
+            help="none, input, gradient; separated by commas.", show_default="the recipe's"
+        ),
+    ] = None,
+    epsilon: Annotated[
+        str | None,
+        typer.Option(help="Budgets, separated by commas: 0.5,1,2.", show_default="the recipe's"),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="Privacy units, separated by commas: user,user-day.", show_default="the recipe's"
+        ),
+    ] = None,
+    delta: Delta = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Forecasters, separated by commas: ridge,bigru.", show_default="the recipe's"
+        ),
+    ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(help="Names, separated by commas, or `all` that are allowed.")
+        str | None,
+        typer.Option(
+            help="Names, separated by commas, or `all` that are allowed.",
+            show_default="the recipe's",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each point.", min=1)] = 5,
     trials: Annotated[
         int, typer.Option(help="Learning rates tried for each point, free of charge.", min=0)
     ] = 0,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any recipe field: section.field=value.")
-    ] = None,
+    settings: Settings = None,
     runner: Annotated[
         str, typer.Option(help="Where to train: here, threads, processes, dask or ray.")
     ] = "here",
     workers: Annotated[
-        int | None, typer.Option(help="Of the runner; by default one a core.", min=1)
+        int | None, typer.Option(help="Trainings at a time.", show_default="one a core", min=1)
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="dask, ray: of a scheduler that runs already.")
@@ -47,7 +79,7 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it costs, and stop.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a large sweep.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

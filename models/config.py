@@ -65,7 +65,8 @@ class ForecasterConfig:
 
     def __post_init__(self) -> None:
         if self.model not in NAMES:
-            raise ModelError(f"model={self.model!r} is unknown; choose one of {NAMES}")
+            known = ", ".join(NAMES)
+            raise ModelError(f"model={self.model!r} is unknown; choose one of {known}")
         unknown = [name for name in self.members if name not in NAMES or name == BLEND]
         if unknown or not self.members:
             raise ModelError(f"members={self.members} must be one or more of {NAMES[:-1]}")

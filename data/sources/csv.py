@@ -31,10 +31,12 @@ def read(path: Path) -> Table:
                 f"{path}: no separator in the header {masked(line[:80])!r}; separate columns by "
                 f"{', '.join(SEPARATORS.values())}"
             )
+        _names(path, separator)
         raw = pd.read_csv(path, sep=separator, skipinitialspace=True)
     except (UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read as text ({type(error).__name__}); save it whole, as UTF-8"
+            f"{path} cannot be read as text ({type(error).__name__}); save it whole, as "
+            "UTF-8 (in a spreadsheet: CSV UTF-8)"
         ) from None
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty; bring a header line and one row an interval") from None
@@ -42,7 +44,27 @@ def read(path: Path) -> Table:
         # pandas counts fields and lines here and quotes no cell
         raise DataError(f"{path}: {str(error).strip()}; mend that line") from None
     if not isinstance(raw.index, pd.RangeIndex):  # pandas takes what is too much for row labels
-        raise DataError(f"{path}: rows have more fields than the header; give every column a name")
+        raise DataError(
+            f"{path}: rows have more fields than the header; give every column a name, and write whole "
+            "numbers without commas"
+        )
     if raw.empty:
         raise DataError(f"{path} has a header and no rows; bring one row an interval")
     return Table(to_wide(raw, str(path)), str(path))
+
+
+def _names(path: Path, separator: str) -> None:
+    """Refuse a header that pandas would complete by itself: its names would become regions."""
+    line = pd.read_csv(path, header=None, nrows=1, sep=separator, skipinitialspace=True, dtype=str)
+    names = ["" if pd.isna(name) else str(name).strip() for name in line.iloc[0]]
+    if "" in names:
+        raise DataError(
+            f"{path}: column {names.index('') + 1} of {len(names)} has no name; name it, or leave it "
+            "out (row numbers by pandas: to_csv(..., index=False))"
+        )
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"{path}: {names.count(twice)} columns are called {masked(twice)!r}; every region needs a "
+            "name of its own (is the header line missing?)"
+        )

@@ -88,9 +88,10 @@ def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
     column = _named(raw, TIME_NAMES)
     if column is None:
         shown = ", ".join(repr(masked(one)) for one in list(raw.columns)[:8])
-        raise DataError(
-            f"{name}: no time column among {shown}; name it one of {', '.join(TIME_NAMES)}"
-        )
+        hint = f"name it one of {', '.join(TIME_NAMES)}"
+        if not any(char.isalpha() for one in raw.columns for char in one.replace("T", "")):
+            hint = "this looks like a row of counts: begin with a header line, say time,north,south"
+        raise DataError(f"{name}: no time column among {shown}; {hint}")
     return _parsed(raw[column]), [column]
 
 

@@ -308,7 +308,9 @@ def _the_account(session: Session, dataset: str, unit: Unit) -> Account:
     names = sorted({account.dataset for account in _accounts(session, None)})
     close = difflib.get_close_matches(dataset, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
-    raise LedgerError(f"no account of a data set called {dataset!r}; {hint}")
+    raise LedgerError(
+        f"no account of a data set called {dataset!r}; {hint}. A cap before the first charge: --new"
+    )
 
 
 def _open(session: Session, dataset: str, unit: Unit, population: str | None) -> Account:

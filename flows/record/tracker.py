@@ -151,7 +151,9 @@ class Tracker:
             dataset: name of its experiment, without credentials.
         """
         with self._explained():
-            made = self._client.create_run(self._experiment(dataset), run_name=title)
+            made = self._client.create_run(
+                self._experiment(dataset), run_name=title, start_time=self._after_the_latest()
+            )
             run_id = made.info.run_id
             try:
                 yield ActiveRun(self._client, run_id)
@@ -161,6 +163,16 @@ class Tracker:
                     self._client.delete_run(run_id)
                 raise
             self._client.set_terminated(run_id)
+
+    def _after_the_latest(self) -> int:
+        """Now, in ms, or just after the latest run if the clock was set back: runs keep their order."""
+        now = int(time.time() * 1000)
+        found = self._client.search_runs(
+            [one.experiment_id for one in self._experiments],
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        return max(now, *(int(one.info.start_time) + 1 for one in found)) if found else now
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -276,12 +288,15 @@ class Tracker:
 def _summary(run: Run) -> dict[str, Any]:
     parameters, metrics = run.data.params, run.data.metrics
 
+    # the start may have been moved behind that of an earlier run
+    began = min(run.info.start_time, run.info.end_time or run.info.start_time)
+
     def number(name: str) -> float | None:
         return float(parameters[name]) if name in parameters else None
 
     return {
         "run_id": run.info.run_id,
-        "started": time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.info.start_time / 1000)),
+        "started": time.strftime("%Y-%m-%d %H:%M", time.gmtime(began / 1000)),
         "source": parameters.get("source"),
         "model": parameters.get("model"),
         "optimizer": parameters.get("optimizer"),

@@ -1,0 +1,76 @@
+"""Drawings of panels: one small picture a region. matplotlib is imported when something is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from data.panel import Panel
+
+RAW, NOISED = "raw, not private", "released, with noise"
+COUNTS, FORECAST = "#9aa5b1", "#0b6e99"
+MOST = 12
+"""Regions that are drawn where none are named."""
+
+
+def chosen(known: Sequence[str], named: Sequence[str] | None) -> list[str]:
+    """The regions to draw.
+
+    Raises:
+        ValueError: one is unknown.
+    """
+    unknown = [name for name in named or () if name not in known]
+    if unknown:
+        raise ValueError(f"no region {unknown[0]!r}; there are {', '.join(known[:MOST])}")
+    return list(named or known[:MOST])
+
+
+def grid(regions: Sequence[str], title: str) -> NDArray[Any]:
+    """Axes of one figure, [R]: one a region, under one title."""
+    from matplotlib import pyplot as plt
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    columns = min(2, len(regions))
+    rows = math.ceil(len(regions) / columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(6 * columns, 2.2 * rows + 0.6), sharex=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    figure.suptitle(title, fontsize=11)
+    drawn = axes.flat[: len(regions)]
+    for axis, region in zip(drawn, regions, strict=True):
+        axis.set_title(region, loc="left", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", color="#e4e7eb", lw=0.6)
+        axis.tick_params(labelsize=8, labelbottom=True)
+        locator = AutoDateLocator(minticks=3, maxticks=6)
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    for axis in axes.flat[len(regions) :]:
+        axis.set_visible(False)
+    found: NDArray[Any] = np.asarray(drawn)
+    return found
+
+
+def panel(counts: Panel, regions: Sequence[str] | None = None) -> NDArray[Any]:
+    """Counts over time, [R] axes; the title says whether they are raw.
+
+    Args:
+        counts: what to draw; gaps break the line.
+        regions: which; by default the first dozen.
+
+    Raises:
+        ValueError: an unknown region.
+    """
+    names = chosen(counts.regions, regions)
+    said = NOISED if counts.noised else RAW
+    axes = grid(names, f"Persons per interval, {counts.source}: {said}")
+    for axis, name in zip(axes, names, strict=True):
+        axis.plot(counts.times, counts.values[:, counts.regions.index(name)], color=COUNTS, lw=1)
+        axis.margins(x=0.01)
+    return axes

@@ -1,0 +1,147 @@
+"""What notebooks work with: train a forecaster, open a run again, read, draw.
+
+Everything that a `Run` shows is released or free: forecasts, noised counts, the statement. Raw counts
+come only from `data.panel.Panel`, whose drawings say so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data.panel import Panel
+from flows.ahead import Forecast, ahead, released_panel
+from flows.compose import compose, load
+from flows.console import read_statement
+from flows.engine import start_engine
+from flows.errors import UsageError
+from flows.recipe import Recipe, from_dict
+from flows.record import Tracker
+from flows.settings import Home, open_home, quiet_environment
+
+__all__ = ["Run", "Statement", "list_runs", "load_run", "train"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a run promises, to whom, under which assumptions.
+
+    Attributes:
+        values: the statement for machines.
+        markdown: the same for people; notebooks show it.
+    """
+
+    values: dict[str, Any]
+    markdown: str
+
+    def __str__(self) -> str:
+        """The statement for people."""
+        return self.markdown
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+@dataclass(frozen=True)
+class Run:
+    """A saved run.
+
+    Attributes:
+        run_id: its id in MLflow.
+        result: the document of `veilcast train --json`: errors, promise, paths.
+        files: folder of its files.
+        home: where releases are kept.
+    """
+
+    run_id: str
+    result: dict[str, Any] = field(repr=False)
+    files: Path = field(repr=False)
+    home: Home = field(repr=False)
+
+    def forecast(self) -> Forecast:
+        """The intervals after the end of its data; charges nothing."""
+        return ahead(self.files, self.home)
+
+    def statement(self) -> Statement:
+        """What it promises."""
+        values = read_statement(self.files)
+        return Statement(values, values.pop("markdown"))
+
+    def released(self) -> Panel:
+        """The noised counts that it was trained on, or that its forecasts read.
+
+        Raises:
+            UsageError: it released no counts.
+        """
+        panel = released_panel(self.files, self.home)
+        if panel is None:
+            raise UsageError(
+                f"run {self.run_id[:8]} released no counts, it read raw ones "
+                f"(mechanism={self.recipe().privacy.mechanism}); Panel.from_source(...).plot() draws "
+                "those, and says so"
+            )
+        return panel
+
+    def recipe(self) -> Recipe:
+        """Its whole configuration."""
+        return from_dict(load(str(self.files / "recipe.toml")))
+
+    def _repr_markdown_(self) -> str:
+        made = self.result
+        return (f"**{made['model']}** on {made['source']}, run `{self.run_id[:8]}`: RMSE "
+                f"{made['rmse']['mean']:,.1f} persons ({made['evaluation']}).\n\n"
+                f"{made['statement']['text']}")  # fmt: skip
+
+
+def load_run(run: str = "latest") -> Run:
+    """A run by the start of its id, or the latest.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    home = _opened()
+    tracker = Tracker(home)
+    run_id = tracker.find(run)["run_id"]
+    files = tracker.files(run_id)
+    try:
+        result = json.loads((files / "result.json").read_text())
+    except FileNotFoundError:
+        raise UsageError(f"run {run_id[:8]} has no result.json; train again") from None
+    return Run(run_id, result, files, home)
+
+
+def list_runs() -> pd.DataFrame:
+    """All finished runs, a row each, latest first."""
+    return pd.DataFrame(Tracker(_opened()).runs())
+
+
+def train(recipe: str | None = None, settings: Mapping[str, Any] | None = None) -> Run:
+    """Train and record one forecaster; what the mechanism costs is charged first.
+
+    Args:
+        recipe: a recipe's name or path; None for the defaults.
+        settings: values by `section.field`, say `{"source.name": "counts.csv"}`.
+
+    Raises:
+        UsageError: an unknown field or an impossible value.
+        DataError: the source cannot be used.
+        BudgetRefused: a cap would be passed; nothing was drawn.
+    """
+    _opened()
+    values = compose(recipe, dict(settings or {}), [])
+    wait = start_engine()
+    from flows.forecast import train as flow
+
+    wait()
+    return load_run(flow(values)["run_id"])
+
+
+def _opened() -> Home:
+    home = open_home()
+    quiet_environment(home)
+    return home
