@@ -200,7 +200,9 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=1)
     asked = arguments.parse_args()
     chance, started = random.Random(asked.seed), time.perf_counter()
-    torch.set_num_threads(1)  # a pool of threads does not outlive a fork: children would wait for it
+    torch.set_num_threads(
+        1
+    )  # a pool of threads does not outlive a fork: children would wait for it
     report.figure = lambda *_, **__: b"png"
     report.promise_figure = lambda *_, **__: None
     with tempfile.TemporaryDirectory(prefix="kills-") as place:
