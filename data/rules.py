@@ -62,7 +62,7 @@ def cells(counts: pd.DataFrame) -> Iterator[Finding]:
 
 def _with_commas(cells: Column) -> Callable[[Finding], Finding]:
     """What to do about text that is numbers with commas."""
-    numbers: Column = pd.to_numeric(cells, errors="coerce")
+    numbers = pd.to_numeric(pd.Series(cells), errors="coerce")
     texts = cells[numbers.isna() & cells.notna()].astype(str)
     commas = bool(texts.str.fullmatch(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*").any())
 
