@@ -65,7 +65,8 @@ def cells(counts: pd.DataFrame) -> Iterator[Finding]:
 
 def _with_commas(cells: Column) -> Callable[[Finding], Finding]:
     """What to do about text that is numbers with commas."""
-    texts = cells[pd.to_numeric(cells, errors="coerce").isna() & cells.notna()].astype(str)
+    numbers = pd.to_numeric(pd.Series(cells), errors="coerce")
+    texts = cells[numbers.isna() & cells.notna()].astype(str)
     commas = bool(texts.str.fullmatch(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*").any())
 
     def mended(found: Finding) -> Finding:

@@ -48,42 +48,49 @@ def show(document: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused."""
-    from data.errors import DataError
-    from dp.budget import BudgetRefused
-    from dp.errors import LedgerError
-    from flows.errors import SetupError, UsageError
+    """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused.
 
+    130 is a command that was stopped; faults of the program pass with their traceback.
+    """
     try:
         yield
-    except BudgetRefused as error:
-        code, message = 3, str(error)
-    except UsageError as error:
-        code, message = 2, str(error)
-    except (DataError, LedgerError, SetupError) as error:
-        code, message = 1, str(error)
-    except OSError as error:
-        code, message = 1, f"{error.strerror or error} ({error.filename or 'system'})"
-    except ValueError as error:
-        # ModelError, without importing torch for every command
-        if type(error).__name__ != "ModelError":
-            raise
-        code, message = 1, str(error)
     except BaseException as error:
-        if not _stopped(error):
+        told = _told(error)
+        if told is None:
             raise
-        code, message = (
-            130,
-            (
-                "stopped; what was charged stays charged, and the same request returns the same release"
-            ),
-        )
+        code, message = told
     else:
         return
     from flows.console import complain
 
     complain(message)
     raise typer.Exit(code)
+
+
+def _told(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and message for what is no fault of the program."""
+    from data.errors import DataError
+    from dp.budget import BudgetRefused
+    from dp.errors import LedgerError
+    from flows.errors import SetupError, UsageError
+
+    if isinstance(error, typer.Exit | typer.Abort | SystemExit):
+        return None
+    if _stopped(error):
+        return 130, (
+            "stopped; what was charged stays charged, and the same request returns the same release"
+        )
+    if isinstance(error, BudgetRefused):
+        return 3, str(error)
+    if isinstance(error, UsageError):
+        return 2, str(error)
+    if isinstance(error, DataError | LedgerError | SetupError):
+        return 1, str(error)
+    if isinstance(error, OSError):
+        return 1, f"{error.strerror or error} ({error.filename or 'system'})"
+    if type(error).__name__ == "ModelError":  # without importing torch for every command
+        return 1, str(error)
+    return None
 
 
 def _stopped(error: BaseException | None) -> bool:

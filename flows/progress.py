@@ -43,10 +43,10 @@ _current: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[None]:
     """Show progress while the block runs; nothing if quiet."""
-    if quiet:
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:  # into a file it would be an empty line
         yield
         return
-    console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         token = _current.set(Reporter(progress))

@@ -21,7 +21,9 @@ def _cron(usual: str) -> Any:
 @app.command(epilog="For example: veilcast deploy my.toml --forecast '5 * * * *'")
 def deploy(
     recipe: RecipeName = None,
-    source: Annotated[str | None, typer.Option(help="As for train; a database URL#table.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="A database URL#table.", show_default="the recipe's")
+    ] = None,
     forecast: Annotated[str | None, _cron("*/30 * * * *")] = None,
     train: Annotated[str | None, _cron("15 2 * * *")] = None,
     audit: Annotated[str | None, _cron("45 4 * * 0")] = None,

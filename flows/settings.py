@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from dataclasses import dataclass
@@ -83,3 +84,5 @@ def quiet_environment(home: Home) -> None:
     }
     for name, value in {**_QUIET, **places}.items():
         os.environ.setdefault(name, value)
+    # It tells of events that it has still to send when a command ends, which is nobody's business.
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)
