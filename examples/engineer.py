@@ -51,4 +51,4 @@ print(forecast.privacy)
 forecast.plot()
 
 # %%
-print(list_runs()[["run_id", "mechanism", "unit", "epsilon", "delta", "rmse"]].head())
+print(list_runs()[["run_id", "mechanism", "unit", "epsilon", "delta", "rmse"]].head().to_string())
