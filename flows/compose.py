@@ -28,7 +28,7 @@ def load(name: str) -> dict[str, Any]:
     except FileNotFoundError:
         if "://" in name:  # not quoted: it may hold a password
             raise UsageError("a URL is a source, not a recipe; write --source URL#table") from None
-        if Path(name).suffix in (".csv", ".gz", ".parquet", ".pq"):
+        if name.lower().endswith((".csv", ".csv.gz", ".parquet", ".pq")):
             raise UsageError(f"{name!r} is a source, not a recipe; write --source {name}") from None
         known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
         raise UsageError(
