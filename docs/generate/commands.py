@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ refused.
 """
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Every command by its full name (`budget show`), in the order of `--help`."""
     return dict(_leaves(typer.main.get_command(app), ()))
