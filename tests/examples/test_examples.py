@@ -43,5 +43,5 @@ _EXPECTED = {
         "refused, nothing was drawn",
         "right 50 %",
     ),
-    "researcher": ("user-interval", "interval-1: epsilon 7.4", "naive, per window"),
+    "researcher": ("user-interval", "interval-1: epsilon 7.38", "naive, per window"),
 }
