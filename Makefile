@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check docs sabotage up down clean
+.PHONY: setup demo test check slow docs sabotage up down clean
 
 setup: $(READY)
 
@@ -24,7 +24,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not stack"
+
+slow: setup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "slow or stack"
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -53,6 +53,7 @@ def _attempt(url: str, charge: Charge, noises: Path, step: str, *, after: bool) 
     once(ledger, charge, dying("draw", draw))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_any_step(url: str, tmp_path: Path, charge: Charges, step: str) -> None:
     ledger, noises = Ledger(url), tmp_path / "noises"

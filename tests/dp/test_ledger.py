@@ -216,6 +216,7 @@ def _spend(url: str, charge: Charges, process: int, count: int) -> None:
             continue
 
 
+@pytest.mark.slow
 def test_fifty_processes_never_pass_the_cap(url: str, charge: Charges) -> None:
     cap = Budget(gaussian_epsilon(math.sqrt(400 * 96) / 900, 1e-7), 1e-7)
     ledger = Ledger(url)

@@ -102,6 +102,7 @@ def test_without_noise_and_clipping_it_is_plain_training(model: Net, data: Pairs
     assert not torch.equal(flat(model), flat(Net()))
 
 
+@pytest.mark.slow
 def test_every_coordinate_gets_noise_of_the_deviation_accounted_for(model: Net) -> None:
     """Windows without any gradient, so that all that moves the weights is noise."""
     noise, clip, batch, rounds = 3.0, 0.5, 20, 1_500
@@ -222,6 +223,7 @@ TWINS = "twin runs that differ in noise alone end in different weights"
 BATCHES = "batches vary as under the sampling accounted for"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "broken"), [(0.0, {STRENGTH, TWINS}), (0.5, {STRENGTH}), (0.97, {STRENGTH})]
 )

@@ -88,6 +88,7 @@ def test_units_hit_windows(
     assert "window" in why
 
 
+@pytest.mark.slow
 def test_units_by_name() -> None:
     assert parse_unit("interval-3") == IntervalUnit(3)
     assert parse_unit("user-day") is PrivacyUnit.USER_DAY

@@ -65,6 +65,7 @@ def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> No
     assert len(again["forecast"][0]) == 6
 
 
+@pytest.mark.slow
 def test_postgresql_gives_the_same_panel_and_so_the_same_release(
     home: Home, source: str, postgres: str
 ) -> None:

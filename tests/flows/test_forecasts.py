@@ -34,6 +34,7 @@ def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ridge", "blend"])
 def test_a_day_ahead_with_intervals_that_hold(home: Home, csv: Path, name: str) -> None:
     run = document("train", "--source", csv, "--model", name, "--epsilon", 2, "--unit", "user-day",
@@ -53,6 +54,7 @@ def test_a_day_ahead_with_intervals_that_hold(home: Home, csv: Path, name: str) 
     assert "nine counts of ten" in veilcast("forecast", run["run_id"]).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fourier", "trees"])
 def test_every_kind_is_trained_recorded_and_found_again(home: Home, csv: Path, name: str) -> None:
     run = document("train", "--source", csv, "--model", name, "--mechanism", "none")

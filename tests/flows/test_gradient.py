@@ -99,6 +99,7 @@ def test_a_private_training_from_file_to_record(home: Home, csv: Path) -> None:
     assert abs(ahead["forecast"][0][0] - 7_000_000) < 200_000
 
 
+@pytest.mark.slow
 def test_the_same_request_is_drawn_and_charged_once(home: Home, csv: Path) -> None:
     first, again = trained("--source", csv), trained("--source", csv)
     assert again["rmse"] == first["rmse"]
@@ -127,6 +128,7 @@ def test_a_crash_keeps_the_charge(home: Home, csv: Path, monkeypatch: pytest.Mon
     assert [entry.state for entry in entries] == ["committed", "released"]
 
 
+@pytest.mark.slow
 def test_past_the_cap_nothing_is_drawn(
     home: Home, csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +153,7 @@ def test_past_the_cap_nothing_is_drawn(
     assert len(Ledger(home.database_url).entries(str(csv), UNIT)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_run_without_proof_of_noise_is_not_private(
     home: Home, csv: Path, monkeypatch: pytest.MonkeyPatch, share: float
@@ -170,6 +173,7 @@ def test_a_run_without_proof_of_noise_is_not_private(
     assert "epsilon" not in run.data.params
 
 
+@pytest.mark.slow
 def test_protected_inputs_are_noised_and_charged(home: Home, csv: Path) -> None:
     document = trained("--source", csv, "--protect-inputs", unit="user-interval")
     assert document["epsilon"] <= 8.0
@@ -212,6 +216,7 @@ def test_secure_noise_and_a_given_noise_multiplier(home: Home, csv: Path) -> Non
     assert document["proof"]["holds"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -241,6 +246,7 @@ def test_bad_requests_are_explained_and_cost_nothing(
     assert Tracker(home).runs() == []
 
 
+@pytest.mark.slow
 def test_windows_that_read_a_gap_are_not_trained_on(home: Home, csv: Path) -> None:
     whole = trained("--source", csv)
     broken = csv.with_name("gap.csv")

@@ -40,6 +40,7 @@ def test_networks_by_gradient_perturbation(home: Home, name: str) -> None:
     assert document["proof"]["holds"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "name"), [(model, name) for model, names in HEADS.items() for name in names]
 )

@@ -56,6 +56,7 @@ def charges(home: Home, account: str) -> int:
     return len(Ledger(home.database_url).entries(account, PrivacyUnit.USER_DAY))
 
 
+@pytest.mark.slow
 def test_a_private_run_from_file_to_forecast(home: Home, csv: Path) -> None:
     arguments = ["--source", csv, "--unit", "user-day", "--epsilon", 2, "--delta", 1e-6]
     first = trained(*arguments)
@@ -178,6 +179,7 @@ BAD_FILES: dict[str, tuple[Callable[[str], str], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", BAD_FILES)
 def test_bad_files_are_one_clear_message(home: Home, csv: Path, fault: str) -> None:
     spoil, said = BAD_FILES[fault]

@@ -82,6 +82,7 @@ def assert_equal(jobs, alone, histories) -> None:
         assert not job.model.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nets.NAMES)
 def test_plain_runs_equal_single_ones(panel_windows, config_of, name) -> None:
     jobs, alone = (jobs_of(panel_windows, config_of, PLAIN, name) for _ in range(2))
@@ -90,6 +91,7 @@ def test_plain_runs_equal_single_ones(panel_windows, config_of, name) -> None:
     assert len({len(history.epochs) for history in histories}) > 1  # some ended before others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nets.NAMES)
 def test_private_runs_equal_single_ones(panel_windows, config_of, name) -> None:
     jobs, alone = (jobs_of(panel_windows, config_of, DP, name, noise=1.0) for _ in range(2))

@@ -30,6 +30,7 @@ def _score(forecast, windows) -> float:
     return rmse(forecast, windows.target, windows.regions).mean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nets.NAMES)
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_learning_beats_persistence_by_far(toy_windows, config_of, name, horizon) -> None:
@@ -161,6 +162,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(toy_windows, config_of) -> 
         _fitted(config_of, toy_windows(), config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_each_optimizer_lowers_each_loss(toy_windows, config_of, optimizer, loss) -> None:

@@ -76,6 +76,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1_000, 20_000, 150_000])
 def test_no_room_at_any_point_is_a_message_and_never_an_uncharged_release(
     run: Run, home: Home, drawn: list[int], size: int, capsys: pytest.CaptureFixture[str]
@@ -193,6 +194,7 @@ def test_a_clock_that_jumps_back_changes_nothing(
 # Databases
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_and_comes_back(
     run: Run, home: Home, drawn: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], own_server: Any,
@@ -322,6 +324,7 @@ def test_no_source_file_imports_what_unpickles() -> None:
                     assert "allow_pickle" not in {word.arg for word in node.keywords}, path
 
 
+@pytest.mark.slow
 def test_kills_of_the_whole_pipeline() -> None:
     """A few of the kills of `benchmarks/kills.py`; it counts breaches itself."""
     done = subprocess.run(

@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests" / "sabotage" / "run.py"
 
 
+@pytest.mark.slow
 def test_deliberate_faults_are_caught() -> None:
     done = subprocess.run(
         [sys.executable, str(RUN), "--quick"],

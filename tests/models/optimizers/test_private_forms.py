@@ -242,6 +242,7 @@ def test_what_is_taken_off_adam_is_what_noise_alone_puts_there(phi) -> None:
             assert float(left.std()) == pytest.approx(spread, rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("betas", [(0.9, 0.99), (0.5, 0.9), (0.99, 0.95), (0.0, 0.9)])
 def test_what_is_taken_off_adabelief_is_what_noise_alone_puts_there(betas) -> None:
     for step, state, _ in noise_alone(DpAdaBelief, 300, 0.01, betas=betas, eps=0.0):
