@@ -17,6 +17,7 @@ def test_there_is_one_for_each_user() -> None:
     assert [path.stem for path in EXAMPLES] == ["engineer", "officer", "researcher"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
