@@ -57,9 +57,10 @@ def _section(name: str, command: Any) -> str:
     )
     lines = [f"\n## `veilcast {name}`\n", f"{command.help}\n",
              f"```text\nveilcast {' '.join(part for part in (name, usage, '[OPTIONS]') if part)}\n```\n",
+             '<div class="fields" markdown>\n',
              "| argument or option | value | usual | |", "|---|---|---|---|"]  # fmt: skip
     lines += [_row(param) for param in command.params]
-    return "\n".join(lines)
+    return "\n".join([*lines, "\n</div>"])
 
 
 def _row(param: Any) -> str:

@@ -60,6 +60,7 @@ def _section(name: str, kind: Any) -> str:
     words, hints = described(kind), get_type_hints(kind)
     private = with_regime({"privacy": {"mechanism": "gradient"}}).get(name, {})
     lines = [f"\n## `[{name}]`\n", f"{about[0].upper()}{about[1:]}\n",
+             '<div class="fields" markdown>\n',
              "| field | value | usual | |", "|---|---|---|---|"]  # fmt: skip
     for one in fields(kind):
         usual = _usual(one)
@@ -68,7 +69,7 @@ def _section(name: str, kind: Any) -> str:
         lines.append(
             f"| `{one.name}` | {_type(hints[one.name])} | {usual} | {_cell(words[one.name])} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "\n</div>\n"])
 
 
 def _usual(one: Field[Any]) -> str:
