@@ -56,7 +56,7 @@ def test_private_counts_are_not_read(home: Home, tmp_path: Path) -> None:
         plans.append(asked(str(path)))
     rows = [one["rows"] for one in plans]
     assert rows[0] == rows[1]
-    assert "declare them" in plans[0]["sizes_from"]
+    assert "declare yours with --size" in plans[0]["sizes_from"]
     assert not list(home.root.glob("*.db"))
 
 
