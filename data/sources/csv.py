@@ -50,7 +50,15 @@ def read(path: Path) -> Table:
         )
     if raw.empty:
         raise DataError(f"{path} has a header and no rows; bring one row an interval")
-    return Table(to_wide(raw, str(path)), str(path))
+    wide = to_wide(raw, str(path))
+    empty = wide.iloc[:, 1:].isna().all()
+    if empty.any() and not empty.all():
+        # where the header's line end is lost, it goes on with the counts of the first row
+        raise DataError(
+            f"{path}: {int(empty.sum())} of {len(empty)} columns hold no count in any row; check that "
+            "the header ends its line, or leave them out"
+        )
+    return Table(wide, str(path))
 
 
 def _names(path: Path, separator: str) -> None:

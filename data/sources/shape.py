@@ -63,13 +63,6 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             f"{name}: the time column {columns[0]!r} is the only column; bring one column a region, "
             "or three columns time, region, count"
         )
-    empty = rest.isna().all()
-    if empty.any() and not empty.all():
-        # where the header's line end is lost, it goes on with the counts of the first row
-        raise DataError(
-            f"{name}: {int(empty.sum())} of {len(rest.columns)} columns hold no count in any row; check "
-            "that the header ends its line, or leave them out"
-        )
     wide: pd.DataFrame = pd.concat([time.rename("time"), rest], axis=1)
     return wide
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
@@ -128,6 +128,7 @@ def test_more_noise_costs_less_and_everything_else_more(
     hit: int, rate: float, noise: float, steps: int
 ) -> None:
     base = epsilon_of(hit, rate, noise, steps, 1e-6)
+    assume(base < 500)  # past that exp(epsilon) overflows, and what is reported may be infinite
     slack = 1 + 2e-3
     assert epsilon_of(hit, rate, noise * 1.1, steps, 1e-6) <= base * slack
     assert epsilon_of(hit + 1, rate, noise, steps, 1e-6) * slack >= base

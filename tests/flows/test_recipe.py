@@ -79,7 +79,9 @@ def test_options_win_over_settings_and_those_over_the_recipe() -> None:
 
 
 def test_unknown_and_broken_recipes(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'nope'.*demo, gradient, optimizers, paris"):
+    with pytest.raises(
+        UsageError, match=r"no recipe 'nope'.*demo, frontier, gradient, optimizers, paris"
+    ):
         load("nope")
     (tmp_path / "mine.toml").write_text("[privacy\nepsilon = 1")
     with pytest.raises(UsageError, match=r"mine\.toml"):
