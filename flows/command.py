@@ -15,7 +15,7 @@ from flows.settings import Home
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 SOURCE = "synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
-RECIPE = "Recipe: a .toml file, or a name (demo, gradient, optimizers, paris)."
+RECIPE = "Recipe: a .toml file, or a name (demo, frontier, gradient, optimizers, paris)."
 EPSILON = "Privacy budget of one unit; less hides more."
 DELTA = "Chance that the promise does not hold; well below 1 / persons."
 SETTING = "Any recipe field, may be repeated: section.field=value (--set training.epochs=5)."
