@@ -1,4 +1,3 @@
-import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -134,37 +133,38 @@ def test_total_grows_like_composition_and_not_like_a_sum(tmp_path: Path) -> None
     assert ledger.spent("village", PrivacyUnit.USER_DAY, 1e-7) == 0
 
 
-def _in_a_process(home: Path) -> None:
-    release(home, cap=1.0)
+ALONE = """
+import runpy, sys
+from pathlib import Path
+release = runpy.run_path(sys.argv[1])["release"]
+release(Path(sys.argv[2]), **eval(sys.argv[3]))
+"""
+
+
+def _at_once(home: Path, *requests: dict[str, float]) -> list[tuple[int, str]]:
+    """Exit codes and last words of processes of their own, as commands are."""
+    started = [sys.executable, "-c", ALONE, __file__, str(home)]
+    workers = [
+        subprocess.Popen([*started, repr(one)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for one in requests
+    ]
+    said = [worker.communicate(timeout=60)[1] for worker in workers]
+    return [(worker.returncode, text) for worker, text in zip(workers, said, strict=True)]
 
 
 def test_processes_at_once_never_pass_the_cap(tmp_path: Path) -> None:
     release(tmp_path, epsilon=0.01, draw=9)  # tables exist
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_in_a_process, args=(tmp_path,)) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    ended = _at_once(tmp_path, *({"draw": draw, "cap": 1.3} for draw in range(4)))
+    assert sorted(code for code, _ in ended) == [0, 1, 1, 1], ended
+    assert all("BudgetRefused" in text for code, text in ended if code), ended
     ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    assert ledger.spent("city", PrivacyUnit.USER_DAY, 1e-7) <= 1.0
-
-
-ALONE = """
-import runpy, sys
-from pathlib import Path
-runpy.run_path(sys.argv[1])["release"](Path(sys.argv[2]))
-"""
+    assert 1.0 <= ledger.spent("city", PrivacyUnit.USER_DAY, 1e-7) <= 1.3
 
 
 def test_processes_with_one_request_draw_and_pay_once(tmp_path: Path) -> None:
-    """Processes of their own, as commands are, from the making of the database on."""
-    command = [sys.executable, "-c", ALONE, __file__, str(tmp_path)]
-    workers = [
-        subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(6)
-    ]
-    said = [worker.communicate(timeout=60)[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 6, said
+    """From the making of the database on."""
+    ended = _at_once(tmp_path, *({} for _ in range(6)))
+    assert [code for code, _ in ended] == [0] * 6, ended
     assert entries(tmp_path) == ["released"]
 
 
