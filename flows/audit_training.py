@@ -21,8 +21,9 @@ from flows.gradient import fit_privately
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe, SourceConfig
+from flows.recipe import Recipe
 from flows.rehearse import forgotten
+from flows.sections import SourceConfig
 from models.forecaster import Forecaster, fit_scaler
 from models.kinds import new
 from models.losses import per_window

@@ -12,7 +12,7 @@ from data.panel import Panel
 from dp.budget import Budget, BudgetRefused
 from dp.composition import Total, largest_epsilon
 from dp.ledger import Charge, Entry, Ledger
-from dp.release import paid, reserve
+from dp.once import paid, reserve
 from dp.seen import seen_by
 from dp.unit import Unit
 from flows import gradient, privatise
@@ -21,8 +21,9 @@ from flows.kept import Kept
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import PrivacyConfig, Recipe, WindowConfig
+from flows.recipe import Recipe
 from flows.rehearse import best_rate
+from flows.sections import PrivacyConfig, WindowConfig
 from flows.settings import Home, open_home
 from flows.steps import ingest_step
 

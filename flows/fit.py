@@ -11,6 +11,7 @@ from dp.clipping import Stack
 from dp.seed import Seed
 from flows import gradient, progress
 from flows.prepare import Prepared
+from flows.private_run import PrivateJob
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -114,7 +115,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError]:
             found[place] = _solved(job)
     for home, places in private.items():
         asked = [
-            gradient.PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed)
+            PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed)
             for job in (jobs[place] for place in places)
         ]
         for place, one in zip(places, gradient.fit_each_privately(asked, home), strict=True):

@@ -8,7 +8,8 @@ from typing import Any
 
 from flows.compose import override
 from flows.errors import UsageError
-from flows.recipe import MECHANISMS, Recipe, from_dict
+from flows.recipe import Recipe, from_dict
+from flows.sections import MECHANISMS
 from models import optimizers
 
 Values = dict[str, dict[str, Any]]

@@ -25,7 +25,8 @@ from flows.gradient import fit_privately
 from flows.prepare import prepare
 from flows.privatise import Privatised, noised
 from flows.promise import Promise
-from flows.recipe import Recipe, SourceConfig, from_dict
+from flows.recipe import Recipe, from_dict
+from flows.sections import SourceConfig
 from flows.settings import Home
 from models import metrics
 from models.errors import ModelError

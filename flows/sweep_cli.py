@@ -91,7 +91,7 @@ def sweep(
         from flows.engine import start_engine
         from flows.errors import UsageError
         from flows.grid import Grid
-        from flows.recipe import ModelConfig, PrivacyConfig
+        from flows.sections import ModelConfig, PrivacyConfig
         from models.settings import TrainingConfig
 
         # only what is written down: a point under another mechanism has other defaults

@@ -18,7 +18,8 @@ from flows.backtest import Folds, compare
 from flows.errors import UsageError
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
-from flows.recipe import Recipe, WindowConfig, from_dict
+from flows.recipe import Recipe, from_dict
+from flows.sections import WindowConfig
 from flows.settings import Home, open_home
 from flows.steps import ingest_step, privatise_step, validate_step
 from models import nets

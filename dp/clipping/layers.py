@@ -16,8 +16,8 @@ from dp.clipping.gru import Gru
 from dp.clipping.layernorm import layer_norm
 from dp.clipping.linear import linear
 from dp.clipping.lstm import Lstm
-from dp.clipping.recurrent import Layer
 from dp.clipping.tape import Tape
+from dp.clipping.unrolled import Layer
 
 Forward = Callable[..., Any]
 

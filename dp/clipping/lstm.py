@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dp.clipping.recurrent import Layer, RecurrentRecord, Terms
+from dp.clipping.recurrent import RecurrentRecord
 from dp.clipping.squash import sigmoid_backward, tanh_, tanh_backward
 from dp.clipping.tape import Tape
+from dp.clipping.unrolled import Layer, Terms
 
 _ORDER = (0, 1, 3, 2)
 """Gates i, f, o, g, the three alike side by side, as rows of the weights; and the way back."""

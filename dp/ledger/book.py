@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
@@ -15,14 +14,12 @@ from sqlalchemy.orm import Session
 from dp.budget import Budget
 from dp.composition import Total
 from dp.errors import LedgerError
-from dp.ledger import entries, log, totals
+from dp.ledger import accounts, entries, log, totals
 from dp.ledger.database import Database
-from dp.ledger.refusal import refusal
 from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
 from dp.ledger.values import Account, Charge, Entry
 from dp.permit import _LEDGER, Permit
-from dp.seen import seen_by
-from dp.unit import Unit, parse_unit
+from dp.unit import Unit
 
 STATES = ("reserved", "committed", "released", "voided")
 
@@ -61,11 +58,11 @@ class Ledger:
                 return found
             if found is not None and found.state != "voided":
                 raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
-            dataset = _known_as(session, charge)
-            own = _open(session, dataset, charge.unit, charge.population)
-            for account in _accounts(session, dataset):
+            dataset = accounts.known_as(session, charge)
+            own = accounts.opened(session, dataset, charge.unit, charge.population)
+            for account in accounts.of(session, dataset):
                 caps = [account.cap, cap if account.id == own.id else None]
-                _add(session, account, charge, [one for one in caps if one is not None])
+                accounts.add(session, account, charge, [one for one in caps if one is not None])
             row = log.append(
                 session,
                 "reserved",
@@ -109,8 +106,8 @@ class Ledger:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""
         with self.database.writing() as session:
             _step(session, entry, "voided", {}, after="reserved")
-            for account in _accounts(session, entry.dataset):
-                _rebuild(session, account)
+            for account in accounts.of(session, entry.dataset):
+                accounts.rebuild(session, account)
 
     def release(self, permit: Permit, content: bytes) -> None:
         """Keep what was released, and note that it can be returned, in one transaction."""
@@ -178,7 +175,7 @@ class Ledger:
     def accounts(self) -> tuple[Account, ...]:
         """All accounts, by data set."""
         with self.database.reading() as session:
-            return _accounts(session, None)
+            return accounts.of(session, None)
 
     def account(self, dataset: str, unit: Unit) -> Account:
         """One account.
@@ -187,7 +184,7 @@ class Ledger:
             LedgerError: there is none.
         """
         with self.database.reading() as session:
-            return _the_account(session, dataset, unit)
+            return accounts.the_one(session, dataset, unit)
 
     def spent(self, dataset: str, unit: Unit, delta: float) -> float:
         """Epsilon at `delta` of everything charged to a data set, for the most affected unit.
@@ -195,11 +192,11 @@ class Ledger:
         Charges for other units are counted as they look to this one (`dp.seen`).
         """
         with self.database.reading() as session:
-            found = [one for one in _accounts(session, dataset) if one.unit == unit]
+            found = [one for one in accounts.of(session, dataset) if one.unit == unit]
             if found:
                 return totals.epsilon(totals.load(session, found[0]), delta)
             made_up = Account(0, dataset, unit, None, None)
-            charges = _live(entries.all_entries(session), dataset)
+            charges = accounts.live(entries.all_entries(session), dataset)
             return totals.epsilon(totals.of_charges(made_up, charges), delta)
 
     def worst(self, account: Account) -> list[Total]:
@@ -223,9 +220,9 @@ class Ledger:
             LedgerError: no such account, or more than the cap has been spent.
         """
         with self.database.writing() as session:
-            if not new and not _accounts(session, dataset):
-                _the_account(session, dataset, unit)
-            account = _open(session, dataset, unit, None)
+            if not new and not accounts.of(session, dataset):
+                accounts.the_one(session, dataset, unit)
+            account = accounts.opened(session, dataset, unit, None)
             stretches = totals.load(session, account)
             if cap is not None and not all(
                 one.within(cap) for one in totals.largest(stretches.values())
@@ -246,7 +243,7 @@ class Ledger:
             row.cap_epsilon, row.cap_delta = (cap.epsilon, cap.delta) if cap else (None, None)
             body = {"cap": asdict(cap) if cap else None, "because": because}
             log.append(session, "cap", body, account=account.id)
-            return _account(row)
+            return accounts.from_row(row)
 
     def head(self) -> str:
         """Hash of the last line of the log: who notes it can tell later whether any was changed."""
@@ -259,102 +256,9 @@ class Ledger:
             _step(session, entry, state, body, after=after)
 
 
-def _live(entries: list[Entry], dataset: str) -> list[Entry]:
-    return [one for one in entries if one.dataset == dataset and one.state != "voided"]
-
-
 def _step(session: Session, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
     row = session.get_one(LogRow, entry.id)
     now = entries.entry_of(session, row).state
     if now != after:
         raise LedgerError(f"entry {entry.id} is {now}; only what is {after} can be {state}")
     log.append(session, state, body, account=row.account, entry=entry.id)
-
-
-def _known_as(session: Session, charge: Charge) -> str:
-    """The name that the data set has in the ledger: a copy under another name is no new budget."""
-    query = (
-        select(AccountRow.dataset)
-        .join(LogRow, LogRow.account == AccountRow.id)
-        .where(LogRow.fingerprint == charge.fingerprint)
-        .order_by(LogRow.seq)
-        .limit(1)
-    )
-    return session.scalars(query).first() or charge.dataset
-
-
-def _accounts(session: Session, dataset: str | None) -> tuple[Account, ...]:
-    query = select(AccountRow).order_by(AccountRow.dataset, AccountRow.id)
-    if dataset is not None:
-        query = query.where(AccountRow.dataset == dataset)
-    return tuple(_account(row) for row in session.scalars(query))
-
-
-def _account(row: AccountRow) -> Account:
-    cap = None
-    if row.cap_epsilon is not None and row.cap_delta is not None:
-        cap = Budget(row.cap_epsilon, row.cap_delta)
-    return Account(row.id, row.dataset, parse_unit(row.unit), row.population, cap)
-
-
-def _the_account(session: Session, dataset: str, unit: Unit) -> Account:
-    found = _accounts(session, dataset)
-    for account in found:
-        if account.unit == unit:
-            return account
-    if found:
-        units = ", ".join(account.unit.value for account in found)
-        raise LedgerError(f"{dataset} has no account for unit {unit.value}; it has {units}")
-    names = sorted({account.dataset for account in _accounts(session, None)})
-    close = difflib.get_close_matches(dataset, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
-    raise LedgerError(
-        f"no account of a data set called {dataset!r}; {hint}. A cap before the first charge: --new"
-    )
-
-
-def _open(session: Session, dataset: str, unit: Unit, population: str | None) -> Account:
-    """The account, opened if need be with what earlier charges for other units cost this one."""
-    found = _accounts(session, dataset)
-    for account in found:
-        if population and account.population and population != account.population:
-            raise LedgerError(
-                f"{dataset} is on record with the population {account.population!r}, this run "
-                f"declares {population!r}; other people are another data set: give it another name "
-                "(source.account)"
-            )
-    known = next((one.population for one in found if one.population), population)
-    for account in found:
-        if account.unit == unit:
-            return account
-    body = {"dataset": dataset, "unit": unit.value, "neighbours": unit.neighbours,
-            "population": known}  # fmt: skip
-    row = log.append(session, "account", body, account=None)
-    session.add(
-        AccountRow(id=row.seq, dataset=dataset, unit=unit.value, population=known,
-                   cap_epsilon=None, cap_delta=None)
-    )  # fmt: skip
-    session.flush()
-    account = Account(row.seq, dataset, unit, known, None)
-    if found:
-        _rebuild(session, account)
-    return account
-
-
-def _add(session: Session, account: Account, charge: Charge, caps: list[Budget]) -> None:
-    """Add a charge to an account's totals, unless a cap would be passed."""
-    reach = charge.period.reach(account.unit)
-    event = seen_by(account.unit, charge.event, charge.unit)
-    before = totals.load(session, account, reach)
-    after, touched = totals.add(before, reach, event)
-    for cap in caps:
-        if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):
-            raise refusal(account, charge, event, touched, cap)
-    totals.replace(session, account, before, after)
-
-
-def _rebuild(session: Session, account: Account) -> None:
-    """Totals from all entries of the data set."""
-    charges = _live(entries.all_entries(session), account.dataset)
-    before = totals.load(session, account)
-    totals.replace(session, account, before, totals.of_charges(account, charges))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dp.ledger import log, totals
-from dp.ledger.book import Ledger, _accounts, _live
+from dp.ledger import accounts, log, totals
+from dp.ledger.book import Ledger
 from dp.ledger.entries import all_entries
 from dp.ledger.tables import LogRow, ReleaseRow
 
@@ -96,12 +96,12 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
             told[row.account] = (*told[row.account][:3], cap)
     entries = all_entries(session)
     found = []
-    for account in _accounts(session, None):
+    for account in accounts.of(session, None):
         cap = (account.cap.epsilon, account.cap.delta) if account.cap else None
         stored = (account.dataset, account.unit.value, account.population, cap)
         if told.pop(account.id, None) != stored:
             found.append((account.id, "name, unit, population or cap is not what the log says"))
-        due = totals.of_charges(account, _live(entries, account.dataset))
+        due = totals.of_charges(account, accounts.live(entries, account.dataset))
         if totals.load(session, account) != due:
             found.append((account.id, "the totals do not follow from the entries"))
     return found + [(number, "the account is gone") for number in told]

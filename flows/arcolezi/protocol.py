@@ -19,10 +19,11 @@ from dp.budget import Budget
 from dp.ledger import Charge, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise
+from dp.once import once
 from dp.permit import Permit
 from dp.private import PrivateTraining, twins_differ
 from dp.proof import Proof, prove
-from dp.release import once, period_of, release_counts
+from dp.release import period_of, release_counts
 from dp.sampling import WindowSampling
 from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit
 from flows.arcolezi.accounts import account

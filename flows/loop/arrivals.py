@@ -11,7 +11,7 @@ from data import rules, sources, validate
 from data.errors import DataError
 from data.findings import Finding
 from data.sources import Table
-from flows.recipe import SourceConfig
+from flows.sections import SourceConfig
 
 
 @dataclass(frozen=True)

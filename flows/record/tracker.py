@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -13,47 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag
+from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from flows.errors import SetupError, UsageError
+from flows.record.summary import summary
+from flows.record.view import MARK, TAGS, VIEW
 from flows.settings import Home
 
 _PARENT, _SWEEP = "mlflow.parentRunId", "sweep"
 """Tags: of a run that belongs to a sweep, and of the sweep's own, which is no training."""
 _PAGE = 5000
 
-_MARK = "veilcast"
-"""Tag of our experiments: one a data set."""
 _FIRST = "veilcast"
 """The one experiment of earlier versions."""
-
-# MLflow's list of runs hides parameters and metrics at first; a shared view of the experiment shows
-# the promise and the error side by side.
-_VIEW = "promise"
-_COLUMNS = ("params.`mechanism`", "params.`unit`", "params.`epsilon`", "params.`delta`",
-            "params.`sigma`", "metrics.`rmse`", "metrics.`persistence_rmse`")  # fmt: skip
-_TAGS = {
-    _MARK: "true",
-    "mlflow.experimentKind": "custom_model_development",
-    f"mlflow.sharedViewState.{_VIEW}": json.dumps(
-        {
-            "searchFilter": "",
-            "orderByKey": "attributes.start_time",
-            "orderByAsc": False,
-            "startTime": "ALL",
-            "lifecycleFilter": "Active",
-            "datasetsFilter": [],
-            "modelVersionFilter": "All Runs",
-            "selectedColumns": _COLUMNS,
-            "runsExpanded": {},
-            "runsPinned": [],
-            "runsHidden": [],
-            "runsVisibilityMap": {},
-            "groupsExpanded": {},
-        }
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -221,7 +193,7 @@ class Tracker:
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
-            found += [_summary(run) for run in page if _SWEEP not in run.data.tags]
+            found += [summary(run) for run in page if _SWEEP not in run.data.tags]
             token = page.token
             if not token:
                 return found
@@ -259,10 +231,10 @@ class Tracker:
         if not self._experiments:
             return ""
         last = max(self._experiments, key=lambda one: one.last_update_time or 0)
-        return f"#/experiments/{last.experiment_id}/runs?viewStateShareKey={_VIEW}"
+        return f"#/experiments/{last.experiment_id}/runs?viewStateShareKey={VIEW}"
 
     def _find_experiments(self) -> list[Experiment]:
-        mine = self._client.search_experiments(filter_string=f"tags.{_MARK} = 'true'")
+        mine = self._client.search_experiments(filter_string=f"tags.{MARK} = 'true'")
         first = self._client.get_experiment_by_name(_FIRST)
         known = {one.experiment_id for one in mine}
         return [*mine, *([first] if first and first.experiment_id not in known else [])]
@@ -274,7 +246,7 @@ class Tracker:
             local = self._home.tracking_uri.startswith("sqlite:")
             place = self._home.artifacts.as_uri() if local else None
             try:
-                made = self._client.create_experiment(dataset, artifact_location=place, tags=_TAGS)
+                made = self._client.create_experiment(dataset, artifact_location=place, tags=TAGS)
             except MlflowException:  # made by another run meanwhile
                 found = self._client.get_experiment_by_name(dataset)
                 if found is None:
@@ -283,33 +255,6 @@ class Tracker:
             found = self._client.get_experiment(made)
         self._experiments = self._find_experiments()
         return str(found.experiment_id)
-
-
-def _summary(run: Run) -> dict[str, Any]:
-    parameters, metrics = run.data.params, run.data.metrics
-
-    # the start may have been moved behind that of an earlier run
-    began = min(run.info.start_time, run.info.end_time or run.info.start_time)
-
-    def number(name: str) -> float | None:
-        return float(parameters[name]) if name in parameters else None
-
-    return {
-        "run_id": run.info.run_id,
-        "started": time.strftime("%Y-%m-%d %H:%M", time.gmtime(began / 1000)),
-        "source": parameters.get("source"),
-        "model": parameters.get("model"),
-        "optimizer": parameters.get("optimizer"),
-        "mechanism": parameters.get("mechanism"),
-        "unit": parameters.get("unit"),
-        "epsilon": number("epsilon"),
-        "delta": number("delta"),
-        "sigma": number("sigma"),
-        "seed": int(parameters["seed"]) if "seed" in parameters else None,
-        "rmse": metrics.get("rmse"),
-        "mae": metrics.get("mae"),
-        "persistence_rmse": metrics.get("persistence_rmse"),
-    }
 
 
 def _set(values: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -11,8 +11,8 @@ import pytest
 
 from dp.composition import COUNTS
 from dp.ledger import Charge, Ledger, verify
+from dp.once import once
 from dp.permit import Permit
-from dp.release import once
 
 EVENT = {"mechanism": COUNTS, "sigma": 60.0, "intervals": 48, "regions": 1, "weight": 1}
 STEPS = ("reserve", "commit", "draw", "release", "anywhere")

@@ -9,9 +9,9 @@ import pytest
 
 from dp.errors import LedgerError
 from dp.ledger import Charge, Ledger, local_secret
+from dp.once import once, paid, reserve
 from dp.period import Period
 from dp.permit import Permit
-from dp.release import once, paid, reserve
 from dp.seed import Seed
 from dp.unit import IntervalUnit
 

@@ -114,7 +114,7 @@ FAULTS = (
          f"{ORDER}::test_the_scaler_sees_noised_histograms_and_nothing_else"),
     ),
     Fault(
-        "scaler from raw quantiles, past the histograms", "flows/gradient.py",
+        "scaler from raw quantiles, past the histograms", "flows/private_run.py",
         "    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, "
         "width=plan.width)",
         "    raw = training_counts(prepared)\n    import numpy as np\n\n"
@@ -146,7 +146,7 @@ FAULTS = (
     ),
     Fault(
         "noise before the charge is committed",
-        "dp/release.py",
+        "dp/once.py",
         "    return ledger.commit(entry, mark)",
         "    from dp.permit import _LEDGER\n\n"
         "    return Permit(entry.id, entry.key, entry.event, by=_LEDGER)",
@@ -154,13 +154,13 @@ FAULTS = (
     ),
     Fault(
         "a retry draws fresh noise",
-        "dp/release.py",
+        "dp/once.py",
         'if entry.state != "released"\n        }',
         'if entry.state != "nothing"\n        }',
         (f"{RELEASE}::test_the_same_request_returns_the_same_release",),
     ),
     Fault(
-        "caps are not looked at", "dp/ledger/book.py",
+        "caps are not looked at", "dp/ledger/accounts.py",
         "if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):",
         "if not touched:",
         (f"{RELEASE}::test_past_the_cap_nothing_is_drawn",),

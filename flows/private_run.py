@@ -1,0 +1,177 @@
+"""Private trainings that were charged: account, model, noise, and the proof that it was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from dp import scale
+from dp.clipping import Stack
+from dp.permit import Permit
+from dp.private import PrivateTraining, check_model, twins_differ
+from dp.proof import prove
+from dp.scale import Scale
+from dp.seed import Seed
+from flows.prepare import Prepared
+from flows.private_plan import Plan, make_plan, training_counts
+from flows.promise import Promise
+from flows.public_inputs import second_moment
+from flows.recipe import Recipe
+from models.errors import ModelError
+from models.forecaster import Forecaster, set_scaler
+from models.kinds import new
+from models.losses import per_window
+from models.optimizers import TRACT
+from models.tensors import Batch
+from models.together import Job, train_together
+from models.training import Epoch, History
+
+OnEpoch = Callable[[Epoch, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class PrivateJob:
+    """One private training.
+
+    Attributes:
+        prepared: raw training windows that read no repaired gap.
+        recipe: what was asked for.
+        inputs: the promise for the counts that forecasts read.
+        on_epoch: called after every epoch with the budget spent so far.
+        seed: of noise and batches, if the training is to be repeatable should it be lost.
+    """
+
+    prepared: Prepared
+    recipe: Recipe
+    inputs: Promise
+    on_epoch: OnEpoch
+    seed: Seed | None = None
+
+
+@dataclass(frozen=True)
+class PrivateRun:
+    """A private training with its account and its untrained model."""
+
+    job: PrivateJob
+    plan: Plan
+    model: Forecaster
+    report: Callable[[Epoch], None]
+
+    @classmethod
+    def of(cls, job: PrivateJob) -> PrivateRun:
+        """Account and untrained model of a job; nothing is charged.
+
+        Raises:
+            UsageError: the request makes no sense, or its epsilon cannot be reached.
+        """
+        prepared, recipe = job.prepared, job.recipe
+        plan = make_plan(prepared, recipe)
+        shape = recipe.model.forecaster(prepared.split.train.regions, prepared.spec)
+        model = new(shape, recipe.training.seed)
+        check_model(model)
+        return cls(job, plan, model, _reporting(plan, job.on_epoch))
+
+    @property
+    def seed(self) -> Seed | None:
+        """Where all of its noise comes from; None where some of it comes from elsewhere."""
+        elsewhere = self.plan.sampling.aside is not None or self.job.recipe.privacy.secure_noise
+        return None if elsewhere else self.job.seed
+
+    @property
+    def training(self) -> Job:
+        """What is trained, before it may be."""
+        return Job(
+            self.model,
+            self.job.prepared.split.train,
+            None,
+            self.job.recipe.training,
+            on_epoch=self.report,
+        )
+
+
+def train(
+    runs: Sequence[PrivateRun], permits: Sequence[Permit]
+) -> list[tuple[History, dict[str, Any]] | ModelError]:
+    """Scale, train, and prove of each run that it was noised."""
+    jobs, updates, twins = [], [], []
+    for run, permit in zip(runs, permits, strict=True):
+        recipe, model = run.job.recipe, run.model
+        training = recipe.training
+        found = _scale(run.job.prepared, recipe, run.plan, permit)
+        set_scaler(model, found.mean, found.spread, found.step)
+        steps = PrivateTraining(
+            run.plan.sampling,
+            training.grad_norm,
+            permit,
+            secure=recipe.privacy.secure_noise,
+            seed=run.seed,
+        )
+        loss = per_window(training.loss)
+        twins.append(twins_differ(model, training.grad_norm, _made_up(model), loss))
+        updates.append(steps)
+        moment = None
+        if training.optimizer == TRACT:
+            moment = second_moment(model, run.job.prepared)
+        jobs.append(replace(run.training, updates=steps, second_moment=moment))
+    results: list[tuple[History, dict[str, Any]] | ModelError] = []
+    for place, history in enumerate(train_together(jobs, Stack())):
+        if isinstance(history, ModelError):
+            results.append(history)
+            continue
+        run = runs[place]
+        tensors = sum(parameter.requires_grad for parameter in run.model.parameters())
+        proof = prove(
+            run.plan.sampling, updates[place].draws, parameters=tensors, twins_differ=twins[place]
+        )
+        results.append((history, proof.to_dict()))
+    return results
+
+
+def _scale(prepared: Prepared, recipe: Recipe, plan: Plan, permit: Permit) -> Scale:
+    """Typical size of the counts, declared or estimated under the charge."""
+    if plan.sampling.aside is None:
+        assert recipe.source.max_count is not None  # noqa: S101  (what the plan rests on)
+        return scale.declared(recipe.source.max_count, len(prepared.raw.regions))
+    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, width=plan.width)
+
+
+def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:
+    """Epochs with the budget spent by then; all of it is known beforehand."""
+    delta, unit = plan.delta, plan.unit.value
+    true = plan.sampling.epsilon_by_epoch(delta)
+    naive = plan.sampling.naive_epsilon_by_epoch(delta)
+
+    def report(epoch: Epoch) -> None:
+        at = epoch.number - 1
+        on_epoch(
+            epoch,
+            {
+                f"epsilon {unit} delta {delta:g}": true[at],
+                f"epsilon naive one window delta {delta:g}": naive[at],
+            },
+        )
+
+    return report
+
+
+def _made_up(model: Forecaster) -> Batch:
+    """Windows of the model's shape that come from nowhere."""
+    config, draw = model.config, torch.Generator().manual_seed(0)
+    regions = len(config.regions)
+
+    def counts(*shape: int) -> torch.Tensor:
+        middle, spread = model.mean.cpu(), model.scale.cpu()
+        return middle + spread * torch.randn(4, *shape, regions, generator=draw)
+
+    return Batch(
+        past=counts(config.lags),
+        past_calendar=torch.zeros(4, config.lags, config.features),
+        seasonal=counts(config.seasonal, config.horizon),
+        before=counts(config.seasonal, config.around),
+        usual=counts(config.usual, config.horizon),
+        calendar=torch.zeros(4, config.horizon, config.features),
+        target=counts(config.horizon),
+    )
