@@ -221,10 +221,10 @@ def _train(
 def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """Check the recipe, then run the flow."""
     from flows.compose import compose
-    from flows.engine import start_engine
+    from flows.engine import start_engine_for
 
     values = compose(recipe, options, settings)
-    wait = start_engine()
+    wait = start_engine_for(values)
     from flows.forecast import train as flow
 
     wait()

@@ -34,7 +34,7 @@ def trained(document: dict[str, Any]) -> None:
         table.add_column(name, justify=kind)  # type: ignore[arg-type]
     table.add_row(f"[bold]{document['model']}[/]", *_errors(document))
     for name, scores in document["baselines"].items():
-        if scores:
+        if scores and name != document["model"]:  # ridge is a model, too
             table.add_row(name.replace("_", " "), *_errors(scores))
     console.print(table)
     console.print(f"[dim]{document['evaluation']}; test {document['test']['from']} "

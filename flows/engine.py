@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from flows.errors import SetupError
 
@@ -32,6 +33,23 @@ def start_engine() -> Callable[[], None]:
             )
 
     return wait
+
+
+def start_engine_for(values: dict[str, Any]) -> Callable[[], None]:
+    """The same for a recipe; a source that is not there is refused before anything is started.
+
+    Args:
+        values: of the recipe, as `flows.compose` returns them.
+
+    Raises:
+        DataError: the source is unknown, or its file is not there.
+    """
+    source = values["source"]
+    if not source.get("events") and not source.get("query"):
+        from data import sources
+
+        sources.check(source["name"])
+    return start_engine()
 
 
 def _start(failures: list[Exception]) -> None:

@@ -18,7 +18,7 @@ from data.panel import Panel
 from flows.ahead import Forecast, ahead, released_panel
 from flows.compose import compose, load
 from flows.console import read_statement
-from flows.engine import start_engine
+from flows.engine import start_engine_for
 from flows.errors import UsageError
 from flows.recipe import Recipe, from_dict
 from flows.record import Tracker
@@ -134,7 +134,7 @@ def train(recipe: str | None = None, settings: Mapping[str, Any] | None = None) 
     """
     _opened()
     values = compose(recipe, dict(settings or {}), [])
-    wait = start_engine()
+    wait = start_engine_for(values)
     from flows.forecast import train as flow
 
     wait()

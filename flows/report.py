@@ -174,7 +174,11 @@ def page(
         findings=[str(finding) for finding in findings],
         pictures=[base64.b64encode(one).decode() for one in figures],
         promises=[base64.b64encode(one).decode() for one in promises or ()],
-        rivals={name: scores for name, scores in document["baselines"].items() if scores},
+        rivals={
+            name: scores
+            for name, scores in document["baselines"].items()
+            if scores and name != document["model"]  # ridge is a model, too
+        },
     )
 
 

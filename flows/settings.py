@@ -78,6 +78,9 @@ def open_home() -> Home:
 def quiet_environment(home: Home) -> None:
     """Set what Prefect, MLflow and their helpers read; what the user has set stays."""
     prefect = home.root / "prefect"
+    prefect.mkdir(
+        parents=True, exist_ok=True
+    )  # its server keeps a memo there before it makes the folder
     places = {
         "PREFECT_HOME": str(prefect),
         "PREFECT_SERVER_MEMO_STORE_PATH": str(prefect / "memo.toml"),

@@ -97,10 +97,10 @@ def backtest(
         open_folders()
         from flows import progress, study_console
         from flows.compose import compose
-        from flows.engine import start_engine
+        from flows.engine import start_engine_for
 
         values = compose(recipe, {"source.name": source}, settings or [])
-        wait = start_engine()
+        wait = start_engine_for(values)
         from flows.backtest import Folds
         from flows.backtest import backtest as flow
 
@@ -128,10 +128,10 @@ def tune(
         open_folders()
         from flows import progress, study_console
         from flows.compose import compose
-        from flows.engine import start_engine
+        from flows.engine import start_engine_for
 
         values = compose(recipe, {"source.name": source, "model.name": model}, settings or [])
-        wait = start_engine()
+        wait = start_engine_for(values)
         from flows.backtest import Folds
         from flows.tune import tune as flow
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
+from data.sources.files import existing
 from data.sources.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "read"]
+__all__ = ["Table", "check", "read"]
 
 
 def read(
@@ -50,6 +51,16 @@ def read(
     )
 
 
+def check(source: str) -> None:
+    """Refuse what cannot be a source, or a file that is not there, before anything is started.
+
+    Raises:
+        DataError: as `read` would; nothing is opened.
+    """
+    if _kind(source) in ("csv", "parquet"):
+        existing(Path(source))
+
+
 def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
     if "://" not in source:
         raise DataError(f"{source}: a query is for database URLs; files are read whole")
@@ -60,28 +71,41 @@ def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
 
 def _read(source: str, since: pd.Timestamp | None) -> Table:
     """Dispatch; readers are imported when they are needed."""
-    if source == "synthetic" or source.startswith("synthetic:"):
+    kind = _kind(source)
+    if kind == "synthetic":
         from data.sources import synthetic
 
         return synthetic.read(source)
-    if source == "paris-cdr":
+    if kind == "paris":
         from data.sources import paris
 
         return paris.read()
-    if ("://" in source or source.startswith("${")) and "#" in source:
+    if kind == "sql":
         from data.sources import sql
 
         return sql.read(source, since)
-    path = Path(source)
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if suffixes[-1:] in ([".parquet"], [".pq"]):
+    if kind == "parquet":
         from data.sources import parquet
 
-        return parquet.read(path)
-    if suffixes == [".csv", ".gz"] or suffixes[-1:] in ([".csv"], [".txt"], [".tsv"]):
-        from data.sources import csv
+        return parquet.read(Path(source))
+    from data.sources import csv
 
-        return csv.read(path)
+    return csv.read(Path(source))
+
+
+def _kind(source: str) -> str:
+    """Which reader a source is for."""
+    if source == "synthetic" or source.startswith("synthetic:"):
+        return "synthetic"
+    if source == "paris-cdr":
+        return "paris"
+    if ("://" in source or source.startswith("${")) and "#" in source:
+        return "sql"
+    suffixes = [suffix.lower() for suffix in Path(source).suffixes[-2:]]
+    if suffixes[-1:] in ([".parquet"], [".pq"]):
+        return "parquet"
+    if suffixes == [".csv", ".gz"] or suffixes[-1:] in ([".csv"], [".txt"], [".tsv"]):
+        return "csv"
     hint = "add #table to the URL" if "://" in source else "expected one"
     shown = "the database URL" if "://" in source else repr(source)
     raise DataError(

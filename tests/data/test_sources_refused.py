@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from data.errors import DataError
-from data.sources import Table, read
+from data.sources import Table, check, read
 from data.validate import findings, to_panel
 
 SECRET = "hunter2"
@@ -199,3 +199,12 @@ def test_a_region_may_lack_a_count_here_and_there(tmp_path: Path) -> None:
     table = read(str(path))
     assert sorted(table.frame.columns.drop("time")) == ["a", "b"]
     assert int(table.frame["b"].isna().sum()) == 1
+
+
+@pytest.mark.parametrize("source", ["nowhere.csv", "nowhere.pq", ".", "x.doc", "sqlite:///a.db"])
+def test_what_is_not_there_is_refused_alike_without_reading(source: str) -> None:
+    with pytest.raises(DataError) as read_whole:
+        read(source)
+    with pytest.raises(DataError) as looked_at:
+        check(source)
+    assert str(looked_at.value) == str(read_whole.value)

@@ -124,3 +124,9 @@ def test_ghost_batches_are_refused_under_gradient() -> None:
         from_dict({
             "model": {"ghost": 64}, "privacy": {"mechanism": "gradient", "unit": "interval-1"}
         })  # fmt: skip
+
+
+def test_what_sections_say_together_has_no_empty_name() -> None:
+    asked = {"privacy": {"mechanism": "gradient", "unit": "interval-1"}, "model": {"name": "blend"}}
+    with pytest.raises(UsageError, match=r"^model\.name='blend' cannot be trained"):
+        from_dict(asked)
