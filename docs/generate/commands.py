@@ -15,7 +15,7 @@ HEAD = """# Commands
 
 Generated from the command line itself; `veilcast COMMAND --help` says the same. `--json` prints one
 document on stdout, progress and errors go to stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 budget
-refused.
+refused, 130 stopped (Ctrl-C, or a scheduler that asked for it).
 """
 
 

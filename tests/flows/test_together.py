@@ -14,7 +14,7 @@ from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.ledger import Ledger
 from dp.seed import Seed
-from flows import gradient
+from flows import gradient, private_run
 from flows.fit import Fit, Fitted, fit, fit_together
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
@@ -115,7 +115,7 @@ def test_a_crash_on_the_way_keeps_the_charges(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(gradient, "train_together", dies)
+        broken.setattr(private_run, "train_together", dies)
         with pytest.raises(KeyboardInterrupt):
             fit_together([job(windows, one, home) for one in asked])
     assert [one.state for one in Ledger(home.database_url).entries()] == ["committed"] * 2

@@ -26,7 +26,7 @@ from dp.proof import prove
 from dp.randomness import Generator
 from dp.sampling import WindowSampling
 from dp.unit import ContributionBound, PrivacyUnit
-from flows import gradient, privatise
+from flows import gradient, private_run, privatise
 from flows.private_plan import make_plan
 from flows.privatise import Privatised
 from flows.promise import Promise
@@ -99,7 +99,7 @@ def test_the_scaler_sees_noised_histograms_and_nothing_else(
         charge = gradient.charge(prepared, asked, home)
         ledger = Ledger("sqlite://")
         permit = ledger.commit(ledger.reserve(charge))
-        found.append(gradient._scale(prepared, asked, plan, permit))
+        found.append(private_run._scale(prepared, asked, plan, permit))
     assert found[0] == found[1]
 
 
