@@ -7,6 +7,7 @@ operator, never taken from the data, since a bound chosen by looking would be a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,14 @@ def cells(counts: pd.DataFrame) -> Iterator[Finding]:
             )
 
 
+_COMMAS = re.compile(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*")
+"""Numbers with commas."""
+
+
 def _with_commas(cells: Column) -> Callable[[Finding], Finding]:
     """What to do about text that is numbers with commas."""
-    numbers = pd.to_numeric(pd.Series(cells), errors="coerce")
-    texts = cells[numbers.isna() & cells.notna()].astype(str)
-    commas = bool(texts.str.fullmatch(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*").any())
+    # cell by cell: a database may hold bytes that are no text, which pandas cannot turn into numbers
+    commas = any(_COMMAS.fullmatch(str(cell)) for cell in cells.dropna())
 
     def mended(found: Finding) -> Finding:
         if found.rule != "text-in-count" or not commas:

@@ -1,6 +1,7 @@
 """Sources that cannot be read: a DataError, never a crash, a count or a password."""
 
 import gzip
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -208,3 +209,14 @@ def test_what_is_not_there_is_refused_alike_without_reading(source: str) -> None
     with pytest.raises(DataError) as looked_at:
         check(source)
     assert str(looked_at.value) == str(read_whole.value)
+
+
+def test_bytes_that_are_no_text_are_refused_as_a_count(tmp_path: Path) -> None:
+    path = tmp_path / "c.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (time, north, south)")
+        rows = [(f"2024-01-01 0{hour}:00", b"\xaei", 765432) for hour in range(3)]
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+    with pytest.raises(DataError) as error:
+        to_panel(read(f"sqlite:///{path}#t"))
+    assert "765432" not in str(error.value)
