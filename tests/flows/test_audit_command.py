@@ -79,6 +79,7 @@ def test_a_training_without_noise_is_refuted_with_exit_one(
     assert "The claim is refuted" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_run_is_audited_without_its_data(home: Home, tmp_path: Path) -> None:
     times = pd.date_range("2024-01-01", periods=12 * 36, freq="2h", name="time")
     values = np.random.default_rng(1).integers(100, 200, (len(times), 2))

@@ -23,6 +23,7 @@ def veilcast(*arguments: object):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
+@pytest.mark.slow
 def test_forecasters_side_by_side_for_one_charge(home: Home) -> None:
     asked = ["backtest", "demo", "--model", "ridge,gru", "--folds", 2, "--seeds", 2, "--json",
              "--set", "training.epochs=1"]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from dp.ledger import Ledger
@@ -19,6 +20,7 @@ def veilcast(*arguments: object):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
+@pytest.mark.slow
 def test_a_search_for_one_charge_that_goes_on(home: Home) -> None:
     asked = ["tune", "demo", "--model", "ridge", "--folds", 1, "--json"]
     first = json.loads(veilcast(*asked, "--trials", 3).stdout)

@@ -231,6 +231,7 @@ def noise_alone(cls: Any, steps: int, phi: float, count: int = 40_000, **options
         yield step, optimizer.state[weight], weight.detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [1.0, 3e-5])
 def test_what_is_taken_off_adam_is_what_noise_alone_puts_there(phi) -> None:
     """Mean of v̂ − Φ is 0 and its deviation the unit of the floor, from the first step on."""
@@ -274,6 +275,7 @@ def test_the_share_of_noise_is_the_weighted_mean_of_the_shares(beta1, beta2, ste
     assert noise_share((beta1, beta2), step) == pytest.approx(mean, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", ADAPTIVE)
 def test_a_coordinate_without_signal_moves_no_further_than_by_adam(cls) -> None:
     """What the floor is for: with one that is next to nothing, luck takes it far."""
