@@ -25,7 +25,11 @@ def read(path: Path) -> Table:
     try:
         # not by pandas, which starts threads that can abort the process at its end (Arrow #50482)
         with ParquetFile(path) as file:
-            raw = file.read(use_threads=False).to_pandas(use_threads=False)
+            table = file.read(use_threads=False)
+            table.validate(
+                full=True
+            )  # text that is no text is found now, not where it is first read
+            raw = table.to_pandas(use_threads=False)
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path} is not a whole Parquet file; write it again") from None
     if isinstance(raw.index, pd.DatetimeIndex):

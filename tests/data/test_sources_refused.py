@@ -220,3 +220,35 @@ def test_bytes_that_are_no_text_are_refused_as_a_count(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         to_panel(read(f"sqlite:///{path}#t"))
     assert "765432" not in str(error.value)
+
+
+def test_a_count_among_the_names_of_regions_is_told_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    lines = ["time,north,soutNaN01 00:00:00,7654321,5"]
+    lines += [f"2024-01-01 0{hour}:00:00,7654322,5" for hour in range(8)]
+    lines += ["2024-01-01 08:00:00,1,5-101-01 10:00:00,7654332,5"]
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"column 'no\. 3 after the time'") as error:
+        to_panel(read(str(path)))
+    assert "76543" not in str(error.value)
+
+
+def test_regions_that_are_all_numbers_keep_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("time,75001,75002\n2024-01-01 00:00:00,1,x\n2024-01-01 01:00:00,1,2\n")
+    with pytest.raises(DataError, match=r"text-in-count: column '75002'"):
+        to_panel(read(str(path)))
+
+
+def test_damaged_text_in_parquet_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    times = [f"2024-01-01 0{hour}:00" for hour in range(9)]
+    frame = pd.DataFrame(
+        {"time": times, "north": [f"76543{hour}" for hour in range(9)], "south": 5}
+    )
+    frame.to_parquet(path, compression=None)
+    content = path.read_bytes()
+    assert content.count(b"765434") >= 1
+    path.write_bytes(content.replace(b"765434", b"76\x9e434"))
+    with pytest.raises(DataError, match="is not a whole Parquet file"):
+        to_panel(read(str(path)))
