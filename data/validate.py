@@ -33,7 +33,8 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
     if not any(one.severity == "error" for one in found):
         names = [str(column) for column in counts.columns]
         found += rules.regions(counts.to_numpy(dtype=float), names, table.regions_per_interval)
-    found = [replace(one, column=_shown(one.column, counts)) for one in found]
+    shown = _shown([str(column) for column in counts.columns])
+    found = [replace(one, column=shown.get(one.column or "", one.column)) for one in found]
     order, rules_of = ("error", "warning", "note"), [one.rule for one in found]
     return tuple(
         sorted(found, key=lambda one: (order.index(one.severity), rules_of.index(one.rule)))
@@ -98,16 +99,16 @@ def _about_time(
     return [*found, *rules.length(unique)]
 
 
-def _shown(column: str | None, counts: pd.DataFrame) -> str | None:
-    """The column's name, or its place where it alone has no letters.
+def _shown(names: list[str]) -> dict[str, str]:
+    """Places to tell instead of names without letters, where other names have some.
 
     A header that lost its line end has counts of the first row among its names.
     """
-    names = [str(name) for name in counts.columns]
-    worded = [any(char.isalpha() for char in name) for name in names]
-    if column not in names or worded[names.index(column)] or not any(worded):
-        return column
-    return f"no. {names.index(column) + 1} after the time"
+    bare = [not any(char.isalpha() for char in name) for name in names]
+    if all(bare):
+        return {}
+    places = zip(names, bare, range(1, len(names) + 1), strict=True)
+    return {name: f"no. {place} after the time" for name, hidden, place in places if hidden}
 
 
 def _naive(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
