@@ -33,6 +33,7 @@ class Panel:
             the source declares it; None where nobody has said.
         bound: what one unit can add to it, where that was enforced in counting raw events.
         noised: whether these are counts as they were released, with noise, and may be shown as such.
+        timezone: IANA name of the zone whose clock the index shows; None where the source does not say.
     """
 
     counts: pd.DataFrame
@@ -42,6 +43,7 @@ class Panel:
     regions_per_interval: int | None = None
     bound: Bound | None = None
     noised: bool = False
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         index = self.counts.index

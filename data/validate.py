@@ -67,6 +67,7 @@ def to_panel(
         )
     counts = table.frame.set_index("time").astype(float).sort_index()
     counts = counts.dropna(how="all")  # an empty row and an absent row are the same: no observation
+    zoned = pd.DatetimeIndex(counts.index).tz is not None
     counts.index = _naive(pd.DatetimeIndex(counts.index))
     counts.columns = counts.columns.astype(str)
     interval = pd.Timedelta(counts.index.to_series().diff().min())
@@ -78,6 +79,7 @@ def to_panel(
         persons=table.persons,
         regions_per_interval=table.regions_per_interval,
         bound=table.bound,
+        timezone="UTC" if zoned else table.timezone,
     )
     return panel, found
 

@@ -21,6 +21,7 @@ class Table:
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, the regions that may count one person in one interval, where declared.
         bound: what one unit can add to the counts, where that was enforced in counting raw events.
+        timezone: IANA name of the zone whose clock `time` shows; None where the source does not say.
     """
 
     frame: pd.DataFrame
@@ -29,3 +30,4 @@ class Table:
     persons: int | None = None
     regions_per_interval: int | None = None
     bound: Bound | None = None
+    timezone: str | None = None
