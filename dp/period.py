@@ -38,21 +38,27 @@ class Period:
         if not (self.end > self.start and self.interval > timedelta(0)):
             raise ValueError(f"expected a period from {self.start} to {self.end} to have a length")
 
+    @property
+    def seconds(self) -> tuple[int, int]:
+        """Start and end, in seconds since 1970."""
+        return _seconds(self.start), _seconds(self.end)
+
     def reach(self, unit: Unit) -> Reach:
         """The units that may have records in the period, as a range of times.
 
-        Two periods can share a unit only if their ranges overlap. A calendar day or week counts whole;
-        `interval-w` is named by its first interval; one `user` is everywhere.
+        Two periods by the same clock, with the same intervals, can share a unit only if their ranges
+        overlap. A calendar day or week counts whole; `interval-w` is named by its first interval; one
+        `user` is everywhere.
         """
-        first, last = _seconds(self.start), _seconds(self.end)
+        first, last = self.seconds
         if unit is PrivacyUnit.USER:
             return EVER
         if isinstance(unit, IntervalUnit):
             return first - (unit.width - 1) * int(self.interval.total_seconds()), last
         if unit is PrivacyUnit.USER_DAY:
-            return _whole(first, last, _DAY, 0)
+            return whole(first, last, _DAY, 0)
         if unit is PrivacyUnit.USER_WEEK:
-            return _whole(first, last, 7 * _DAY, _MONDAY)
+            return whole(first, last, 7 * _DAY, _MONDAY)
         return first, last
 
     def to_dict(self) -> dict[str, str | float]:
@@ -77,6 +83,7 @@ def _seconds(time: datetime) -> int:
     return int(time.replace(tzinfo=UTC).timestamp())
 
 
-def _whole(first: int, last: int, length: int, origin: int) -> Reach:
+def whole(first: int, last: int, length: int, origin: int) -> Reach:
+    """The range of whole stretches of a length, counted from an origin, that a range touches."""
     start = (first - origin) // length * length + origin
     return start, -((origin - last) // length) * length + origin

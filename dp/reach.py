@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from dp.unit import IntervalUnit, PrivacyUnit, Unit
+from dp.unit import PrivacyUnit, Unit, intervals_of
+
+_MANY = 10**9
+"""More intervals than any unit but a whole panel has."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def hit_windows(
     interval: timedelta,
     intervals_per_unit: int | None = None,
     known: str = "declared",
+    start: datetime | None = None,
 ) -> tuple[int, str]:
     """The most windows that one privacy unit can change, and why.
 
@@ -62,16 +65,13 @@ def hit_windows(
         interval: length of one interval.
         intervals_per_unit: K, if the operator declares and enforces it.
         known: how K is known, for the reason.
+        start: of any interval, by the panel's clock. Without it intervals may lie across the borders
+            of days and weeks, which costs one more.
     """
-    if isinstance(unit, IntervalUnit):
-        width: int | None = unit.width
-    elif unit is PrivacyUnit.USER:
-        width = None
-    else:
-        width = 1 if unit.span is None else math.ceil(unit.span / interval)
-    if width is None:
+    if unit is PrivacyUnit.USER:
         found, why = windows, "every training window"
     else:
+        width = intervals_of(unit, observed=_MANY, interval=interval, start=start)
         found = min(windows, reach.hit(width))
         what = "one interval" if width == 1 else f"any of {width} consecutive intervals"
         why = f"windows that read {what}"

@@ -12,12 +12,12 @@ import pandas as pd
 from dp.budget import Budget
 from dp.errors import LedgerError
 from dp.ledger import Charge, Entry, Ledger, fingerprint
-from dp.ledger.identity import release_key
+from dp.ledger.identity import release_key, sketch
 from dp.mechanisms import CountNoise
 from dp.once import once
 from dp.period import Period
 from dp.permit import Permit
-from dp.unit import PrivacyUnit
+from dp.unit import PrivacyUnit, intervals_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def charge_for_counts(
     draw: int = 0,
     purpose: str = "panel",
     interval: timedelta | None = None,
+    intervals_per_unit: int | None = None,
+    enforced: bool = False,
     **about: Any,
 ) -> Charge:
     """What releasing noised counts costs; nothing is written.
@@ -60,20 +62,32 @@ def charge_for_counts(
         draw: number of an independent draw; every number is charged.
         purpose: what the release is for.
         interval: length of one; by default the smallest step of `counts`.
+        intervals_per_unit: K, where a unit can have more intervals than the counts hold of it; by
+            default that of the noise, if it is below what the unit has.
+        enforced: whether K was enforced when these very counts were made, and not at the source.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)
+    period = period_of(counts, interval)
+    known = facts(counts, interval)
+    slots = intervals_of(
+        unit, observed=known["observed"], interval=period.interval, start=period.start
+    )
+    if intervals_per_unit is None and noise.bound.intervals < slots:
+        intervals_per_unit = noise.bound.intervals
+    known |= {"intervals_per_unit": intervals_per_unit, "enforced": enforced}
     identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
     return Charge(
         key=release_key(secret, identity),
         dataset=dataset,
         fingerprint=print_of_data,
-        period=period_of(counts, interval),
+        period=period,
         unit=unit,
         epsilon=noise.epsilon,
         delta=noise.budget.delta,
-        event={**noise.event(), "panel": facts(counts, interval)},
+        event={**noise.event(), "panel": known},
         purpose=purpose,
+        sketch=sketch(secret, counts, period.interval),
         **about,
     )
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dp.budget import Budget
@@ -21,7 +22,7 @@ from dp.ledger import Entry, Ledger
 from dp.ledger.identity import release_key
 from dp.mechanisms import CountNoise, calibrate
 from dp.release import Release, charge_for_counts, draw_once, period_of
-from dp.unit import PrivacyUnit, derive_bound
+from dp.unit import MONDAY, PrivacyUnit, crosses_borders, derive_bound, intervals_of
 
 _EVER = 10**9
 """Intervals that nothing but the length of the unit bounds."""
@@ -54,10 +55,18 @@ def stream_noise(
 def pieces(times: pd.DatetimeIndex, interval: timedelta, unit: PrivacyUnit) -> tuple[slice, ...]:
     """Where to cut new intervals, so that no unit is charged for more of them than it has.
 
-    A day or week of which only a part is there is a piece of its own; whole ones are together.
+    A day or week of which only a part is there is a piece of its own; whole ones are together. Where
+    intervals lie across borders, each of these is a piece of its own, and so is what is between them.
     """
     if unit.span is None or not len(times):
         return (slice(0, len(times)),)
+    if crosses_borders(unit, interval=interval, start=times[0].to_pydatetime()):
+        begun = times - pd.Timestamp(MONDAY)
+        ended = begun + pd.Timedelta(interval) - pd.Timedelta(1)
+        one = np.diff(begun // pd.Timedelta(unit.span)) != 0
+        other = np.diff(ended // pd.Timedelta(unit.span)) != 0
+        changes = np.flatnonzero(one | other) + 1
+        return tuple(slice(int(a), int(b)) for a, b in pairwise([0, *changes, len(times)]))
     epoch = pd.Timestamp("1970-01-01")
     start, end = period_of(times.to_frame(), interval).reach(unit)
     first, last = epoch + pd.Timedelta(seconds=start), epoch + pd.Timedelta(seconds=end)
@@ -80,6 +89,7 @@ def piece_noise(
         regions_per_interval=whole.bound.regions,
         intervals_per_unit=whole.bound.intervals,
         weight=whole.bound.weight,
+        start=counts.index[0],
     )
     return CountNoise(bound=bound, budget=whole.budget, sigma=whole.sigma)
 
@@ -93,6 +103,7 @@ def release_piece(
     interval: timedelta,
     secret: bytes,
     dataset: str,
+    intervals_per_unit: int | None = None,
     **about: Any,
 ) -> Release:
     """Noise a piece of a stream under its own charge.
@@ -108,15 +119,21 @@ def release_piece(
         interval: length of one.
         secret: the installation's key.
         dataset: the data set's name in the ledger.
+        intervals_per_unit: K, if declared; by default that of the noise where it is below what a day,
+            week or interval has.
         about: the rest of what `charge_for_counts` takes.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
     """
     noise = piece_noise(whole, counts, unit, interval)
+    slots = intervals_of(unit, observed=_EVER, interval=interval, start=counts.index[0])
+    limit = intervals_per_unit
+    if limit is None and unit is not PrivacyUnit.USER:
+        limit = whole.bound.intervals
     charge = charge_for_counts(
         counts, noise, dataset=dataset, unit=unit, secret=secret, purpose="stream",
-        interval=interval, **about,
+        interval=interval, intervals_per_unit=limit if limit and limit < slots else None, **about,
     )  # fmt: skip
     name = {"stream": dataset, "unit": unit.value, "period": charge.period.to_dict(),
             "regions": [str(one) for one in counts.columns]}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -34,12 +34,17 @@ class PrivacyUnit(StrEnum):
 
     @property
     def span(self) -> timedelta | None:
-        """How long the unit lasts; None for the whole panel or a single interval."""
+        """Length of the calendar day or week; None for the whole panel or a single interval."""
         return {
             PrivacyUnit.USER_WEEK: timedelta(weeks=1),
             PrivacyUnit.USER_DAY: timedelta(days=1),
         }.get(self)
 
+
+MONDAY = datetime(1970, 1, 5)
+"""A border of calendar weeks, and so of days."""
+
+_TICK = timedelta(microseconds=1)
 
 NEIGHBOURS = "add or remove the records of one unit"
 
@@ -135,6 +140,56 @@ class ContributionBound:
         return self.weight * math.sqrt(self.cells)
 
 
+def touched_intervals(span: timedelta, interval: timedelta, offset: timedelta | None = None) -> int:
+    """The most intervals that a stretch of time of length `span` can touch.
+
+    Stretches and intervals repeat without gaps, so that an interval across the border of two stretches
+    belongs to both.
+
+    Args:
+        span: length of a stretch.
+        interval: length of an interval.
+        offset: from the start of any stretch to the start of any interval; by default the worst.
+    """
+    length, whole = interval // _TICK, span // _TICK
+    step = math.gcd(length, whole)
+    # where in its interval a stretch can start: step apart, beginning with -offset modulo step
+    first = step - 1 if offset is None else -(offset // _TICK) % step
+    return -((length - step + first + whole) // -length)
+
+
+def intervals_of(
+    unit: Unit, *, observed: int, interval: timedelta, start: datetime | None = None
+) -> int:
+    """The most intervals of a panel in which one privacy unit can have records.
+
+    Args:
+        unit: the privacy unit.
+        observed: number of intervals in the panel.
+        interval: length of one.
+        start: of any of them, by the clock that days and weeks are counted by; by default the worst.
+    """
+    if isinstance(unit, IntervalUnit):
+        return min(observed, unit.width)
+    if unit is PrivacyUnit.USER:
+        return observed
+    if unit.span is None:
+        return min(observed, 1)
+    offset = None if start is None else start.replace(tzinfo=None) - MONDAY
+    return min(observed, touched_intervals(unit.span, interval, offset))
+
+
+def crosses_borders(unit: Unit, *, interval: timedelta, start: datetime | None) -> bool:
+    """Whether an interval can lie across the border of two calendar days or weeks."""
+    if not isinstance(unit, PrivacyUnit) or unit.span is None:
+        return False
+    if start is None:
+        return True
+    length, span = interval // _TICK, unit.span // _TICK
+    step = math.gcd(length, span)
+    return step < min(length, span) or bool((start.replace(tzinfo=None) - MONDAY) // _TICK % step)
+
+
 def derive_bound(
     unit: PrivacyUnit,
     *,
@@ -144,12 +199,13 @@ def derive_bound(
     regions_per_interval: int | None = None,
     intervals_per_unit: int | None = None,
     weight: int = 1,
+    start: datetime | None = None,
 ) -> tuple[ContributionBound, tuple[str, ...]]:
     """The contribution bound of a panel, and the reason for each of its numbers.
 
     Nothing here is read from the counts: K and M come from the calendar and from what the operator
-    declares (and enforces when counting). What nobody declares is taken to be the worst case. An
-    interval belongs to the day and the week in which it starts.
+    declares (and enforces when counting). What nobody declares is taken to be the worst case. A day or
+    week has records in every interval that it touches, those across its borders included.
 
     Args:
         unit: the privacy unit.
@@ -159,14 +215,21 @@ def derive_bound(
         regions_per_interval: M, if declared.
         intervals_per_unit: K, if declared.
         weight: w_max, the most that one person adds to one count.
+        start: of any interval, by the panel's clock. Without it intervals may lie across the borders
+            of days and weeks, which costs one more.
+
+    Raises:
+        ValueError: a declared bound does not fit the panel.
     """
+    intervals = intervals_of(unit, observed=observed, interval=interval, start=start)
     if unit is PrivacyUnit.USER:
-        intervals, why = observed, f"every one of the {observed} observed intervals"
+        why = f"every one of the {observed} observed intervals"
     elif unit.span is None:
-        intervals, why = 1, "a single interval"
+        why = "a single interval"
     else:
-        intervals = min(observed, math.ceil(unit.span / interval))
-        why = f"all intervals of {_minutes(interval)} that start within the {unit.value[5:]}"
+        why = f"all intervals of {_minutes(interval)} that touch the {unit.value[5:]}"
+        if crosses_borders(unit, interval=interval, start=start):
+            why += ", one of them across its border"
     if intervals_per_unit is not None and intervals_per_unit < intervals:
         intervals, why = intervals_per_unit, "declared by the operator"
     reasons = [f"K = {intervals} intervals: {why}"]

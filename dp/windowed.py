@@ -35,13 +35,18 @@ _MOST_NOISE = 1e6
 """The largest noise multiplier, relative to the windows hit, that calibration tries."""
 
 
+_MANY_CELLS = 100_000
+"""From there on the law of the sum has too many points to be written down."""
+
+
 @dataclass(frozen=True)
 class CellNoise:
     """Discrete Gaussian noise on counts of which one privacy unit changes at most some, by 1 each.
 
     Attributes:
         sigma: parameter of the noise, at least 2.
-        cells: n, counts that a unit can change.
+        cells: n, counts that a unit can change; where it can change one by more than 1, the sum of the
+            squared changes.
     """
 
     sigma: float
@@ -64,8 +69,17 @@ class CellNoise:
         variance nσ² up to a factor e^±τ, τ ≤ 10·n·e^(−π²σ²) < 1e-15·n (Kairouz, Liu, Steinke 2021,
         theorem 9): below what the account resolves.
         """
-        from dp_accounting.pld.privacy_loss_distribution import from_discrete_gaussian_mechanism
+        from dp_accounting.pld.privacy_loss_distribution import (
+            from_discrete_gaussian_mechanism,
+            from_gaussian_mechanism,
+        )
 
+        if self.cells > _MANY_CELLS:  # a rounded Gaussian of variance σ² − 2 (`dp.composition`)
+            return from_gaussian_mechanism(
+                math.sqrt((self.sigma**2 - 2) / self.cells),
+                value_discretization_interval=spacing,
+                use_connect_dots=True,
+            )
         return from_discrete_gaussian_mechanism(
             self.sigma * math.sqrt(self.cells),
             self.cells,

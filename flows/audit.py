@@ -160,6 +160,7 @@ def _width(unit: PrivacyUnit, recipe: Recipe, panel: Any) -> int:
     bound, _ = derive_bound(
         unit, observed=len(panel.times), interval=panel.interval.to_pytimedelta(),
         regions=len(panel.regions), intervals_per_unit=recipe.privacy.intervals_per_unit,
+        start=panel.times[0].to_pydatetime(),
     )  # fmt: skip
     return bound.intervals
 
@@ -199,6 +200,7 @@ def _noise(subject: Subject) -> CountNoise:
         interval=panel.interval.to_pytimedelta(), regions=len(panel.regions),
         regions_per_interval=recipe.source.regions_per_interval or panel.regions_per_interval,
         intervals_per_unit=privacy.intervals_per_unit, weight=privacy.weight,
+        start=panel.times[0].to_pydatetime(),
     )  # fmt: skip
     return calibrate(privacy.budget_of_part, bound)
 

@@ -17,7 +17,7 @@ from dp.budget import Budget
 from dp.composition import Total
 from dp.mechanisms import CountNoise, calibrate
 from dp.risk import risk
-from dp.unit import ContributionBound, PrivacyUnit, derive_bound
+from dp.unit import MONDAY, ContributionBound, PrivacyUnit, derive_bound
 from models.config import ForecasterConfig
 from models.kinds import new
 from models.predict import predict
@@ -98,7 +98,7 @@ def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tu
     hours = pd.Timedelta(hours=24 // _STEPS)
     bound, _ = derive_bound(
         unit, observed=_DAYS * _STEPS, interval=hours.to_pytimedelta(), regions=2,
-        regions_per_interval=1,
+        regions_per_interval=1, start=MONDAY,
     )  # fmt: skip
     noise = calibrate(budget, bound)
     rng = np.random.default_rng()

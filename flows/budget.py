@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from data.errors import DataError
+from data.sources.identity import identities
 from dp.budget import Budget
 from dp.composition import largest_epsilon
 from dp.ledger import Account, Entry, Ledger, verify
@@ -47,7 +49,7 @@ def set_cap(
     except ValueError as error:
         raise UsageError(str(error)) from None
     ledger = Ledger(home.database_url)
-    account = ledger.set_cap(dataset, of, cap, because=because, new=new)
+    account = ledger.set_cap(dataset, of, cap, because=because, new=new, aliases=_aliases(dataset))
     return _account(ledger, account, None)
 
 
@@ -58,6 +60,8 @@ def history(home: Home, dataset: str | None = None, unit: str | None = None) -> 
         of = None if unit is None else parse_unit(unit)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if dataset is not None:
+        dataset = next(iter(ledger.known_as(dataset, _aliases(dataset))), dataset)
     return {"entries": [_entry(entry) for entry in ledger.entries(dataset, of)]}
 
 
@@ -75,6 +79,14 @@ def check(home: Home, head: str | None = None) -> dict[str, Any]:
 def export(home: Home) -> dict[str, Any]:
     """The whole ledger."""
     return {**show(home), **history(home), "verified": check(home)}
+
+
+def _aliases(dataset: str) -> tuple[str, ...]:
+    """Further names of a data set that is called like a source; none of one that is not."""
+    try:
+        return identities(dataset)
+    except DataError:
+        return ()
 
 
 def _account(ledger: Ledger, account: Account, delta: float | None) -> dict[str, Any]:

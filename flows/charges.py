@@ -14,6 +14,7 @@ from dp.composition import Total, largest_epsilon
 from dp.ledger import Charge, Entry, Ledger
 from dp.once import paid, reserve
 from dp.seen import seen_by
+from dp.time_grid import TimeGrid
 from dp.unit import Unit
 from flows import gradient, privatise
 from flows.grid import Grid, Point
@@ -107,21 +108,22 @@ def announce(
         len(points),
         len(points) * grid.seeds,
         len(new),
-        tuple(_total(ledger, charges[0].dataset, unit, new, privacy) for unit in units),
+        tuple(_total(ledger, charges, unit, new, privacy) for unit in units),
     )
 
 
 def _total(
-    ledger: Ledger, dataset: str, unit: Unit, new: list[Charge], privacy: PrivacyConfig
+    ledger: Ledger, charges: list[Charge], unit: Unit, new: list[Charge], privacy: PrivacyConfig
 ) -> UnitTotal:
     """What the new charges come to for a unit; the recipe's cap holds for each of its units."""
-    known = [account for account in ledger.accounts() if account.dataset == dataset]
-    account = next((account for account in known if account.unit == unit), None)
-    worst = (ledger.worst(account) if account else []) or [Total()]
-    caps = [cap for cap in (privacy.cap, account.cap if account else None) if cap is not None]
+    first, grid = charges[0], ledger.grid_with(charges)
+    names = ledger.known_as(first.dataset, first.aliases)
+    known = [one for one in ledger.accounts() if one.dataset in names and one.unit == unit]
+    worst = [total for one in known[:1] for total in ledger.worst(one)] or [Total()]
+    caps = [cap for cap in (privacy.cap, *(one.cap for one in known)) if cap is not None]
 
     def within(count: int) -> bool:
-        totals = [_sum(total, new[:count], unit) for total in worst]
+        totals = [_sum(total, new[:count], unit, grid) for total in worst]
         return all(total.within(cap) for total in totals for cap in caps)
 
     fits = len(new)
@@ -131,8 +133,8 @@ def _total(
         unit.value,
         privacy.delta,
         unit.neighbours,
-        _sum(Total(), new, unit).epsilon(privacy.delta),
-        largest_epsilon([_sum(total, new, unit) for total in worst], privacy.delta),
+        _sum(Total(), new, unit, grid).epsilon(privacy.delta),
+        largest_epsilon([_sum(total, new, unit, grid) for total in worst], privacy.delta),
         min(caps, key=lambda cap: cap.epsilon, default=None),
         fits,
     )
@@ -202,7 +204,7 @@ def _of(
     return [*paid, gradient.charge(windows(asked.windows), asked, home)] if private else paid
 
 
-def _sum(total: Total, charges: list[Charge], unit: Unit) -> Total:
+def _sum(total: Total, charges: list[Charge], unit: Unit, grid: TimeGrid) -> Total:
     for one in charges:
-        total = total.plus(seen_by(unit, one.event, one.unit))
+        total = total.plus(seen_by(unit, one, grid))
     return total

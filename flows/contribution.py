@@ -15,6 +15,7 @@ from dp.mechanisms import calibrate
 from dp.release import release_counts
 from dp.unit import ContributionBound, PrivacyUnit
 from flows.errors import UsageError
+from flows.privatise import aliases
 from flows.recipe import Recipe
 from flows.settings import Home
 
@@ -139,6 +140,7 @@ def _charged(
         bound=(f"one unit is in one row and moves {_MOVED} of its cells by 1",),
         population=source.population,
         recipe=recipe.to_dict(),
+        aliases=aliases(recipe),
     )
     spent = (
         f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "

@@ -9,13 +9,14 @@ from typing import Any
 from dp import scale, statement
 from dp.composition import Total
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
-from dp.ledger.identity import release_key
+from dp.ledger.identity import release_key, sketch
 from dp.once import Kept, Wanted, each_once
 from dp.permit import Permit
 from dp.release import period_of
 from flows.prepare import Prepared
 from flows.private_plan import Plan, facts, make_plan
 from flows.private_run import OnEpoch, PrivateJob, PrivateRun, train
+from flows.privatise import aliases
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -142,11 +143,17 @@ def _charge(plan: Plan, prepared: Prepared, recipe: Recipe, home: Home) -> Charg
         unit=plan.unit,
         epsilon=sampling.epsilon(plan.delta),
         delta=plan.delta,
-        event={**sampling.event(), "panel": facts(prepared, plan)},
+        event={
+            **sampling.event(),
+            "panel": facts(prepared, plan, recipe.privacy.intervals_per_unit),
+        },
         purpose="training",
         bound=(f"{sampling.hit} of {sampling.windows} windows: {plan.hit_because}", scaled),
         population=recipe.source.population,
         recipe=recipe.to_dict(),
+        aliases=aliases(recipe),
+        sketch=sketch(secret, prepared.raw.counts, prepared.raw.interval.to_pytimedelta()),
+        timezone=prepared.raw.timezone,
     )
 
 

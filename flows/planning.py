@@ -146,6 +146,7 @@ def _row(
             regions=len(panel.regions),
             regions_per_interval=panel.regions_per_interval,
             intervals_per_unit=intervals_per_unit,
+            start=panel.times[0].to_pydatetime(),
         )
     except ValueError as error:
         raise UsageError(f"unit {unit!r}: {error}; choose from {', '.join(UNITS)}") from None

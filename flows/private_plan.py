@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dp import scale
 from dp.reach import WindowReach, hit_windows
 from dp.sampling import WindowSampling, calibrate
-from dp.unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
+from dp.unit import IntervalUnit, Unit, intervals_of, parse_unit
 from dp.windowed import CellNoise
 from flows.errors import UsageError
 from flows.prepare import Prepared
@@ -63,6 +63,7 @@ def make_plan(prepared: Prepared, recipe: Recipe) -> Plan:
             interval=interval,
             intervals_per_unit=privacy.intervals_per_unit,
             known="enforced" if prepared.raw.bound else "declared",
+            start=prepared.raw.times[0].to_pydatetime(),
         )
         width = _width(unit, prepared)
         aside = None
@@ -100,7 +101,7 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
     return asked
 
 
-def facts(prepared: Prepared, plan: Plan) -> dict[str, Any]:
+def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> dict[str, Any]:
     """What is public and decides what the training costs other units (`dp.seen`)."""
     spec, panel = prepared.spec, prepared.raw
     return {
@@ -112,6 +113,8 @@ def facts(prepared: Prepared, plan: Plan) -> dict[str, Any]:
         "seasonal": list(spec.seasonal),
         "horizon": spec.horizon,
         "distance": scale.distance(plan.width),
+        "intervals_per_unit": intervals_per_unit,
+        "enforced": panel.bound is not None,
     }
 
 
@@ -123,11 +126,13 @@ def training_counts(prepared: Prepared) -> NDArray[np.float64]:
 
 def _width(unit: Unit, prepared: Prepared) -> int:
     """Consecutive intervals that a unit may change."""
-    if isinstance(unit, IntervalUnit):
-        return unit.width
-    if unit is PrivacyUnit.USER:
-        return len(prepared.raw.times)
-    return 1 if unit.span is None else math.ceil(unit.span / prepared.raw.interval.to_pytimedelta())
+    panel = prepared.raw
+    return intervals_of(
+        unit,
+        observed=len(panel.times),
+        interval=panel.interval.to_pytimedelta(),
+        start=panel.times[0].to_pydatetime(),
+    )
 
 
 def _regions(unit: Unit, prepared: Prepared) -> int:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from data.events.bound import Bound
 from data.panel import Panel
+from data.sources.identity import identities
 from dp import statement
 from dp.composition import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
@@ -121,6 +122,7 @@ def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, t
             regions_per_interval=panel.regions_per_interval,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
+            start=panel.times[0].to_pydatetime(),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -152,7 +154,16 @@ def _about(
         "bound": reasons,
         "population": source.population,
         "recipe": recipe.to_dict(),
+        "aliases": aliases(recipe),
+        "timezone": panel.timezone,
+        "intervals_per_unit": privacy.intervals_per_unit,
+        "enforced": panel.bound is not None,
     }
+
+
+def aliases(recipe: Recipe) -> tuple[str, ...]:
+    """Further names of the recipe's data set, by which the ledger knows it whatever it is called."""
+    return identities(recipe.source.name, recipe.source.query)
 
 
 def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from dp.budget import Budget
 from dp.errors import LedgerError
-from dp.ledger import entries, log, totals
+from dp.ledger import datasets, entries, log, totals
+from dp.ledger.datasets import Family
 from dp.ledger.refusal import refusal
-from dp.ledger.tables import AccountRow, LogRow
+from dp.ledger.tables import AccountRow
 from dp.ledger.values import Account, Charge, Entry
-from dp.seen import seen_by
+from dp.seen import reach_of, seen_by
+from dp.time_grid import TimeGrid
 from dp.unit import Unit, parse_unit
 
 
-def known_as(session: Session, charge: Charge) -> str:
-    """The name that the data set has in the ledger: a copy under another name is no new budget."""
-    query = (
-        select(AccountRow.dataset)
-        .join(LogRow, LogRow.account == AccountRow.id)
-        .where(LogRow.fingerprint == charge.fingerprint)
-        .order_by(LogRow.seq)
-        .limit(1)
-    )
-    return session.scalars(query).first() or charge.dataset
+def of(session: Session, family: Family | None) -> tuple[Account, ...]:
+    """Accounts of a data set under all of its names; none if there is no such data set."""
+    if family is None:
+        return ()
+    return _ordered(session, select(AccountRow).where(AccountRow.dataset.in_(family.names)))
 
 
-def of(session: Session, dataset: str | None) -> tuple[Account, ...]:
-    """Accounts of a data set, or all of them, by data set."""
-    query = select(AccountRow).order_by(AccountRow.dataset, AccountRow.id)
-    if dataset is not None:
-        query = query.where(AccountRow.dataset == dataset)
+def every(session: Session) -> tuple[Account, ...]:
+    """All accounts, by data set."""
+    return _ordered(session, select(AccountRow))
+
+
+def _ordered(session: Session, wanted: Select[tuple[AccountRow]]) -> tuple[Account, ...]:
+    query = wanted.order_by(AccountRow.dataset, AccountRow.id)
     return tuple(from_row(row) for row in session.scalars(query))
 
 
@@ -51,14 +51,14 @@ def the_one(session: Session, dataset: str, unit: Unit) -> Account:
     Raises:
         LedgerError: there is none; the message has the names that come close.
     """
-    found = of(session, dataset)
+    found = of(session, datasets.named(session, dataset))
     for account in found:
         if account.unit == unit:
             return account
     if found:
         units = ", ".join(account.unit.value for account in found)
         raise LedgerError(f"{dataset} has no account for unit {unit.value}; it has {units}")
-    names = sorted({account.dataset for account in of(session, None)})
+    names = sorted({account.dataset for account in every(session)})
     close = difflib.get_close_matches(dataset, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
     raise LedgerError(
@@ -66,13 +66,13 @@ def the_one(session: Session, dataset: str, unit: Unit) -> Account:
     )
 
 
-def opened(session: Session, dataset: str, unit: Unit, population: str | None) -> Account:
+def opened(session: Session, family: Family, unit: Unit, population: str | None) -> Account:
     """The account, opened if need be with what earlier charges for other units cost this one."""
-    found = of(session, dataset)
+    found, dataset = of(session, family), family.names[0]
     for account in found:
         if population and account.population and population != account.population:
             raise LedgerError(
-                f"{dataset} is on record with the population {account.population!r}, this run "
+                f"{account.dataset} is on record with the population {account.population!r}, this run "
                 f"declares {population!r}; other people are another data set: give it another name "
                 "(source.account)"
             )
@@ -90,29 +90,52 @@ def opened(session: Session, dataset: str, unit: Unit, population: str | None) -
     session.flush()
     account = Account(row.seq, dataset, unit, known, None)
     if found:
-        rebuild(session, account)
+        rebuild(session, [account], family)
     return account
 
 
-def add(session: Session, account: Account, charge: Charge, caps: list[Budget]) -> None:
-    """Add a charge to an account's totals, unless a cap would be passed."""
-    reach = charge.period.reach(account.unit)
-    event = seen_by(account.unit, charge.event, charge.unit)
+def add(
+    session: Session,
+    account: Account,
+    charge: Charge,
+    grid: TimeGrid,
+    caps: list[Budget],
+    *,
+    everywhere: bool = False,
+) -> None:
+    """Add a charge to an account's totals, unless a cap would be passed.
+
+    Args:
+        session: that writes.
+        account: of the charge's data set.
+        charge: what is about to be spent.
+        grid: of the data set, with this charge.
+        caps: that hold for the account.
+        everywhere: whether to look at what the charge does not reach as well, which has just changed.
+    """
+    reach = reach_of(account.unit, charge, grid)
+    event = seen_by(account.unit, charge, grid)
     before = totals.load(session, account, reach)
     after, touched = totals.add(before, reach, event)
+    apart = totals.load(session, account) if everywhere else {}
+    apart = {stretch: total for stretch, total in apart.items() if stretch not in before}
     for cap in caps:
-        if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):
-            raise refusal(account, charge, event, touched, cap)
+        full = [total.plus(event) for total in totals.largest(touched.values())]
+        if not all(total.within(cap) for total in (*full, *totals.largest(apart.values()))):
+            raise refusal(account, charge, event, touched | apart, cap)
     totals.replace(session, account, before, after)
 
 
-def rebuild(session: Session, account: Account) -> None:
+def rebuild(session: Session, accounts: Iterable[Account], family: Family) -> None:
     """Totals from all entries of the data set."""
-    charges = live(entries.all_entries(session), account.dataset)
-    before = totals.load(session, account)
-    totals.replace(session, account, before, totals.of_charges(account, charges))
+    charges = live(entries.all_entries(session), family)
+    for account in accounts:
+        before = totals.load(session, account)
+        due = totals.of_charges(account, charges, family.grid)
+        totals.replace(session, account, before, due)
 
 
-def live(entries: list[Entry], dataset: str) -> list[Entry]:
+def live(entries: list[Entry], family: Family) -> list[Entry]:
     """Entries of a data set that count: all that were not given back."""
-    return [one for one in entries if one.dataset == dataset and one.state != "voided"]
+    names = set(family.names)
+    return [one for one in entries if one.dataset in names and one.state != "voided"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,11 +15,12 @@ from sqlalchemy.orm import Session
 from dp.budget import Budget
 from dp.composition import Total
 from dp.errors import LedgerError
-from dp.ledger import accounts, entries, log, totals
+from dp.ledger import accounts, datasets, entries, log, totals
 from dp.ledger.database import Database
 from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
 from dp.ledger.values import Account, Charge, Entry
 from dp.permit import _LEDGER, Permit
+from dp.time_grid import TimeGrid
 from dp.unit import Unit
 
 STATES = ("reserved", "committed", "released", "voided")
@@ -50,7 +52,8 @@ class Ledger:
 
         Raises:
             BudgetRefused: a total would pass its cap; nothing is written.
-            LedgerError: the key has been committed already, or the population is another one.
+            LedgerError: the key has been committed already, or the population or the clock is another
+                one.
         """
         with self.database.writing() as session:
             found = entries.find(session, charge.key)
@@ -58,15 +61,19 @@ class Ledger:
                 return found
             if found is not None and found.state != "voided":
                 raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
-            dataset = accounts.known_as(session, charge)
-            own = accounts.opened(session, dataset, charge.unit, charge.population)
-            for account in accounts.of(session, dataset):
-                caps = [account.cap, cap if account.id == own.id else None]
-                accounts.add(session, account, charge, [one for one in caps if one is not None])
+            family, anew = datasets.admit(session, charge)
+            own = accounts.opened(session, family, charge.unit, charge.population)
+            charged = accounts.of(session, family)
+            if anew:
+                accounts.rebuild(session, charged, family)
+            for account in charged:
+                given = [account.cap, cap if account.id == own.id else None]
+                caps = [one for one in given if one is not None]
+                accounts.add(session, account, charge, family.grid, caps, everywhere=anew)
             row = log.append(
                 session,
                 "reserved",
-                entries.body_of(charge, dataset),
+                entries.body_of(charge, family.names[0]),
                 account=own.id,
                 key=charge.key,
                 fingerprint=charge.fingerprint,
@@ -106,8 +113,9 @@ class Ledger:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""
         with self.database.writing() as session:
             _step(session, entry, "voided", {}, after="reserved")
-            for account in accounts.of(session, entry.dataset):
-                accounts.rebuild(session, account)
+            family = datasets.named(session, entry.dataset)
+            assert family is not None  # noqa: S101  (it was charged)
+            accounts.rebuild(session, accounts.of(session, family), family)
 
     def release(self, permit: Permit, content: bytes) -> None:
         """Keep what was released, and note that it can be returned, in one transaction."""
@@ -166,16 +174,18 @@ class Ledger:
     ) -> tuple[Entry, ...]:
         """Entries, oldest first; of one data set, of one unit, and after a number, if given."""
         with self.database.reading() as session:
+            family = None if dataset is None else datasets.named(session, dataset)
+            names = () if family is None else family.names
             return tuple(
                 entry
                 for entry in entries.all_entries(session, after)
-                if dataset in (None, entry.dataset) and unit in (None, entry.unit)
+                if (dataset is None or entry.dataset in names) and unit in (None, entry.unit)
             )
 
     def accounts(self) -> tuple[Account, ...]:
         """All accounts, by data set."""
         with self.database.reading() as session:
-            return accounts.of(session, None)
+            return accounts.every(session)
 
     def account(self, dataset: str, unit: Unit) -> Account:
         """One account.
@@ -192,12 +202,29 @@ class Ledger:
         Charges for other units are counted as they look to this one (`dp.seen`).
         """
         with self.database.reading() as session:
-            found = [one for one in accounts.of(session, dataset) if one.unit == unit]
+            family = datasets.named(session, dataset)
+            if family is None:
+                return 0.0
+            found = [one for one in accounts.of(session, family) if one.unit == unit]
             if found:
                 return totals.epsilon(totals.load(session, found[0]), delta)
             made_up = Account(0, dataset, unit, None, None)
-            charges = accounts.live(entries.all_entries(session), dataset)
-            return totals.epsilon(totals.of_charges(made_up, charges), delta)
+            charges = accounts.live(entries.all_entries(session), family)
+            return totals.epsilon(totals.of_charges(made_up, charges, family.grid), delta)
+
+    def known_as(self, dataset: str, aliases: Iterable[str] = ()) -> tuple[str, ...]:
+        """All names of a data set that have accounts, oldest first; none if there is no such one."""
+        with self.database.reading() as session:
+            family = datasets.named(session, dataset, aliases)
+            return () if family is None else family.names
+
+    def grid_with(self, charges: Sequence[Charge]) -> TimeGrid:
+        """The clock and the intervals that a data set would have with further charges to it."""
+        with self.database.reading() as session:
+            first = charges[0]
+            return datasets.grid_with(
+                datasets.named(session, first.dataset, first.aliases), charges
+            )
 
     def worst(self, account: Account) -> list[Total]:
         """What has been spent on the most affected units, as curves."""
@@ -205,7 +232,14 @@ class Ledger:
             return list(totals.largest(totals.load(session, account).values()))
 
     def set_cap(
-        self, dataset: str, unit: Unit, cap: Budget | None, *, because: str = "", new: bool = False
+        self,
+        dataset: str,
+        unit: Unit,
+        cap: Budget | None,
+        *,
+        because: str = "",
+        new: bool = False,
+        aliases: Iterable[str] = (),
     ) -> Account:
         """Change the cap of an account; the log keeps the old one.
 
@@ -215,14 +249,17 @@ class Ledger:
             cap: the new cap; None for none.
             because: the reason, for the log.
             new: whether the data set may be one that nothing was charged to yet.
+            aliases: further names of the data set, as those of a `Charge`.
 
         Raises:
             LedgerError: no such account, or more than the cap has been spent.
         """
         with self.database.writing() as session:
-            if not new and not accounts.of(session, dataset):
+            family = datasets.named(session, dataset, aliases)
+            if family is None and not new:
                 accounts.the_one(session, dataset, unit)
-            account = accounts.opened(session, dataset, unit, None)
+            family = datasets.register(session, dataset, aliases)
+            account = accounts.opened(session, family, unit, None)
             stretches = totals.load(session, account)
             if cap is not None and not all(
                 one.within(cap) for one in totals.largest(stretches.values())

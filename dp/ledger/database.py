@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from dp.errors import LedgerError, LedgerUnreachableError
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration in `migrations/versions`."""
 _PATIENCE = 60
 """Seconds that one writer waits for the others."""

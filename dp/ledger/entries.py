@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from dp.ledger.tables import LogRow
 from dp.ledger.values import Charge, Entry
 from dp.period import Period
+from dp.time_grid import UNSAID
 from dp.unit import parse_unit
 
 
@@ -60,6 +61,9 @@ def as_entry(row: LogRow, state: str) -> Entry:
         bound=tuple(body["bound"]),
         population=body["population"],
         recipe=body["recipe"],
+        aliases=tuple(body.get("aliases", ())),
+        sketch=tuple(body.get("sketch", ())),
+        timezone=body["timezone"] if "timezone" in body else _clock_before(body["recipe"]),
     )
 
 
@@ -78,4 +82,14 @@ def body_of(charge: Charge, dataset: str) -> dict[str, Any]:
         "bound": list(charge.bound),
         "population": charge.population,
         "recipe": charge.recipe,
+        "aliases": list(charge.aliases),
+        "sketch": list(charge.sketch),
+        "timezone": charge.timezone,
     }
+
+
+def _clock_before(recipe: dict[str, Any]) -> str:
+    """The clock of a charge that was made before clocks were kept, as far as its recipe tells."""
+    events = recipe.get("events", {}) if recipe.get("source", {}).get("events") else {}
+    zone: str = events.get("timezone", "UTC")
+    return UNSAID if zone == "UTC" else zone

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -40,6 +50,27 @@ class AccountRow(Base):
     cap_delta: Mapped[float | None] = mapped_column(Float)
 
     __table_args__ = (Index("ledger_accounts_name", "dataset", "unit", unique=True),)
+
+
+class DatasetRow(Base):
+    """A data set by name; derived. Those that were found to be the same one are a family."""
+
+    __tablename__ = "ledger_datasets"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(400), unique=True)
+    family: Mapped[int] = mapped_column(Integer, index=True)
+    grid: Mapped[str] = mapped_column(Text)
+    old: Mapped[bool] = mapped_column(Boolean)
+
+
+class NameRow(Base):
+    """What a data set is recognised by: further names and prints of its content; derived."""
+
+    __tablename__ = "ledger_names"
+
+    dataset: Mapped[int] = mapped_column(ForeignKey("ledger_datasets.id"), primary_key=True)
+    value: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 class TotalRow(Base):

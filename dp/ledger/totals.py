@@ -15,7 +15,8 @@ from dp.composition import Event, Total, largest_epsilon
 from dp.ledger.tables import TotalRow
 from dp.ledger.values import Account, Charge
 from dp.period import Reach
-from dp.seen import seen_by
+from dp.seen import reach_of, seen_by
+from dp.time_grid import TimeGrid
 
 Stretches = dict[Reach, Total]
 """What has been spent on the units of each stretch; together they have no gaps and no overlaps."""
@@ -81,17 +82,17 @@ def replace(session: Session, account: Account, before: Stretches, after: Stretc
     session.flush()
 
 
-def of_charges(account: Account, charges: Iterable[Charge]) -> Stretches:
+def of_charges(account: Account, charges: Iterable[Charge], grid: TimeGrid) -> Stretches:
     """What charges to the account's data set have spent on the account's unit, from nothing."""
     found: Stretches = {}
     for charge in charges:
-        reach = charge.period.reach(account.unit)
+        reach = reach_of(account.unit, charge, grid)
         near = {
             one: total for one, total in found.items() if one[0] < reach[1] and one[1] > reach[0]
         }
         for stretch in near:
             del found[stretch]
-        found.update(add(near, reach, seen_by(account.unit, charge.event, charge.unit))[0])
+        found.update(add(near, reach, seen_by(account.unit, charge, grid))[0])
     return found
 
 

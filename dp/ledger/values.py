@@ -33,6 +33,9 @@ class Charge:
         bound: why one unit can change no more than the event says.
         population: whose records these are, if declared.
         recipe: what was asked for.
+        aliases: further names of the same data set: resolved paths, canonical URLs, a stream's.
+        sketch: keyed prints of parts of the panel (`dp.ledger.identity.sketch`).
+        timezone: zone by whose clock the period is told; None where the source does not say.
     """
 
     key: str
@@ -47,6 +50,9 @@ class Charge:
     bound: tuple[str, ...] = ()
     population: str | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    sketch: tuple[str, ...] = ()
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         if self.purpose not in PURPOSES:

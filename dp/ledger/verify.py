@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dp.ledger import accounts, log, totals
+from dp.ledger import accounts, datasets, log, totals
 from dp.ledger.book import Ledger
 from dp.ledger.entries import all_entries
 from dp.ledger.tables import LogRow, ReleaseRow
@@ -95,13 +95,34 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
             cap = body["cap"] and (body["cap"]["epsilon"], body["cap"]["delta"])
             told[row.account] = (*told[row.account][:3], cap)
     entries = all_entries(session)
+    linked = _linked(rows)
     found = []
-    for account in accounts.of(session, None):
+    for account in accounts.every(session):
         cap = (account.cap.epsilon, account.cap.delta) if account.cap else None
         stored = (account.dataset, account.unit.value, account.population, cap)
         if told.pop(account.id, None) != stored:
             found.append((account.id, "name, unit, population or cap is not what the log says"))
-        due = totals.of_charges(account, accounts.live(entries, account.dataset))
+        family = datasets.named(session, account.dataset)
+        if family is None:
+            found.append((account.id, "its data set is gone"))
+            continue
+        grid = datasets.grid_of([one for one in entries if one.dataset in family.names])
+        if family.grid != grid or set(family.names) != linked.get(
+            account.dataset, {account.dataset}
+        ):
+            found.append((account.id, "its data set is not what the log says"))
+        due = totals.of_charges(account, accounts.live(entries, family), grid)
         if totals.load(session, account) != due:
             found.append((account.id, "the totals do not follow from the entries"))
     return found + [(number, "the account is gone") for number in told]
+
+
+def _linked(rows: list[LogRow]) -> dict[str, set[str]]:
+    """Names of data sets that were found to be one, by each of them."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.kind == "link":
+            together = set(json.loads(row.body)["datasets"])
+            together |= {name for one in together for name in found.get(one, ())}
+            found |= dict.fromkeys(together, together)
+    return found

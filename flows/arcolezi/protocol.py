@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data.panel import Panel
+from data.sources.identity import identities
 from dp.accounting import discrete_epsilon
 from dp.budget import Budget
 from dp.ledger import Charge, Ledger, fingerprint, local_secret
-from dp.ledger.identity import release_key
+from dp.ledger.identity import release_key, sketch
 from dp.mechanisms import CountNoise
 from dp.once import once
 from dp.permit import Permit
@@ -91,6 +92,9 @@ def train_noised(
         event={**sampling.event(), "panel": _facts(panel)},
         purpose="training",
         recipe={"reproduce": "arcolezi2022", **asdict(setting)},
+        aliases=identities(panel.source),
+        sketch=sketch(secret, panel.counts, panel.interval.to_pytimedelta()),
+        timezone=panel.timezone,
     )
 
     def make(permit: Permit) -> bytes:
@@ -121,6 +125,8 @@ def noised(panel: Panel, setting: Setting, home: Home) -> tuple[Floats, int]:
         ledger=Ledger(home.database_url),
         secret=local_secret(home.secret),
         recipe={"reproduce": "arcolezi2022", **asdict(setting)},
+        aliases=identities(panel.source),
+        timezone=panel.timezone,
     )
     return release.counts.to_numpy(dtype=np.float64)[panel.observed], release.entry.id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -24,6 +25,7 @@ class Arrivals:
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, where declared.
         source: what the user called it.
+        timezone: zone by whose clock the times are told; None where the source does not say.
     """
 
     counts: pd.DataFrame
@@ -31,6 +33,7 @@ class Arrivals:
     persons: int | None
     regions_per_interval: int | None
     source: str
+    timezone: str | None = None
 
 
 def first(source: SourceConfig) -> Arrivals:
@@ -42,7 +45,12 @@ def first(source: SourceConfig) -> Arrivals:
     table = _complete(_read(source))
     panel, _ = validate.to_panel(table, max_gap=source.max_gap)
     return Arrivals(
-        panel.counts, panel.interval, table.persons, table.regions_per_interval, table.name
+        panel.counts,
+        panel.interval,
+        table.persons,
+        table.regions_per_interval,
+        table.name,
+        panel.timezone,
     )
 
 
@@ -65,7 +73,8 @@ def since(
     """
     table = _complete(_read(source, after))
     frame = table.frame
-    about = (interval, table.persons, table.regions_per_interval, table.name)
+    about: tuple[Any, ...] = (interval, table.persons, table.regions_per_interval, table.name,
+                              table.timezone)  # fmt: skip
     if frame.empty:
         empty = pd.DataFrame(columns=list(regions), index=pd.DatetimeIndex([], name="time"))
         return Arrivals(empty.astype(float), *about)
@@ -73,6 +82,7 @@ def since(
     times = pd.DatetimeIndex(frame["time"])
     if times.tz is not None:
         times = times.tz_convert("UTC").tz_localize(None)
+        about = (*about[:-1], "UTC")
     counts = frame.drop(columns="time").set_axis(times)[times >= after]
     counts.columns = counts.columns.astype(str)
     if counts.empty:

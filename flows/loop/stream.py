@@ -21,6 +21,7 @@ from dp.stream import give_back, pieces, release_piece, stream_noise, streamed
 from dp.unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
+from flows.privatise import aliases
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -117,8 +118,14 @@ class _Release:
         seen = raw.counts.index[-1] + raw.interval if len(raw.counts) else end
         if end is not None:  # another process may have been faster
             raw = replace(raw, counts=raw.counts[raw.counts.index >= end])
+        if not len(raw.counts):
+            return Ingested(self.stream, 0, end, seen, (), None)
         noise, reasons = noise_of(
-            self.recipe, raw.interval, len(raw.counts.columns), raw.regions_per_interval
+            self.recipe,
+            raw.interval,
+            len(raw.counts.columns),
+            raw.regions_per_interval,
+            raw.counts.index[0],
         )
         entries: list[int] = []
         new, refused = 0, None
@@ -155,6 +162,9 @@ class _Release:
             secret=local_secret(self.home.secret),
             dataset=self.dataset,
             draw=self.recipe.privacy.draw,
+            intervals_per_unit=self.recipe.privacy.intervals_per_unit,
+            aliases=(*aliases(self.recipe), self.stream),
+            timezone=raw.timezone,
             bound=reasons,
             population=self.recipe.source.population,
             recipe=self.recipe.to_dict(),
@@ -180,7 +190,11 @@ class _Release:
 
 
 def noise_of(
-    recipe: Recipe, interval: pd.Timedelta, regions: int, per_interval: int | None
+    recipe: Recipe,
+    interval: pd.Timedelta,
+    regions: int,
+    per_interval: int | None,
+    start: pd.Timestamp,
 ) -> tuple[CountNoise, tuple[str, ...]]:
     """The stream's noise, and why one unit can change no more than it covers.
 
@@ -200,6 +214,7 @@ def noise_of(
             regions_per_interval=recipe.source.regions_per_interval or per_interval,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
+            start=start,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -227,7 +242,9 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
     stream, unit = name_of(recipe), PrivacyUnit(recipe.privacy.unit)
     dataset, ledger = recipe.source.account or stream, Ledger(home.database_url)
     last = streamed(ledger, dataset, unit)[-1]
-    noise, reasons = noise_of(recipe, counts.interval, len(counts.regions), last.event["regions"])
+    noise, reasons = noise_of(
+        recipe, counts.interval, len(counts.regions), last.event["regions"], counts.times[0]
+    )
     delta = noise.budget.delta
     worst = ledger.worst(ledger.account(dataset, unit))
     said: dict[str, Any] = statement.stream(

@@ -1,6 +1,6 @@
 """The windows that the accountant counts are the windows that change."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,7 @@ def test_units_hit_windows(
         windows=3000,
         interval=HALF_HOUR,
         intervals_per_unit=declared,
+        start=datetime(2024, 1, 1),
     )
     assert found == hit
     assert "window" in why

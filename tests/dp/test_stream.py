@@ -1,6 +1,6 @@
 """Streams: every interval noised once, and all of a unit's intervals together what was promised."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,19 @@ def counts(start: str, intervals: int) -> pd.DataFrame:
 
 
 class Stream:
-    def __init__(self, folder: Path, unit: PrivacyUnit, lasts: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        unit: PrivacyUnit,
+        lasts: int | None = None,
+        start: datetime = datetime(2024, 1, 2),
+    ) -> None:
         self.ledger, self.unit = Ledger(f"sqlite:///{folder / 'ledger.db'}"), unit
         self.secret = local_secret(folder / "secret")
         self.noise, _ = stream_noise(
-            BUDGET, unit, lasts=lasts, interval=HALF, regions=3, regions_per_interval=2
-        )
+            BUDGET, unit, lasts=lasts, interval=HALF, regions=3, regions_per_interval=2,
+            start=start,
+        )  # fmt: skip
 
     def release(self, frame: pd.DataFrame) -> pd.DataFrame:
         return release_piece(
@@ -133,3 +140,15 @@ def test_cuts_never_charge_a_unit_for_more_than_it_has(
             assert not set(periods) & set(other)
         sizes = pd.Series(1, periods).groupby(level=0).sum()
         assert len(sizes) == 1 or set(sizes) == {whole}
+
+
+def test_intervals_across_midnight_are_charged_to_both_days(tmp_path: Path) -> None:
+    stream = Stream(tmp_path, PrivacyUnit.USER_DAY, start=datetime(2024, 1, 2, 0, 15))
+    assert stream.noise.bound.intervals == 49
+    frame = counts("2024-01-02 00:15", 3 * 48)
+    cut = pieces(pd.DatetimeIndex(frame.index), HALF, stream.unit)
+    assert [part.stop - part.start for part in cut] == [47, 1, 47, 1, 47, 1]
+    for part in cut:
+        stream.release(frame.iloc[part])
+    assert 0.98 < stream.spent <= 1.0
+    assert verify(stream.ledger).holds

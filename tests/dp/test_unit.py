@@ -1,15 +1,16 @@
 import itertools
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dp.unit import ContributionBound, PrivacyUnit, derive_bound
+from dp.unit import ContributionBound, PrivacyUnit, derive_bound, touched_intervals
 
 HALF_HOUR = timedelta(minutes=30)
+MIDNIGHT = datetime(2024, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -18,8 +19,9 @@ HALF_HOUR = timedelta(minutes=30)
 )
 def test_intervals_of_each_unit(unit: str, intervals: int) -> None:
     bound, reasons = derive_bound(
-        PrivacyUnit(unit), observed=3456, interval=HALF_HOUR, regions=6, regions_per_interval=2
-    )
+        PrivacyUnit(unit), observed=3456, interval=HALF_HOUR, regions=6, regions_per_interval=2,
+        start=MIDNIGHT,
+    )  # fmt: skip
     assert bound == ContributionBound(intervals, 2)
     assert bound.sensitivity == pytest.approx(math.sqrt(2 * intervals))
     assert reasons[0].startswith(f"K = {intervals} ")
@@ -39,17 +41,57 @@ def test_declared_intervals_only_ever_tighten() -> None:
             interval=HALF_HOUR,
             regions=6,
             intervals_per_unit=declared,
+            start=MIDNIGHT,
         )[0]
 
     assert bound(16).intervals == 16
     assert bound(500).intervals == 48
 
 
-def test_a_day_of_odd_intervals_is_rounded_up() -> None:
-    bound, _ = derive_bound(
-        PrivacyUnit.USER_DAY, observed=100, interval=timedelta(hours=7), regions=2
+@pytest.mark.parametrize(
+    ("unit", "interval", "start", "intervals"),
+    [
+        ("user-day", timedelta(days=1), datetime(2024, 1, 1, 4), 2),
+        ("user-day", timedelta(days=1), datetime(2024, 1, 1), 1),
+        ("user-week", timedelta(weeks=1), datetime(2024, 1, 7), 2),  # a Sunday
+        ("user-week", timedelta(weeks=1), datetime(2024, 1, 8), 1),
+        ("user-day", timedelta(weeks=1), datetime(2024, 1, 7), 1),
+        ("user-day", HALF_HOUR, datetime(2024, 1, 1, 0, 15), 49),
+        ("user-day", HALF_HOUR, datetime(2024, 1, 1, 13, 30), 48),
+        ("user-week", HALF_HOUR, datetime(2024, 1, 1, 0, 15), 337),
+        ("user-day", timedelta(hours=7), datetime(2024, 1, 1), 5),
+        ("user-interval", HALF_HOUR, datetime(2024, 1, 1, 0, 15), 1),
+    ],
+)
+def test_intervals_across_a_border_belong_to_both_sides(
+    unit: str, interval: timedelta, start: datetime, intervals: int
+) -> None:
+    bound, reasons = derive_bound(
+        PrivacyUnit(unit), observed=5_000, interval=interval, regions=2, start=start
     )
-    assert bound.intervals == 4  # starts at 0, 7, 14 and 21 o'clock
+    assert bound.intervals == intervals
+    whole = math.ceil(timedelta(days=1 if unit == "user-day" else 7) / interval)
+    assert ("across its border" in reasons[0]) == (intervals > whole)
+    without, _ = derive_bound(PrivacyUnit(unit), observed=5_000, interval=interval, regions=2)
+    assert without.intervals >= intervals  # who does not say is charged for the worst
+
+
+@given(
+    span=st.integers(1, 14), interval=st.integers(1, 14), offset=st.integers(-30, 30)
+)  # fmt: skip
+def test_touched_intervals_are_those_that_overlap(span: int, interval: int, offset: int) -> None:
+    """Oracle: lay both grids over each other and count."""
+    most = max(
+        sum(
+            offset + k * interval < (unit + 1) * span and offset + (k + 1) * interval > unit * span
+            for k in range(-100, 100)
+        )
+        for unit in range(15)
+    )
+    minute = timedelta(minutes=1)
+    found = touched_intervals(span * minute, interval * minute, offset * minute)
+    assert found == most
+    assert touched_intervals(span * minute, interval * minute) >= found
 
 
 @pytest.mark.parametrize(("name", "value"), [("intervals", 0), ("regions", -1), ("weight", 0)])
