@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from data.errors import DataError
 from data.sources import credentials
 from data.sources.files import existing
+from data.sources.identity import identities
 from data.sources.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "check", "read"]
+__all__ = ["Table", "check", "identities", "read"]
 
 
 def read(
