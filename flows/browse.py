@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -15,9 +16,11 @@ def serve(home: Home, port: int) -> int:
     sys.stderr.write(f"Runs with epsilon, unit and error, until Ctrl-C: {address}\n")
     command = [
         sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port),
-        "--backend-store-uri", home.tracking_uri, "--workers", "1",
+        "--workers", "1",
     ]  # fmt: skip
+    # not an argument, which everybody on the machine can read: it may hold a password
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": home.tracking_uri}
     try:
-        return subprocess.run(command, check=False).returncode  # noqa: S603  (our own arguments)
+        return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603  (ours)
     except KeyboardInterrupt:
         return 0

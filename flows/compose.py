@@ -8,6 +8,7 @@ from typing import Any
 
 import tomlkit
 
+from data.sources.credentials import shown
 from flows.errors import UsageError
 from flows.recipe import from_dict
 
@@ -32,7 +33,7 @@ def load(name: str) -> dict[str, Any]:
             raise UsageError(f"{name!r} is a source, not a recipe; write --source {name}") from None
         known = sorted(file.stem for file in recipe_folder().glob("*.toml"))
         raise UsageError(
-            f"no recipe {name!r}; give the path of a .toml file or one of {', '.join(known)}"
+            f"no recipe {shown(name)!r}; give the path of a .toml file or one of {', '.join(known)}"
         ) from None
     except (OSError, UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
         raise UsageError(f"recipe {path}: {error}") from None
@@ -45,7 +46,7 @@ def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
         path, equals, text = setting.partition("=")
         section, dot, name = path.strip().partition(".")
         if not (equals and dot and name):
-            raise UsageError(f"expected --set {setting!r} to read section.field=value")
+            raise UsageError(f"expected --set {shown(setting)!r} to read section.field=value")
         try:
             value = tomlkit.value(text.strip()).unwrap()
         except tomlkit.exceptions.TOMLKitError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from data.sources.credentials import shown
 from flows.errors import SetupError, UsageError
 from flows.recipe import from_dict
 from flows.stack.places import POOL
@@ -91,10 +92,10 @@ def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, A
                  "schedule": one.cron} for one in wanted]  # fmt: skip
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise SetupError(
-            f"the Prefect server at {api} cannot be used ({type(error).__name__}); check "
+            f"the Prefect server at {shown(api)} cannot be used ({type(error).__name__}); check "
             "PREFECT_API_URL and that it is up"
         ) from None
-    return {"api": api, "pool": pool, "queue": queue, "deployments": made}
+    return {"api": shown(api), "pool": pool, "queue": queue, "deployments": made}
 
 
 def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
@@ -153,7 +154,7 @@ def _queue(api: str, pool: str, name: str) -> str:
         place = f"/work_pools/{pool}/queues"
         if client.get(f"/work_pools/{pool}").status_code == 404:
             raise SetupError(
-                f"the Prefect server at {api} has no work pool {pool!r}; make it with "
+                f"the Prefect server at {shown(api)} has no work pool {pool!r}; make it with "
                 f"`prefect work-pool create {pool} --type process`"
             )
         if client.get(f"{place}/{name}").status_code == 404:

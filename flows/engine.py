@@ -28,8 +28,8 @@ def start_engine() -> Callable[[], None]:
         starter.join()
         if failures:
             raise SetupError(
-                f"Prefect's temporary server did not start ({failures[0]}); start one with "
-                "`prefect server start` and set PREFECT_API_URL"
+                f"Prefect's temporary server did not start ({type(failures[0]).__name__}); start one "
+                "with `prefect server start` and set PREFECT_API_URL"
             )
 
     return wait

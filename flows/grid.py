@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from data.sources.credentials import hidden
 from flows.compose import override
 from flows.errors import UsageError
 from flows.recipe import Recipe, from_dict
@@ -70,6 +72,11 @@ class Grid:
     trials: int = 0
     settings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        # a grid is a parameter of a flow, which Prefect keeps
+        object.__setattr__(self, "recipe", _without_secrets(self.recipe))
+        object.__setattr__(self, "settings", tuple(_hidden(one) for one in self.settings))
+
     def points(self) -> list[Point]:
         """Every combination, each of them a possible recipe.
 
@@ -129,3 +136,18 @@ class Grid:
         if not allowed:
             return (None,)
         return allowed if ALL in self.optimizers else self.optimizers
+
+
+def _without_secrets(values: Values) -> Values:
+    source = values.get("source")
+    if not isinstance(source, dict) or not isinstance(source.get("name"), str):
+        return values
+    return {**values, "source": {**source, "name": hidden(source["name"])}}
+
+
+def _hidden(setting: str) -> str:
+    path, equals, _ = setting.partition("=")
+    if not equals or path.strip() != "source.name":
+        return setting
+    name = override({}, [setting])["source"]["name"]
+    return f"source.name={json.dumps(hidden(name))}" if isinstance(name, str) else setting

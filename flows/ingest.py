@@ -9,6 +9,7 @@ import pandas as pd
 
 from data import store, validate
 from data.panel import Panel
+from data.sources.credentials import shown
 from data.spans import to_span
 from data.store import Check, Database, Released
 from dp.ledger import Ledger, local_secret
@@ -102,10 +103,6 @@ def _released(made: Noised) -> Released:
 
 def _name(recipe: Recipe) -> str:
     """What the source is called, without credentials."""
-    if "://" not in recipe.source.name:
-        return recipe.source.name
-    from data.events.connect import shown
-
     return shown(recipe.source.name)
 
 

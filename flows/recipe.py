@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, get_type_hints
@@ -13,6 +11,7 @@ import tomlkit
 from pydantic import TypeAdapter, ValidationError
 
 from data.events.config import EventsConfig
+from data.sources.credentials import hidden, shown
 from flows.errors import UsageError
 from flows.loop.config import StreamConfig
 from flows.regime import with_regime
@@ -20,8 +19,6 @@ from flows.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfi
 from models import nets, optimizers, regime
 from models.errors import ModelError
 from models.settings import TrainingConfig
-
-SOURCE_PASSWORD = "VEILCAST_SOURCE_PASSWORD"  # noqa: S105  (a name)
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,10 @@ class Recipe:
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """A recipe from plain nested values; the source's password is no part of it.
+    """A recipe from plain nested values; secrets of the source's URL are no part of it.
+
+    Recipes are kept: by Prefect as a parameter, by MLflow as a file, in the ledger. Secrets are moved
+    to environment variables (`data.sources.credentials`).
 
     Raises:
         UsageError: an unknown or impossible value; the message names the field, the value and the
@@ -110,7 +110,7 @@ def from_dict(values: dict[str, Any]) -> Recipe:
         recipe = _adapter().validate_python(with_regime(values))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
-    source = replace(recipe.source, name=without_password(recipe.source.name))
+    source = replace(recipe.source, name=hidden(recipe.source.name))
     return replace(recipe, source=source, training=_in_its_batches(recipe))
 
 
@@ -133,21 +133,6 @@ def _in_its_batches(recipe: Recipe) -> TrainingConfig:
         raise UsageError(f"training: {error}") from None
 
 
-def without_password(source: str) -> str:
-    """A source with the password of a database URL moved to an environment variable.
-
-    Recipes are kept: by Prefect as a parameter, by MLflow as a file, in the ledger. Passwords are
-    not.
-    """
-    found = re.fullmatch(
-        r"(?P<before>[^:/]+://[^:/@]*:)(?P<password>[^@$][^@]*)(?P<after>@.*)", source
-    )
-    if not found:
-        return source
-    os.environ[SOURCE_PASSWORD] = found["password"]
-    return f"{found['before']}${{{SOURCE_PASSWORD}}}{found['after']}"
-
-
 def _known(values: dict[str, Any], kind: Any, where: str) -> None:
     """Refuse unknown sections and fields: a misspelt epsilon must not fall back to a default."""
     known = [one.name for one in fields(kind)]
@@ -159,7 +144,7 @@ def _known(values: dict[str, Any], kind: Any, where: str) -> None:
             raise UsageError(f"unknown recipe field {where}{name}; {hint}")
         if is_dataclass(hints[name]):
             if not isinstance(value, dict):
-                raise UsageError(f"recipe section [{name}] must be a table, got {value!r}")
+                raise UsageError(f"recipe section [{name}] must be a table, got {_quoted(value)}")
             _known(value, hints[name], f"{where}{name}.")
 
 
@@ -168,4 +153,9 @@ def _explain(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
-    return f"{where}={error['input']!r}: {error['msg']}"
+    return f"{where}={_quoted(error['input'])}: {error['msg']}"
+
+
+def _quoted(value: Any) -> str:
+    """A value as it was given; of a URL, what may be shown."""
+    return repr(shown(value) if isinstance(value, str) else value)

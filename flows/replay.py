@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data import sources
+from data.sources.credentials import HINT, connectable, shown
 from flows.errors import SetupError, UsageError
 
 
@@ -41,7 +42,10 @@ def replay(
     start = frame["time"].min() + pd.Timedelta(days=history)
     past, rest = frame[frame["time"] < start], frame[frame["time"] >= start]
     interval = frame["time"].diff().min().total_seconds() / speed
-    url = make_url(address)
+    try:
+        url = make_url(connectable(target).rpartition("#")[0])
+    except (ArgumentError, ValueError):  # the port, which the message would quote
+        raise UsageError(f"{shown(target)} is not a database URL ({HINT})") from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     engine = create_engine(url)

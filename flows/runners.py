@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
+from data.sources.credentials import shown
 from flows.errors import SetupError, UsageError
 
 HERE = "here"
@@ -31,7 +32,9 @@ def check(runner: str, address: str | None) -> None:
     if runner not in RUNNERS:
         raise UsageError(f"runner={runner!r} is unknown; choose one of {', '.join(RUNNERS)}")
     if address is not None and runner not in ("dask", "ray"):
-        raise UsageError(f"--address {address} is for --runner dask or ray, not for {runner}")
+        raise UsageError(
+            f"--address {shown(address)} is for --runner dask or ray, not for {runner}"
+        )
     if runner in ("dask", "ray"):
         try:
             __import__(f"prefect_{runner}")
@@ -46,8 +49,8 @@ def check(runner: str, address: str | None) -> None:
             Client(address, timeout=_PATIENCE).close()  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TimeoutError) as error:
             raise SetupError(
-                f"no Dask scheduler answers at {address} ({type(error).__name__}); start one with "
-                "`dask scheduler`, or leave --address out for a cluster on this machine"
+                f"no Dask scheduler answers at {shown(address)} ({type(error).__name__}); start one "
+                "with `dask scheduler`, or leave --address out for a cluster on this machine"
             ) from None
     if runner == "ray" and address is not None:
         from ray.util.state import list_nodes
@@ -56,7 +59,7 @@ def check(runner: str, address: str | None) -> None:
             list_nodes(address, timeout=_PATIENCE)
         except Exception as error:  # Ray has no common one
             raise SetupError(
-                f"no Ray cluster answers at {address} ({type(error).__name__}); start one with "
+                f"no Ray cluster answers at {shown(address)} ({type(error).__name__}); start one with "
                 "`ray start --head`, or leave --address out for one on this machine"
             ) from None
 

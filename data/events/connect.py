@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import ibis
 
 from data.errors import DataError
+from data.sources.credentials import HINT, connectable, shown
 from data.sources.files import existing
 
 MEMORY = "2GB"
@@ -59,7 +60,11 @@ def opened(
     Raises:
         DataError: it cannot be opened; no value of the data and no password is in the message.
     """
-    name = shown(source) if "://" in source else source
+    name = shown(source)
+    if name != source and "://" not in source:  # slashes were forgotten: a file name may be quoted
+        raise DataError(
+            "not a source of events: expected a path, or dialect://user:password@host/database#table"
+        )
     # What DuckDB spills is raw: into a folder that nobody else can read, and that does not stay.
     with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
         if is_synthetic(source):
@@ -159,13 +164,13 @@ def _kind(path: Path) -> tuple[str, str]:
 def _database(
     source: str, name: str, query: str | None, parameters: Mapping[str, Any]
 ) -> tuple[Any, Any]:
+    source = connectable(source)
     address, hash_, place = (source, "", "") if query else source.rpartition("#")
-    if not query and (not hash_ or not place or "@" in place):
+    if not query and (not hash_ or not place):
         raise DataError(
-            "not a source of events: expected dialect://user:password@host/database#table, or a "
-            "query (in a password, write @ as %40 and # as %23)"
+            f"{name}: not a source of events: expected "
+            f"dialect://user:password@host/database#table, or a query ({HINT})"
         )
-    address = os.path.expandvars(address)
     if address.startswith("postgresql+psycopg://"):
         address = address.replace("postgresql+psycopg", "postgresql", 1)
     if urlsplit(address).scheme in ("sqlite", "duckdb"):
@@ -216,15 +221,3 @@ def _view(query: str, parameters: Mapping[str, Any], dialect: Any, name: str) ->
         properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
     )
     return str(view.sql(dialect=dialect))
-
-
-def shown(source: str) -> str:
-    """A URL without user, password and query."""
-    address, _, place = source.rpartition("#")
-    try:
-        parts = urlsplit(address or source)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "the database URL"
-    return f"{parts.scheme}://{host}{port}{parts.path}" + (f"#{place}" if address else "")

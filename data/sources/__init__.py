@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
+from data.sources import credentials
 from data.sources.files import existing
+from data.sources.identity import identities
 from data.sources.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "check", "read"]
+__all__ = ["Table", "check", "identities", "read"]
 
 
 def read(
@@ -57,8 +59,11 @@ def check(source: str) -> None:
     Raises:
         DataError: as `read` would; nothing is opened.
     """
-    if _kind(source) in ("csv", "parquet"):
+    kind = _kind(source)
+    if kind in ("csv", "parquet"):
         existing(Path(source))
+    if kind == "sql":
+        credentials.connectable(source)
 
 
 def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
@@ -107,7 +112,7 @@ def _kind(source: str) -> str:
     if suffixes == [".csv", ".gz"] or suffixes[-1:] in ([".csv"], [".txt"], [".tsv"]):
         return "csv"
     hint = "add #table to the URL" if "://" in source else "expected one"
-    shown = "the database URL" if "://" in source else repr(source)
+    shown = "the database URL" if credentials.shown(source) != source else repr(source)
     raise DataError(
         f"unknown source {shown}; {hint} of: synthetic, paris-cdr, a path ending in .csv or "
         ".parquet, or a database URL with #table"

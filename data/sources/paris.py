@@ -37,16 +37,20 @@ def read(url: str = URL) -> Table:
     return Table(to_wide(raw, "paris-cdr"), "paris-cdr", public=True, regions_per_interval=2)
 
 
+def copy() -> Path | None:
+    """The file that `read` would read without a download; None if there is none. It is not opened."""
+    folder = os.environ.get("VEILCAST_DATA")
+    places = [Path(folder) / "paris-cdr" / FILE] if folder else []
+    return next((path for path in [*places, _cache() / FILE] if path.exists()), None)
+
+
 def _locate(url: str) -> Path:
     """A verified copy of the file."""
-    folder = os.environ.get("VEILCAST_DATA")
-    given = Path(folder) / "paris-cdr" / FILE if folder else None
-    if given and given.exists():
-        return _verified(given)
-    cached = _cache() / FILE
-    if not cached.exists():
-        _download(url, cached)
-    return _verified(cached)
+    found = copy()
+    if found is None:
+        found = _cache() / FILE
+        _download(url, found)
+    return _verified(found)
 
 
 def _cache() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
@@ -24,6 +23,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data.errors import DataError
+from data.sources import credentials
+from data.sources.credentials import HINT, connectable
 from data.sources.shape import TIME_NAMES, to_wide
 from data.sources.table import Table
 
@@ -49,19 +50,17 @@ def read(
         DataError: bad URL, driver missing, no connection, no such table, no rows. The password is
             never in the message.
     """
+    source = connectable(source)
     address, _, place = (source, "", "query") if query else source.rpartition("#")
     try:
-        if "@" in place:  # a "#" in the password: what follows it is no table
-            raise ArgumentError
-        url = make_url(os.path.expandvars(address))
+        url = make_url(address)
         if url.drivername == "postgresql":  # the driver that is installed
             url = url.set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):  # ValueError: the port; its message may quote the password
         raise DataError(
-            "not a database URL: expected dialect://user:password@host/database#table "
-            "(in a password, write @ as %40, : as %3A, / as %2F and # as %23)"
+            f"not a database URL: expected dialect://user:password@host/database#table ({HINT})"
         ) from None
-    shown = f"{_without_credentials(url)}#{place}"
+    shown = f"{credentials.shown(address)}#{place}"
     if _absent_file(url):  # connecting would create it
         raise DataError(f"{shown}: no such database file; check the path")
     schema, _, table = place.rpartition(".")
@@ -84,6 +83,12 @@ def read(
         # Messages of drivers may quote the password or values: only their kind is shown.
         raise DataError(
             f"{shown}: the database said {type(error).__name__}; check host, user, password, rights"
+        ) from None
+    except DataError:
+        raise
+    except Exception as error:  # a parameter that a driver does not take; its message may quote it
+        raise DataError(
+            f"{shown}: cannot be opened ({type(error).__name__}); check the parameters of the URL"
         ) from None
     if raw.empty and since is None:
         raise DataError(f"{shown} has no rows; bring one row an interval")
@@ -108,13 +113,6 @@ def _rows(
     return select(found).where(
         column >= (start.replace(tzinfo=UTC) if column.type.timezone else start)
     )
-
-
-def _without_credentials(url: URL) -> str:
-    """Dialect, host, port and database: users also hide passwords in the query or before a second @."""
-    host = url.host.rpartition("@")[2] if url.host else None
-    place = URL.create(url.drivername, host=host, port=url.port, database=url.database)
-    return place.render_as_string().replace("postgresql+psycopg:", "postgresql:", 1)
 
 
 def _absent_file(url: URL) -> bool:

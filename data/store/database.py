@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, StaticPool
 
 from data.errors import DataError
+from data.sources.credentials import HINT, scrubbed, shown, unambiguous
 from data.store.raw_tables import SCHEMA as RAW
 
 _NEWEST = {False: "0002", True: "0001"}
@@ -36,11 +37,12 @@ class Database:
 
     def __init__(self, url: str, *, raw: bool = False) -> None:
         try:
+            unambiguous(url)
             self._url = _apart(make_url(url)) if raw else make_url(url)
-        except (ArgumentError, ValueError):
+        except (ArgumentError, DataError, ValueError):
             raise DataError(
                 "the store's database URL cannot be used; expected sqlite:///path or "
-                "postgresql://user:password@host/name in VEILCAST_DATABASE_URL"
+                f"postgresql://user:password@host/name in VEILCAST_DATABASE_URL ({HINT})"
             ) from None
         self._raw, self._newest = raw, _NEWEST[raw]
         self._postgres = self._url.get_backend_name() == "postgresql"
@@ -51,9 +53,13 @@ class Database:
             self._bring_up_to_date()
 
     @property
+    def _full(self) -> str:
+        return self._url.render_as_string(hide_password=False)
+
+    @property
     def name(self) -> str:
-        """The URL without its password."""
-        return self._url.render_as_string(hide_password=True)
+        """Where it is, without credentials."""
+        return shown(self._full)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -128,8 +134,9 @@ class Database:
         except DBAPIError as error:
             said = str(error.orig).strip().splitlines()
             # a driver's first line names the reason; what follows may quote a row
+            reason = scrubbed(said[0], self._full) if said else "no reason given"
             raise DataError(
-                f"the store {self.name} cannot be used: {said[0] if said else 'no reason given'}. "
+                f"the store {self.name} cannot be used: {reason}. "
                 "Nothing was written. Check VEILCAST_DATABASE_URL, that the server is up, and that "
                 "this user may write"
             ) from None

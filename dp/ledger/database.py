@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, StaticPool
 
 from dp.errors import LedgerError, LedgerUnreachableError
+from dp.ledger import place
 
 SCHEMA = "0002"
 """The newest migration in `migrations/versions`."""
@@ -36,20 +37,21 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
-            self._url = make_url(url)
+            self._url = place.parsed(url)
             self.engine = _engine(url)
-        except (ArgumentError, NoSuchModuleError) as error:
+        except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: the port
             raise LedgerError(
-                f"the ledger's database URL cannot be used ({error}); expected sqlite:///path or "
-                "postgresql://user:password@host/name in VEILCAST_DATABASE_URL"
+                "the ledger's database URL cannot be used; expected sqlite:///path or "
+                "postgresql://user:password@host/name in VEILCAST_DATABASE_URL (in a password, write @ "
+                "as %40, : as %3A, / as %2F, ? as %3F and # as %23)"
             ) from None
         with self._explained():
             self._bring_up_to_date()
 
     @property
     def name(self) -> str:
-        """The URL without its password."""
-        return self._url.render_as_string(hide_password=True)
+        """Where it is, without credentials."""
+        return place.shown(self._url)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -126,9 +128,10 @@ class Database:
             yield
         except DBAPIError as error:
             said = str(error.orig).strip().splitlines()
+            reason = place.scrubbed(said[0], self._url) if said else "no reason given"
             away = isinstance(error, OperationalError) and self._postgres
             raise (LedgerUnreachableError if away else LedgerError)(
-                f"the ledger {self.name} cannot be used: {said[0] if said else 'no reason given'}. "
+                f"the ledger {self.name} cannot be used: {reason}. "
                 f"Nothing was drawn. {_advice(str(error.orig))}"
             ) from None
 

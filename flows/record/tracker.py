@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from data.sources.credentials import shown
 from flows.errors import SetupError, UsageError
 from flows.record.summary import summary
 from flows.record.view import MARK, TAGS, VIEW
@@ -110,7 +111,7 @@ class Tracker:
             self._experiments = self._find_experiments()
         except MlflowException as error:
             raise SetupError(
-                f"MLflow at {_without_password(home.tracking_uri)} cannot be used ({error.error_code}); "
+                f"MLflow at {shown(home.tracking_uri)} cannot be used ({error.error_code}); "
                 "check MLFLOW_TRACKING_URI, or unset it to use a local file"
             ) from None
 
@@ -153,7 +154,7 @@ class Tracker:
             yield
         except MlflowException as error:
             raise SetupError(
-                f"MLflow at {_without_password(self._home.tracking_uri)} could not record the run "
+                f"MLflow at {shown(self._home.tracking_uri)} could not record the run "
                 f"({error.error_code}); make room on its disk, or check MLFLOW_TRACKING_URI. What was "
                 "charged stays charged, and the same request returns the same release"
             ) from None
@@ -264,7 +265,3 @@ def _set(values: dict[str, Any]) -> list[tuple[str, Any]]:
 def _key(name: str) -> str:
     """A name that MLflow accepts for a metric."""
     return re.sub(r"[^\w\-. /]", "_", name)
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^@/]*@", "//", uri)

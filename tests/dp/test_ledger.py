@@ -355,8 +355,19 @@ def test_databases_that_cannot_be_used_say_so(tmp_path: Path, charge: Charges) -
         read_only.reserve(charge(noised()))
     with pytest.raises(LedgerError, match=r"cannot be used.*Check that its folder exists"):
         Ledger(f"sqlite:///{tmp_path / 'no' / 'folder' / 'ledger.db'}")
-    with pytest.raises(LedgerError, match=r"postgresql://me:\*\*\*@127.0.0.1:1.*server is up"):
+    with pytest.raises(
+        LedgerError, match=r"ledger postgresql://127.0.0.1:1/none cannot.*server is up"
+    ):
         Ledger("postgresql://me:hidden@127.0.0.1:1/none")
+    for url in (
+        "postgresql://127.0.0.1:1/none?user=me&password=hidden",
+        "postgresql://me:not@hidden@127.0.0.1:1/none",
+        "postgresql://me:hidden@127.0.0.1:hidden/none",
+        "postgresql://127.0.0.1:1/none?odd=hidden#x",
+    ):
+        with pytest.raises(LedgerError) as error:
+            Ledger(url)
+        assert "hidden" not in str(error.value)
     with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in mysql"):
         Ledger("mysql://host/name")
     with pytest.raises(LedgerError, match="VEILCAST_DATABASE_URL"):

@@ -1,0 +1,254 @@
+"""Canonical names of data sets: one place has one identity, however it is spelt.
+
+Whoever charges for a release asks here which data set is read. What cannot be told without a
+connection stays apart: aliases of a host in the DNS, copies and hard links of a file, and views.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from data.errors import DataError
+from data.sources.credentials import FILES, Address, connectable, expanded, shown, unambiguous
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+DIALECTS = {
+    "postgres": "postgresql", "mariadb": "mysql", "sqlserver": "mssql", "clickhousedb": "clickhouse",
+}  # fmt: skip
+_PORTS = {
+    "postgresql": 5432, "mysql": 3306, "mssql": 1433, "oracle": 1521, "clickhouse": 8123,
+    "clickhouse+native": 9000, "trino": 8080, "snowflake": 443, "redshift": 5439, "exasol": 8563,
+    "databricks": 443,
+}  # fmt: skip
+_SCHEMAS = {
+    "postgresql": "public", "redshift": "public", "mssql": "dbo", "sqlite": "main", "duckdb": "main",
+    "snowflake": "public", "trino": "default", "databricks": "default",
+}  # fmt: skip
+_FLAT = ("mysql", "clickhouse", "bigquery", "impala")
+"""Dialects whose schemas are databases."""
+_FOLDED = (
+    "sqlite",
+    "duckdb",
+    "mssql",
+    "mysql",
+    "snowflake",
+    "oracle",
+    "trino",
+    "databricks",
+    "impala",
+)
+"""Dialects in which two names that differ in case are, or may be, one table: they share an account."""
+_PARSERS = {"postgresql": "postgres", "mssql": "tsql", "impala": "hive"}
+"""What sqlglot calls a dialect, where it has another name for it."""
+_WAY_OUT = (
+    "the tables that a query reads decide which account is charged; write it as a SELECT from tables "
+    "by name, or name source.account"
+)
+
+
+def identities(source: str, query: str | None = None) -> tuple[str, ...]:
+    """Names by which a data set is the same, whatever it was called.
+
+    Args:
+        source: as for `data.sources.read` and `data.events.read.read_events`.
+        query: for a database URL without `#table`; there is one name for every table that it reads.
+
+    Returns:
+        One name or several, none of them with a credential.
+
+    Raises:
+        DataError: the source cannot be understood, or the tables of the query cannot be told.
+    """
+    if source.partition(":")[0] == "synthetic" and "://" not in source:
+        return (_city(source),)
+    if source == "paris-cdr":
+        return _paris()
+    if "://" not in source and not source.startswith("${"):
+        return (_file(source),)
+    if "://" not in expanded(source):
+        return (_file(expanded(source)),)
+    full = connectable(source)
+    address = unambiguous(full)
+    if query is not None:
+        return _tables_of(query, address)
+    if not address.table:
+        raise DataError(f"{shown(full)}: no table is named; write URL#table")
+    return (_table(address, address.table.split(".")),)
+
+
+def _city(source: str) -> str:
+    """The made-up city with all of its settings, in one order."""
+    from data.sources.synthetic import city_of
+
+    return "synthetic:" + ",".join(
+        f"{name}={value}" for name, value in sorted(asdict(city_of(source)).items())
+    )
+
+
+def _paris() -> tuple[str, ...]:
+    """The published data set, and its copy on this machine if there is one."""
+    from data.sources.paris import copy
+
+    found = copy()
+    return ("paris-cdr", *([_file(str(found))] if found else []))
+
+
+def _file(source: str) -> str:
+    """A file or folder without links, `..` and `~`."""
+    path = Path(source)
+    if not path.exists():
+        path = Path(os.path.expandvars(source)).expanduser()
+    return f"file:{path.resolve()}"
+
+
+def _table(address: Address, parts: list[str]) -> str:
+    """One table by its place: `dialect://host:port/database#schema.table`.
+
+    Args:
+        address: of the database.
+        parts: of the table's name, the last of them its own.
+    """
+    driver = address.scheme.lower()
+    dialect = driver.partition("+")[0]
+    dialect = DIALECTS.get(dialect, dialect)
+    if dialect in FILES:
+        place, default = _database_file(address), "main"
+        database = ""
+    else:
+        settings = {key.lower(): value for key, value in parse_qsl(address.query or "")}
+        host, port = _server(address, dialect, driver, settings)
+        database, default = _database(address, dialect, settings)
+        if dialect == "bigquery" and not host:
+            host = database
+        place = f"{host}{port}"
+    *before, table = (one.lower() if dialect in _FOLDED else one for one in parts)
+    schema = before[-1] if before else default
+    if dialect in _FLAT:
+        database, schema = schema if before else database, ""
+        if len(before) > 1:
+            place = before[-2]
+    elif len(before) > 1 and dialect not in FILES:
+        database = before[-2]
+    if dialect in _FOLDED:
+        database, schema = database.lower(), schema.lower()
+    middle = "" if dialect in FILES else f"/{database}"
+    return f"{dialect}://{place}{middle}#{schema}.{table}" if schema else (
+        f"{dialect}://{place}{middle}#{table}"
+    )  # fmt: skip
+
+
+def _database_file(address: Address) -> str:
+    """Resolved path of an SQLite or DuckDB file."""
+    place = address.path.removeprefix("/")
+    if "uri=" in (address.query or ""):
+        place = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", place))
+    if place in ("", ":memory:") or place.startswith(("md:", "motherduck:")):
+        return place or ":memory:"
+    return str(
+        Path(place).expanduser().resolve() if place.startswith("~") else Path(place).resolve()
+    )
+
+
+def _server(
+    address: Address, dialect: str, driver: str, settings: dict[str, str]
+) -> tuple[str, str]:
+    """Host and port; this machine has one name, and the dialect's own port none."""
+    host = settings.get("host") or address.host or settings.get("hostaddr") or ""
+    port = settings.get("port") or address.port
+    if dialect == "postgresql":  # what libpq falls back to
+        host, port = host or os.environ.get("PGHOST", ""), port or os.environ.get("PGPORT", "")
+    if not address.host and host.rpartition(":")[2].isdigit() and not port:
+        host, _, port = host.rpartition(":")
+    usual = _PORTS.get(driver, _PORTS.get(dialect))
+    return _host(host, dialect), "" if not port or int(port) == usual else f":{int(port)}"
+
+
+def _host(host: str, dialect: str) -> str:
+    name = host.strip("[]").lower().rstrip(".").removesuffix(".snowflakecomputing.com")
+    if dialect in ("bigquery", "snowflake"):
+        return name
+    if not name or name.startswith("/") or name in ("localhost", "localhost.localdomain"):
+        return "localhost"
+    try:
+        number = ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    mapped = getattr(number, "ipv4_mapped", None) or number
+    if mapped.is_loopback or mapped.is_unspecified:
+        return "localhost"
+    return f"[{mapped}]" if mapped.version == 6 else str(mapped)
+
+
+def _database(address: Address, dialect: str, settings: dict[str, str]) -> tuple[str, str]:
+    """The database, and the schema of a table that names none."""
+    database, _, schema = unquote(address.path).strip("/").partition("/")
+    user = settings.get("user") or unquote((address.user or "").partition(":")[0])
+    database = settings.get("dbname") or settings.get("database") or database
+    schema = schema or settings.get("schema", "")
+    if dialect == "postgresql":
+        database = database or os.environ.get("PGDATABASE", "") or user
+        path = re.search(r"search_path\s*=\s*\"?(\w+)", unquote(settings.get("options", "")))
+        schema = schema or (path[1] if path else "")
+    if dialect == "oracle":
+        database = settings.get("service_name") or database
+        schema = schema or user
+    return database, schema or _SCHEMAS.get(dialect, "")
+
+
+def _tables_of(query: str, address: Address) -> tuple[str, ...]:
+    """Every table that a query reads."""
+    import sqlglot
+    from sqlglot import exp
+
+    dialect = address.scheme.lower().partition("+")[0]
+    dialect = DIALECTS.get(dialect, dialect)
+    parser = _PARSERS.get(dialect, dialect)
+    known = parser if parser in sqlglot.Dialects._value2member_map_ else None
+    where = shown(_url(address))
+    try:
+        (tree,) = sqlglot.parse(query, read=known)
+    except (sqlglot.errors.SqlglotError, ValueError):
+        raise DataError(f"{where}: the query cannot be parsed: {_WAY_OUT}") from None
+    if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into, exp.Command):
+        raise DataError(f"{where}: the query is not a single SELECT: {_WAY_OUT}")
+    found = {_named(one, dialect, address, where) for one in _read_by(tree)}
+    if not found:
+        raise DataError(f"{where}: the query reads no table: {_WAY_OUT}")
+    return tuple(sorted(found))
+
+
+def _read_by(tree: exp.Query) -> list[exp.Table]:
+    """Tables of a query; within `WITH a AS (SELECT ... FROM a)` the second `a` is one of them."""
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import traverse_scope
+
+    own = {one.alias for one in tree.find_all(exp.CTE)}
+    tables = [one for one in tree.find_all(exp.Table) if one.db or one.name not in own]
+    for scope in traverse_scope(tree):
+        tables += [one for one in scope.sources.values() if isinstance(one, exp.Table)]
+    return tables
+
+
+def _named(table: exp.Table, dialect: str, address: Address, where: str) -> str:
+    from sqlglot import exp
+
+    if not isinstance(table.this, exp.Identifier):
+        raise DataError(f"{where}: the query reads what a function returns: {_WAY_OUT}")
+    if dialect == "duckdb" and re.search(r"[./]", table.name):  # DuckDB opens a file of that name
+        return _file(table.name)
+    parts = [one for one in table.parts if isinstance(one, exp.Identifier)]
+    lower = dialect in ("postgresql", "redshift")
+    names = [one.name.lower() if lower and not one.quoted else one.name for one in parts]
+    return _table(address, names)
+
+
+def _url(address: Address) -> str:
+    return f"{address.scheme}://{address.host}{address.path}"

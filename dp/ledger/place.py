@@ -1,0 +1,47 @@
+"""Where the ledger is, for people: its URL without credentials."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_SHORT = 4
+"""Letters below which a value is no secret worth the name, and too common to be taken out of words."""
+
+
+_HARMLESS = ("cache", "host", "mode", "sslmode", "uri")
+
+
+def parsed(url: str) -> URL:
+    """A database URL, if no part of a password can be taken for something else.
+
+    Raises:
+        ArgumentError: it is none, or has an `@` in its password.
+        ValueError: the port is no number; the message quotes it.
+    """
+    made = make_url(url)
+    if "@" in (made.host or "") or "?" in (made.username or ""):
+        raise ArgumentError("an @ in the password")
+    return made
+
+
+def shown(url: URL) -> str:
+    """Dialect, host, port and database: a password may also be in the query."""
+    return URL.create(
+        url.drivername, host=url.host, port=url.port, database=url.database
+    ).render_as_string()
+
+
+def scrubbed(text: str, url: URL) -> str:
+    """A driver's message without a password that it may quote."""
+    values = [
+        [one] if isinstance(one, str) else list(one)
+        for name, one in url.query.items()
+        if name not in _HARMLESS
+    ]
+    for secret in sorted([str(url.password or ""), *chain(*values)], key=len, reverse=True):
+        if len(secret) >= _SHORT:
+            text = text.replace(secret, "***")
+    return text
