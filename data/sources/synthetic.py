@@ -19,7 +19,7 @@ def read(source: str) -> Table:
     Raises:
         DataError: an unknown setting, or a value out of range.
     """
-    city = _city(source.partition(":")[2])
+    city = described(source)
     frame = counts(city).reset_index()
     return Table(frame, source, public=True, persons=city.persons, regions_per_interval=1)
 
@@ -30,10 +30,16 @@ def events(source: str) -> pd.DataFrame:
     Raises:
         DataError: an unknown setting, or a value out of range.
     """
-    return made.events(_city(source.partition(":")[2]))
+    return made.events(described(source))
 
 
-def _city(settings: str) -> City:
+def described(source: str) -> City:
+    """The city that a source is the name of; its regions and its period are public, being made up.
+
+    Raises:
+        DataError: an unknown setting, or a value out of range.
+    """
+    settings = source.partition(":")[2]
     kinds = {field.name: str if field.name == "interval" else int for field in fields(City)}
     values: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):
