@@ -45,7 +45,7 @@ def keyed_order(
             ordered follows from her own identifier, never from those of others.
     """
     if person.type().is_integer():
-        return _cubic(secret, purpose, person.cast("int64"), where)
+        return _cubic(secret, purpose, person, where)
     if not written:
         return _digest(secret, purpose, person, where)
     whole = person.re_search(_WHOLE)
@@ -70,7 +70,8 @@ def _cubic(
     secret: bytes, purpose: str, person: Expression, where: tuple[Expression, ...]
 ) -> Expression:
     numbers = coefficients(secret, purpose, _INDEPENDENCE + 1 + len(where))
-    point = person % PRIME * numbers.pop()
+    # the rest first: unsigned identifiers need not fit into 64 bits with a sign
+    point = (person % PRIME).cast("int64") * numbers.pop()
     for one in where:  # each below 2⁵², so that the sum stays below 2⁶³
         point = point + one.cast("int64") * numbers.pop()
     point = point % PRIME
