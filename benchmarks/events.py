@@ -49,7 +49,12 @@ def ours(path: str) -> int:
     from data.events.config import EventsConfig
     from data.events.read import Limits, read_events
 
-    table = read_events(path, EventsConfig(), Limits("user-day", KEPT), secret=b"benchmark")
+    config = EventsConfig(
+        start="2024-01-01",
+        end=f"2024-01-{1 + DAYS:02}",
+        regions=tuple(f"region {number}" for number in range(REGIONS)),
+    )
+    table = read_events(path, config, Limits("user-day", KEPT), secret=b"benchmark")
     return int(table.frame.iloc[:, 1:].sum(axis=None))
 
 

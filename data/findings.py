@@ -11,7 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 Severity = Literal["error", "warning", "note"]
+Reads = Literal["structure", "domain", "values"]
 _SHOWN = 5
+
+RULES: dict[str, Reads] = {
+    "unparsed-time": "structure",
+    "duplicate-time": "structure",
+    "unsorted-time": "structure",
+    "time-zone": "structure",
+    "dst": "structure",
+    "mixed-intervals": "structure",
+    "missing-intervals": "structure",
+    "no-counts": "structure",
+    "too-short": "structure",
+    "one-region": "structure",
+    "text-in-count": "domain",
+    "nan-count": "domain",
+    "infinite-count": "domain",
+    "negative-count": "domain",
+    "non-integer-count": "domain",
+    "constant-region": "values",
+    "nested-regions": "values",
+}
+"""What each rule reads, and so what its findings may be shown to.
+
+`structure`: which intervals were observed, in which regions, what is declared. This is public.
+`domain`: whether a cell holds a count of persons at all. A table in which one does not is refused; it
+is in neither of two neighbouring data sets, so that the refusal tells them apart from nothing.
+`values`: the counts themselves. One person can make such a finding come or go.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +63,17 @@ class Finding:
     column: str | None = None
     rows: tuple[int, ...] = ()
     count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f"rule {self.rule!r} does not say what it reads (data.findings.RULES)")
+        if self.reads == "domain" and self.severity != "error":
+            raise ValueError(f"rule {self.rule!r} reads the domain, which only an error may")
+
+    @property
+    def reads(self) -> Reads:
+        """What its rule reads: `structure`, `domain` or `values`."""
+        return RULES[self.rule]
 
     def __str__(self) -> str:
         """The finding on one line."""

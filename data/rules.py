@@ -1,8 +1,9 @@
-"""The rules a table of counts is checked by, one function each.
+"""The rules that every table of counts is checked by, one function each.
 
 Cell rules are pandera checks; rules about time and about the panel as a whole are ours. None of them
-quotes a count, and none of them changes the privacy accounting: M in particular is declared by the
-operator, never taken from the data, since a bound chosen by looking would be a release of its own.
+quotes a count, or depends on one but for whether it is a count at all (`data.raw_rules` has the rules
+that do). None of them changes the privacy accounting: M in particular is declared by the operator,
+never taken from the data, since a bound chosen by looking would be a release of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data.findings import Finding, first_rows
 from data.spans import WEEK
@@ -265,33 +265,12 @@ def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def regions(
-    counts: NDArray[np.float64], names: list[str], declared: int | None
-) -> Iterator[Finding]:
-    """Too few regions, regions that never change, a region that contains all others."""
+def regions(names: list[str]) -> Iterator[Finding]:
+    """Too few regions."""
     if len(names) < 2:
         yield Finding(
             "one-region", "error", f"there is only one region, {names[0]!r}",
             "bring one column for each of two or more regions (is the separator right?)", names[0],
-        )  # fmt: skip
-        return
-    for name, values in zip(names, counts.T, strict=True):
-        if np.nanmin(values) == np.nanmax(values):
-            yield Finding(
-                "constant-region", "warning", "has the same count in every interval",
-                "leave it out: there is nothing to forecast", name,
-            )  # fmt: skip
-    others = counts.sum(axis=1, keepdims=True) - counts
-    holds = np.all((counts >= others) | np.isnan(counts), axis=0)
-    for column in np.flatnonzero(holds & (np.nanmax(counts, axis=0) > 0)):
-        known = declared is not None and declared >= 2
-        yield Finding(
-            "nested-regions", "note" if known else "warning",
-            "is at least the sum of all other regions in every interval: it may contain them, and a "
-            "person may be counted in two regions at once (M of at least 2)",
-            f"none needed: {declared} regions per interval are declared" if known else
-            "leave it out, or declare source.regions_per_interval=2 (undeclared, all regions count)",
-            names[column],
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data import rules
+from data import raw_rules, rules
 from data.errors import DataError
 from data.findings import Finding, lines
 from data.panel import Panel
@@ -18,12 +18,14 @@ from data.spans import to_span
 __all__ = ["Finding", "findings", "to_panel"]
 
 
-def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
+def findings(table: Table, *, max_gap: str = "1d", values: bool = False) -> tuple[Finding, ...]:
     """Everything that is wrong or odd about a table, errors first.
 
     Args:
         table: counts as they came.
         max_gap: the longest gap that may be repaired later.
+        values: whether the counts themselves may be read, too (`data.raw_rules`). What comes of it
+            is no private release; a run under a mechanism leaves this as it is.
     """
     time, counts = table.frame.iloc[:, 0], table.frame.iloc[:, 1:]
     found = [*rules.unparsed_time(time), *rules.cells(counts)]
@@ -32,7 +34,11 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
         found += _about_time(pd.DatetimeIndex(time), observed, _span(max_gap))
     if not any(one.severity == "error" for one in found):
         names = [str(column) for column in counts.columns]
-        found += rules.regions(counts.to_numpy(dtype=float), names, table.regions_per_interval)
+        found += rules.regions(names)
+        if values and len(names) > 1:
+            raw = counts.to_numpy(dtype=float)
+            found += raw_rules.constant_region(raw, names)
+            found += raw_rules.nested_regions(raw, names, table.regions_per_interval)
     shown = _shown([str(column) for column in counts.columns])
     found = [replace(one, column=shown.get(one.column or "", one.column)) for one in found]
     order, rules_of = ("error", "warning", "note"), [one.rule for one in found]
@@ -42,7 +48,7 @@ def findings(table: Table, *, max_gap: str = "1d") -> tuple[Finding, ...]:
 
 
 def to_panel(
-    table: Table, *, max_gap: str = "1d", short: bool = False
+    table: Table, *, max_gap: str = "1d", short: bool = False, values: bool = False
 ) -> tuple[Panel, tuple[Finding, ...]]:
     """The panel of a table, with the findings that do not stand in its way.
 
@@ -52,11 +58,12 @@ def to_panel(
         table: counts as they came.
         max_gap: the longest gap that may be repaired later.
         short: whether it may be too short to train on.
+        values: whether findings may be read off the counts themselves; see `findings`.
 
     Raises:
         DataError: some findings are errors; the message lists them.
     """
-    found = findings(table, max_gap=max_gap)
+    found = findings(table, max_gap=max_gap, values=values)
     if short:
         found = tuple(one for one in found if one.rule != "too-short")
     errors = [one for one in found if one.severity == "error"]

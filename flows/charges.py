@@ -166,7 +166,9 @@ def charge_all(charges: list[Charge], home: Home, cap: Budget | None = None) -> 
 
 def panel_of(grid: Grid) -> Panel:
     """The panel that all points share, raw."""
-    asked = grid.at(grid.points()[0], 0)
+    points = grid.points()
+    # where any point has a mechanism, nothing is read off events that is not declared
+    asked = grid.at(next((one for one in points if one.mechanism != "none"), points[0]), 0)
     return validate.to_panel(ingest_step.fn(asked), max_gap=asked.source.max_gap)[0]
 
 

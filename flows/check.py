@@ -8,25 +8,34 @@ from data import sources, validate
 from flows.compose import compose
 from flows.recipe import from_dict
 
+RAW = "read off raw counts, not a private release"
+
 
 def check_source(
     source: str, max_gap: str, events: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
     """Findings about a source and, if it is usable, its outline. Quotes no count.
 
+    Some findings are read off the raw counts, and so is what raw events are not declared to have: the
+    document says which. It is for whoever may see the source, and is kept nowhere.
+
     Args:
         source: what `--source` of train takes.
         max_gap: the longest gap that may be repaired.
         events: settings of the recipe (`section.field=value`) if it holds raw events.
     """
+    undeclared: tuple[str, ...] = ()
     if events is None:
         table = sources.read(source)
     else:
+        from data.events.declared import declared
         from flows import counted
 
         options = {"source.name": source, "source.events": True}
-        table = counted.read(from_dict(compose(None, options, list(events))))
-    found = validate.findings(table, max_gap=max_gap)
+        asked = from_dict(compose(None, options, list(events)))
+        table = counted.read(asked, look=True)
+        undeclared = declared(asked.source.name, asked.events).missing
+    found = validate.findings(table, max_gap=max_gap, values=True)
     usable = not any(finding.severity == "error" for finding in found)
     document: dict[str, Any] = {
         "source": table.name,
@@ -34,15 +43,19 @@ def check_source(
         "findings": [
             {
                 "rule": finding.rule,
+                "reads": finding.reads,
                 "severity": finding.severity,
                 "column": finding.column,
                 "rows": list(finding.rows),
                 "count": finding.count,
                 "fix": finding.fix,
                 "text": str(finding),
+                "release": RAW if finding.reads == "values" else None,
             }
             for finding in found
         ],
+        "undeclared": list(undeclared),
+        "release": RAW,
     }
     if usable:
         panel, _ = validate.to_panel(table, max_gap=max_gap)

@@ -84,7 +84,8 @@ def train_chunk(
 
 def _outcomes(plans: Sequence[tuple[Recipe, Seed]], home: Home) -> list[Outcome | ModelError]:
     """Privatise, window, train and evaluate, all of one source."""
-    first, _ = plans[0]
+    # where any training has a mechanism, nothing is read off events that is not declared
+    first = next((one for one, _ in plans if one.privacy.mechanism != "none"), plans[0][0])
     raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
     started = time.perf_counter()
     privatised: dict[str, Privatised] = {}

@@ -159,7 +159,8 @@ def checked(document: dict[str, Any]) -> None:
     ):
         several = list(group)
         for finding in several[:_SHOWN]:
-            console.print(f"[{colours[severity]}]{severity}[/] {escape(finding['text'])}")
+            mark = f" [dim]({finding['release']})[/]" if finding["release"] else ""
+            console.print(f"[{colours[severity]}]{severity}[/] {escape(finding['text'])}{mark}")
         if len(several) > _SHOWN:
             console.print(f"[dim]{rule}: the same in {len(several) - _SHOWN} more columns[/]")
     if any(finding["rows"] for finding in document["findings"]):
@@ -173,6 +174,11 @@ def checked(document: dict[str, Any]) -> None:
             f"({escape(', '.join(document['regions'][:8]))}"
             f"{', …' if len(document['regions']) > 8 else ''})"
         )
+        if document["undeclared"]:
+            console.print(
+                "[dim]read off raw events, not a private release: "
+                f"{', '.join(document['undeclared'])}; declare them to run under a mechanism[/]"
+            )
 
 
 def _errors(scores: dict[str, Any]) -> list[str]:

@@ -35,7 +35,9 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     plan, home = from_dict(recipe), open_home()
     table = ingest_step(plan)
-    raw, findings = validate_step(table, plan.source.max_gap)
+    raw, findings = validate_step(
+        table, plan.source.max_gap, values=plan.privacy.mechanism == "none"
+    )
     privatised = privatise_step(raw, plan, home)
     prepared = window_step(privatised, raw, plan)
     title = f"{plan.model.name} {plan.privacy.mechanism}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,6 +20,10 @@ from flows.privatise import Noised, noised
 from flows.recipe import Recipe
 from flows.settings import Home
 
+if TYPE_CHECKING:
+    from data.events.declared import Declared
+
+NOW = "now"
 NOT_PRIVATE = "evaluated on raw data, not a private release"
 
 
@@ -33,15 +37,14 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
     Args:
         recipe: source, events and privacy; its mechanism is `input`.
         home: where store and ledger are.
-        until: end of the period; by default events stop before the interval that may still be
-            filling.
+        until: end of the period, or `now`; of events by default `events.end`.
         late: how far back to look for late events; "0d" for not at all.
 
     Returns:
         The document that `veilcast ingest --json` prints.
 
     Raises:
-        UsageError: another mechanism than `input`.
+        UsageError: another mechanism than `input`, or events whose period has no declared end.
         DataError: the source cannot be used; nothing was written.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
     """
@@ -107,21 +110,28 @@ def _name(recipe: Recipe) -> str:
 
 
 def _end(recipe: Recipe, until: str) -> pd.Timestamp | None:
-    """End of what is ingested; None for all there is."""
+    """End of what is ingested; None for all there is.
+
+    Of events it is declared: the time of the last one would tell that somebody was seen then.
+    """
+    if until == NOW:
+        if not recipe.source.events:
+            raise UsageError("--until now is for events; of counts every row ends an interval")
+        here = pd.Timestamp.now(tz=recipe.events.timezone).tz_localize(None)
+        return here.floor(recipe.events.length)
     if until:
         try:
             return replace(recipe.events, end=until).moment("end")
         except ValueError as error:
             raise UsageError(f"--until: {error}") from None
-    if not recipe.source.events:
-        return None
-    if recipe.events.end:
-        return recipe.events.moment("end")
-    from data.events.read import last_event
+    return None if not recipe.source.events else _declared(recipe).end
 
-    source = recipe.source
-    last = last_event(source.name, recipe.events, query=source.query, parameters=source.parameters)
-    return last.floor(recipe.events.length)
+
+def _declared(recipe: Recipe) -> Declared:
+    # Ibis takes half a second to import, which counts do not need
+    from data.events.declared import declared
+
+    return declared(recipe.source.name, recipe.events)
 
 
 def _fresh(
@@ -129,12 +139,21 @@ def _fresh(
 ) -> Panel | None:
     """Raw counts of the intervals that are not released yet; None if there are fewer than two."""
     if recipe.source.events:
-        assert end is not None  # noqa: S101  (events have an end)
-        config = recipe.events
-        start = last if last is not None else config.moment("start")
-        if start is not None and end - start < 2 * config.length:
+        start = last if last is not None else _declared(recipe).start
+        if start is None or end is None:
+            missing = (
+                "end" if start is not None else "start" if end is not None else "start and end"
+            )
+            raise UsageError(
+                f"{_name(recipe)}: the {missing} of the period {'are' if ' ' in missing else 'is'} not "
+                "declared, and the times of private events tell who was seen; give events.start for "
+                "the first time, and "
+                "--until 2024-03-01, --until now (the last whole interval by the clock of "
+                "events.timezone) or events.end"
+            )
+        if end - start < 2 * recipe.events.length:
             return None
-        regions = config.regions if last is None else store.panel_regions(base, name)
+        regions = () if last is None else store.panel_regions(base, name)
         return _panel(recipe, start, end, regions)
     panel = _panel(recipe, None, None, ())
     chosen = panel.counts

@@ -30,7 +30,8 @@ def ingest(
     until: Annotated[
         str,
         typer.Option(
-            help="End of the period, say 2024-03-01.", show_default="the last whole interval"
+            help="End of the period, say 2024-03-01; now: the last whole interval by the clock.",
+            show_default="events.end; all rows of counts",
         ),
     ] = "",
     late: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from datetime import date
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -107,11 +108,22 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     _known(values, Recipe, "")
     try:
-        recipe = _adapter().validate_python(with_regime(values))
+        recipe = _adapter().validate_python(with_regime(_dates_as_text(values)))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
     source = replace(recipe.source, name=hidden(recipe.source.name))
     return replace(recipe, source=source, training=_in_its_batches(recipe))
+
+
+def _dates_as_text(values: dict[str, Any]) -> dict[str, Any]:
+    """TOML has dates of its own (`start = 2024-01-01`); fields take them as text."""
+    return {
+        section: {
+            name: value.isoformat() if isinstance(value, date) else value
+            for name, value in chosen.items()
+        }
+        for section, chosen in values.items()
+    }
 
 
 @cache

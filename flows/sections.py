@@ -62,7 +62,8 @@ class PrivacyConfig:
         unit: whom the promise is about; under `gradient` also `interval-w`.
         epsilon: what may be spent, at `delta`.
         delta: to stay well below one over the number of people.
-        intervals_per_unit: K, if the source bounds it below the unit's length.
+        intervals_per_unit: K, if the source bounds it below the unit's length; not for `interval-w`,
+            whose intervals a cut would couple.
         weight: w_max, the most that one person adds to one count.
         suppress_below: noised counts below it are set to 0 (small cells); after the noise, for free.
         draw: number of an independent draw of the noise; every number is charged.
@@ -95,6 +96,13 @@ class PrivacyConfig:
             raise ValueError(
                 f"unit={self.unit} lets all counts of an interval change arbitrarily, which no noise "
                 "on counts can hide; choose user-interval (the records of one person in one interval)"
+            )
+        if isinstance(parse_unit(self.unit), IntervalUnit) and self.intervals_per_unit is not None:
+            raise ValueError(
+                f"intervals_per_unit={self.intervals_per_unit} cuts records person by person over the "
+                "whole panel: what is changed in one interval then moves counts in all others, and "
+                f"unit={self.unit} counts on intervals being independent; leave intervals_per_unit "
+                "out, or choose a unit of persons (user, user-week, user-day)"
             )
         for name in ("noise_multiplier", "protect_inputs", "secure_noise"):
             if getattr(self, name) and self.mechanism != "gradient":

@@ -1,11 +1,11 @@
 """From a raw table to events: the columns that are named, of the types they must have, or an error.
 
-Checks look at whether something wrong is there, never at how much of it, and quote no cell.
+No message quotes a cell, and none a header that may be a record (`data.events.header`).
 """
 
 from __future__ import annotations
 
-import difflib
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -14,10 +14,13 @@ import pandas as pd
 from data.errors import DataError
 from data.events.config import EventsConfig
 from data.events.connect import Place
+from data.events.header import named
 
 Expression = Any  # of Ibis, which has no types for mypy
 
 _ZONE = r"(Z|z|[+-]\d{2}(:?\d{2})?)\s*$"
+_WHOLE = r"^[+-]?\d+$"
+_DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _CLOCK = r"\d:\d{2}"  # of a time with hours; without, an offset would look like a day
 
 
@@ -26,13 +29,22 @@ def timezone(zone: str, moment: Any) -> Any:
     """The databases' own: what the clock of a zone shows."""
 
 
-def events_of(place: Place, config: EventsConfig) -> Expression:
-    """Events with columns `person`, `time` (by the panel's clock) and what says where.
+@dataclass(frozen=True)
+class Events:
+    """Events as the counting takes them.
 
-    Events without a person, a time or a place are left out.
+    Attributes:
+        table: columns person, time (by the panel's clock), and `place` (text) or `latitude` and
+            `longitude`; `weight` if there is one.
+        timezone: zone of that clock, where the times carried one and were converted; else None.
+    """
 
-    Returns:
-        Columns person, time, and `place` (text) or `latitude` and `longitude`; `weight` if there is one.
+    table: Expression
+    timezone: str | None
+
+
+def events_of(place: Place, config: EventsConfig) -> Events:
+    """The events of a table; those without a person, a time or a place are left out.
 
     Raises:
         DataError: a column is missing or of a wrong type.
@@ -40,90 +52,77 @@ def events_of(place: Place, config: EventsConfig) -> Expression:
     table = place.table
     where = ("latitude", "longitude") if config.located else ("place",)
     wanted = ["person", "time", *where, *(["weight"] if config.weight else [])]
-    columns = {name: _named(table, getattr(config, name), name, place.name) for name in wanted}
-    person = columns["person"]
-    if not (person.type().is_integer() or person.type().is_string()):
-        if not person.type().is_uuid():
-            raise _wrong(place, config, "person", person, "whole numbers or text")
-        person = person.cast("string")
-    found = {"person": person, "time": _clock(place, columns["time"], config)}
+    columns = {name: named(table, getattr(config, name), name, place.name) for name in wanted}
+    time, zone = _clock(place, columns["time"], config)
+    found = {"person": _person(place, columns["person"], config), "time": time}
     for name in where:
-        value = columns[name]
-        if name == "place":
-            if value.type().is_floating() or value.type().is_nested():
-                raise _wrong(place, config, name, value, "text or whole numbers")
-            value = value.cast("string")
-        elif not value.type().is_numeric():
-            raise _wrong(place, config, name, value, "degrees, as numbers")
-        else:
-            value = value.cast("float64")
-        found[name] = value
+        kind = _place if name == "place" else _degrees
+        found[name] = kind(place, columns[name], config, name)
     if config.weight:
-        weight = columns["weight"]
-        if not weight.type().is_integer():
-            raise _wrong(place, config, "weight", weight, "whole numbers, as the noise is")
-        found["weight"] = weight
+        found["weight"] = _weight(place, columns["weight"], config)
     events = table.select(**found)
-    for name in ("person", "time", *where, *(["weight"] if config.weight else [])):
+    for name in wanted:
         events = events.filter(events[name].notnull())
     if config.min_weight is not None:
         events = events.filter(events.weight >= config.min_weight)
-    return events
+    return Events(events, zone)
 
 
-def check(
-    place: Place, events: Expression, config: EventsConfig
-) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Look for what would make counts meaningless; first and last time of the period's events.
+def _person(place: Place, person: Expression, config: EventsConfig) -> Expression:
+    kind = person.type()
+    if kind.is_string():
+        return person.nullif("")  # nobody's, not one person's
+    if kind.is_uuid():
+        return person.cast("string")
+    if not kind.is_integer():
+        raise _wrong(place, config, "person", person, "whole numbers or text")
+    return person
 
-    Raises:
-        DataError: no events, one identifier for all, coordinates outside the world, no time.
-    """
-    start, end = config.moment("start"), config.moment("end")
-    if start is not None:
-        events = events.filter(events.time >= start.to_pydatetime())
-    if end is not None:
-        events = events.filter(events.time < end.to_pydatetime())
-    asked = {
-        "first": events.time.min(),
-        "last": events.time.max(),
-        "one": events.person.min() == events.person.max(),
-    }
-    if config.located:
-        inside = events.latitude.between(-90, 90) & events.longitude.between(-180, 180)
-        strange = events.latitude.isnan() | events.longitude.isnan() | ~inside
-        asked["outside"] = strange.any()
-    if config.weight:
-        asked["negative"] = (events.weight < 0).any()
-    found = place.connection.execute(events.aggregate(**asked)).iloc[0]
-    if pd.isna(found["first"]):
-        span = f" from {config.start or 'the beginning'} to {config.end or 'the end'}"
-        period = span if config.start or config.end else ""
+
+def _place(place: Place, value: Expression, config: EventsConfig, name: str) -> Expression:
+    if value.type().is_floating() or value.type().is_nested():
+        raise _wrong(place, config, name, value, "text or whole numbers")
+    return value.cast("string").nullif("")
+
+
+def _degrees(place: Place, value: Expression, config: EventsConfig, name: str) -> Expression:
+    wanted = "degrees, as numbers"
+    if place.text:
+        return _number(place, value, config, name, "float64", _DECIMAL, wanted)
+    if not value.type().is_numeric():
+        raise _wrong(place, config, name, value, wanted)
+    return value.cast("float64")
+
+
+def _weight(place: Place, weight: Expression, config: EventsConfig) -> Expression:
+    wanted = "whole numbers, as the noise is"
+    if place.text:
+        return _number(place, weight, config, "weight", "int64", _WHOLE, wanted)
+    if not weight.type().is_integer():
+        raise _wrong(place, config, "weight", weight, wanted)
+    return weight
+
+
+def _number(
+    place: Place,
+    text: Expression,
+    config: EventsConfig,
+    role: str,
+    kind: str,
+    form: str,
+    wanted: str,
+) -> Expression:
+    """Numbers from the text of a CSV file."""
+    text = text.strip().nullif("")
+    number = text.try_cast(kind)
+    wrong = text.notnull() & (number.isnull() | ~text.re_search(form))
+    found = place.connection.execute(wrong.any())
+    if not pd.isna(found) and found:
         raise DataError(
-            f"{place.name} has no events{period} with a person, a time and a place; check the period "
-            "and the columns"
+            f"{place.name}: column {getattr(config, role)!r} ({role}) has text that is no such number; "
+            f"expected {wanted}"
         )
-    if found["one"]:
-        raise DataError(
-            f"{place.name}: column {config.person!r} is the same for all events; name the column that "
-            "tells persons apart (events.person)"
-        )
-    if config.located and found["outside"]:
-        raise DataError(
-            f"{place.name}: coordinates outside the world; {config.latitude!r} must be from -90 to 90 "
-            f"and {config.longitude!r} from -180 to 180 (are they swapped, or not in degrees?)"
-        )
-    if config.weight and found["negative"]:
-        raise DataError(f"{place.name}: column {config.weight!r} has weights below 0; mend them")
-    return pd.Timestamp(found["first"]), pd.Timestamp(found["last"])
-
-
-def _named(table: Expression, column: str, role: str, name: str) -> Expression:
-    if column in table.columns:
-        return table[column]
-    close = difflib.get_close_matches(column, table.columns, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(table.columns[:12])}"
-    raise DataError(f"{name} has no column {column!r}; {hint} (events.{role} names it)")
+    return number
 
 
 def _wrong(
@@ -135,8 +134,8 @@ def _wrong(
     )
 
 
-def _clock(place: Place, time: Expression, config: EventsConfig) -> Expression:
-    """Times by the panel's clock, without a zone."""
+def _clock(place: Place, time: Expression, config: EventsConfig) -> tuple[Expression, str | None]:
+    """Times by the panel's clock, without a zone, and whose clock that is."""
     if time.type().is_string():
         time = _parsed(place, time, config)
     elif time.type().is_date():
@@ -149,8 +148,8 @@ def _clock(place: Place, time: Expression, config: EventsConfig) -> Expression:
                 f"{place.name}: column {config.time!r} has no zone, so that events.timezone="
                 f"{config.timezone!r} cannot be applied; leave it out (the times are the panel's clock)"
             )
-        return time
-    return timezone(config.timezone, time)
+        return time, None
+    return timezone(config.timezone, time), config.timezone
 
 
 def _parsed(place: Place, time: Expression, config: EventsConfig) -> Expression:
@@ -160,15 +159,17 @@ def _parsed(place: Place, time: Expression, config: EventsConfig) -> Expression:
     known = time.notnull() & (time.strip() != "")
     zoned = known & time.re_search(_CLOCK) & time.re_search(_ZONE)
     asked = {"zoned": zoned.any(), "bare": (known & ~zoned).any()}
-    found = place.connection.execute(place.table.aggregate(**asked)).iloc[0]
+    found = place.connection.execute(place.table.aggregate(**asked)).iloc[0].fillna(False)
     if found["zoned"] and found["bare"]:
         raise DataError(
             f"{place.name}: column {config.time!r} has times with a zone next to times without; which "
             "moment the latter are cannot be known: give all of them a zone, or none"
         )
-    parsed = time.try_cast("timestamp('UTC')" if found["zoned"] else "timestamp")
-    broken = (known & parsed.isnull()).any()
-    if place.connection.execute(broken):
+    # without a single time the recipe decides: a zone that is declared is one that times carry
+    has_zone = found["zoned"] or (not found["bare"] and config.timezone != "UTC")
+    parsed = time.try_cast("timestamp('UTC')" if has_zone else "timestamp")
+    broken = place.connection.execute((known & parsed.isnull()).any())
+    if not pd.isna(broken) and broken:
         raise DataError(
             f"{place.name}: column {config.time!r} has text that is no time; write for instance "
             "2024-01-31 12:30:00 or 2024-01-31T12:30:00+01:00"

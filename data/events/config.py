@@ -25,10 +25,15 @@ class EventsConfig:
         interval: length of one interval; divides a day.
         timezone: zone of the panel's clock for times that have a zone; intervals, days and weeks
             follow it.
-        start: of the panel, by its clock; "" for the first day with events.
-        end: of the panel; "" for the end of the last day with events.
-        regions: ids that are counted; all that occur, if empty.
+        start: of the panel, by its clock; under a mechanism it is declared, else "" stands for the first
+            interval with events.
+        end: of the panel; under a mechanism it is declared, else "" stands for the end of the last
+            interval with events.
+        regions: ids that are counted, where no file and no box declares them; under `none` all that
+            occur, if empty.
         h3: resolution of H3 cells, 0 to 15; None for none.
+        box: south, west, north and east of the area, in degrees; all H3 cells that touch it are the
+            regions.
         polygons: path of a GeoJSON file whose features are the regions; "" for none.
         polygon_id: property that names a feature.
         mapping: path of a CSV file with two columns, place and region; "" for none.
@@ -47,6 +52,7 @@ class EventsConfig:
     end: str = ""
     regions: tuple[str, ...] = ()
     h3: int | None = None
+    box: tuple[float, ...] = ()
     polygons: str = ""
     polygon_id: str = "name"
     mapping: str = ""
@@ -74,8 +80,22 @@ class EventsConfig:
             )
         if self.h3 is not None and (self.polygons or not 0 <= self.h3 <= 15):
             raise ValueError(f"h3={self.h3} is a resolution from 0 to 15, without polygons")
+        if self.box:
+            self._check_box()
         if self.min_weight is not None and not self.weight:
             raise ValueError("min_weight needs the column weight")
+
+    def _check_box(self) -> None:
+        if self.h3 is None:
+            raise ValueError("box is for h3: the cells that touch it are the regions")
+        if len(self.box) != 4:
+            raise ValueError(f"box={list(self.box)} must be [south, west, north, east], in degrees")
+        south, west, north, east = self.box
+        if not -90 <= south < north <= 90 or not -180 <= west < east <= 180 or east - west >= 180:
+            raise ValueError(
+                f"box={list(self.box)} must be [south, west, north, east] in degrees, south below north "
+                "and west of east by less than 180 degrees (two boxes are two sources)"
+            )
 
     @property
     def located(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -32,12 +33,14 @@ class Place:
         table: expression of the raw table.
         name: what the user typed, without credentials.
         loose: whether the engine can try a cast and give NULL (DuckDB can).
+        text: whether all columns come as text, because the format has no types (CSV has none).
     """
 
     connection: Any
     table: Any
     name: str
     loose: bool
+    text: bool = False
 
 
 @contextmanager
@@ -46,7 +49,6 @@ def opened(
     *,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-    text: str = "",
 ) -> Iterator[Place]:
     """The table of events of a source; the connection is closed afterwards.
 
@@ -55,7 +57,6 @@ def opened(
             with `query`). `${NAME}` in a URL stands for an environment variable.
         query: SQL with `:name` for parameters, for database URLs.
         parameters: their values.
-        text: column of a CSV file that is read as text, so that no guess is made about its times.
 
     Raises:
         DataError: it cannot be opened; no value of the data and no password is in the message.
@@ -67,6 +68,7 @@ def opened(
         )
     # What DuckDB spills is raw: into a folder that nobody else can read, and that does not stay.
     with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
+        text = False
         if is_synthetic(source):
             connection, table = _synthetic(source)
         elif "://" in source:
@@ -74,9 +76,9 @@ def opened(
         elif query:
             raise DataError(f"{name}: a query is for database URLs; files are read whole")
         else:
-            connection, table = _files(Path(source), text, spill)
+            connection, table, text = _files(Path(source), spill)
         try:
-            yield Place(connection, table, name, connection.name == "duckdb")
+            yield Place(connection, table, name, connection.name == "duckdb", text)
         finally:
             connection.disconnect()
 
@@ -120,7 +122,7 @@ def _synthetic(source: str) -> tuple[Any, Any]:
     return connection, connection.table("made_up")
 
 
-def _files(path: Path, text: str, spill: str) -> tuple[Any, Any]:
+def _files(path: Path, spill: str) -> tuple[Any, Any, bool]:
     kind = _kind(path)
     connection = ibis.duckdb.connect()
     settings = {
@@ -132,12 +134,25 @@ def _files(path: Path, text: str, spill: str) -> tuple[Any, Any]:
         connection.con.execute(f"SET {name} = ?", [value])
     place = str(path / "**" / f"*{kind[1]}") if path.is_dir() else str(path)
     if kind[0] == "parquet":
-        return connection, connection.read_parquet(place, hive_partitioning=path.is_dir())
-    columns = connection.read_csv(place).columns
-    types = {text: "string"} if text in columns else {}
-    return connection, connection.read_csv(place, types=types) if types else connection.read_csv(
-        place
-    )
+        folders = {"hive_partitioning": path.is_dir(), "hive_types_autocast": False}
+        return connection, connection.read_parquet(place, **folders), False
+    first = min(path.rglob(f"*{kind[1]}")) if path.is_dir() else path
+    return connection, connection.read_csv(place, **_dialect(first)), True
+
+
+def _dialect(path: Path) -> dict[str, Any]:
+    """How a CSV file is read: by its header line alone, every column as text.
+
+    What an engine guesses of the rows depends on all persons in them: a single identifier with a
+    letter would make text of everybody's, and the order of contributions follows from them.
+    """
+    from data.sources.csv import SEPARATORS
+
+    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
+        line = file.readline()
+    separator = max(SEPARATORS, key=line.count)
+    return {"header": True, "delim": separator, "quote": '"', "escape": '"', "all_varchar": True,
+            "skip": 0, "comment": ""}  # fmt: skip
 
 
 def _kind(path: Path) -> tuple[str, str]:

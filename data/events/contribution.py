@@ -10,9 +10,11 @@ import pandas as pd
 
 from data.errors import DataError
 from data.events.bound import enforceable
-from data.events.columns import check, events_of
+from data.events.checks import within
+from data.events.columns import events_of
 from data.events.config import EventsConfig
 from data.events.connect import is_synthetic, opened
+from data.events.declared import declared, require
 from data.events.read import panel_times, shown_times
 
 
@@ -33,6 +35,8 @@ def seen_intervals(
         query: instead of a table.
         parameters: of the query.
 
+    The period is the one that is declared: the histograms are released, one for each unit of it.
+
     Returns:
         Raw counts of persons: start of the unit × number of intervals (1 to what a unit has); the
         source's name without credentials; whether the events are public.
@@ -40,9 +44,13 @@ def seen_intervals(
     Raises:
         DataError: the events cannot be used.
     """
-    with opened(source, query=query, parameters=parameters, text=config.time) as place:
-        events = events_of(place, config)
-        times = panel_times(config, *check(place, events, config))
+    known = declared(source, config)
+    require(known, source, ("start", "end"))
+    with opened(source, query=query, parameters=parameters) as place:
+        events = events_of(place, config).table
+        assert known.start is not None  # noqa: S101  (required above)
+        assert known.end is not None  # noqa: S101
+        times = panel_times(config, known.start, known.end)
         observed = shown_times(times, config.timezone)
         seconds = int(config.length.total_seconds())
         try:
@@ -54,10 +62,7 @@ def seen_intervals(
             )
         except ValueError as error:
             raise DataError(f"{place.name}: {error}") from None
-        end = times[-1] + config.length
-        inside = events.filter(
-            events.time >= times[0].to_pydatetime(), events.time < end.to_pydatetime()
-        )
+        inside = within(events, known.start, known.end)
         length, origin = bound.span or (2**40, 0)
         seen = inside.mutate(interval=inside.time.epoch_seconds() // seconds)
         seen = seen.select("person", "interval").distinct()

@@ -12,7 +12,9 @@ from data.events.order import keyed_order
 Expression = Any  # of Ibis, which has no types for mypy
 
 
-def bounded_counts(events: Expression, bound: Bound, *, seconds: int, secret: bytes) -> Expression:
+def bounded_counts(
+    events: Expression, bound: Bound, *, seconds: int, secret: bytes, written: bool = False
+) -> Expression:
     """Distinct persons per interval and region, no unit counted more than its bound.
 
     A person counts once in an interval and region, however many events are there; in at most M regions
@@ -26,6 +28,8 @@ def bounded_counts(events: Expression, bound: Bound, *, seconds: int, secret: by
         bound: K, M, w_max and the unit.
         seconds: length of an interval.
         secret: key of the order.
+        written: whether identifiers are text because everything is, as in CSV files; whole numbers
+            among them are ordered like whole numbers elsewhere.
 
     Returns:
         Expression with columns `interval` (number of intervals since 1970), `region`, `count`; no
@@ -34,7 +38,7 @@ def bounded_counts(events: Expression, bound: Bound, *, seconds: int, secret: by
     weighted = "weight" in events.columns
     # not rounded to seconds first: 00:29:59.9 belongs to the interval before 00:30
     seen = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
-    order = keyed_order(secret, "region", seen.person, seen.interval, seen.region)
+    order = keyed_order(secret, "region", seen.person, seen.interval, seen.region, written=written)
     if bound.regions == 1 and not weighted:
         cells = seen.group_by("person", "interval").agg(region=seen.region.argmin(order))
     else:
@@ -44,23 +48,27 @@ def bounded_counts(events: Expression, bound: Bound, *, seconds: int, secret: by
             cells,
             bound.regions,
             within=["person", "interval"],
-            order=keyed_order(secret, "region", cells.person, cells.interval, cells.region),
+            order=keyed_order(
+                secret, "region", cells.person, cells.interval, cells.region, written=written
+            ),
             ties="region",
         )
     if bound.cuts:
-        cells = _capped(cells, bound, seconds, secret)
+        cells = _capped(cells, bound, seconds, secret, written=written)
     total = cells.weight.clip(0, bound.weight).sum() if weighted else cells.count()
     return cells.group_by("interval", "region").agg(count=total.cast("int64"))
 
 
-def _capped(cells: Expression, bound: Bound, seconds: int, secret: bytes) -> Expression:
+def _capped(
+    cells: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
+) -> Expression:
     """At most K intervals of each unit."""
     within = ["person"]
     if bound.span is not None:
         length, origin = bound.span
         cells = cells.mutate(unit=((cells.interval * seconds - origin) // length).cast("int64"))
         within.append("unit")
-    order = keyed_order(secret, "interval", cells.person, cells.interval)
+    order = keyed_order(secret, "interval", cells.person, cells.interval, written=written)
     distinct = bound.regions == 1
     return _first(
         cells, bound.intervals, within=within, order=order, ties="interval", rows=distinct

@@ -16,6 +16,8 @@ import ibis
 
 PRIME = 2**31 - 1
 _INDEPENDENCE = 4
+_WHOLE = r"^(0|[1-9][0-9]{0,17})$"
+_DIGITS = len(str(PRIME))
 
 Expression = Any  # of Ibis, which has no types for mypy
 
@@ -25,7 +27,9 @@ def md5(text: str) -> str:  # type: ignore[empty-body]
     """The databases' own."""
 
 
-def keyed_order(secret: bytes, purpose: str, person: Expression, *where: Expression) -> Expression:
+def keyed_order(
+    secret: bytes, purpose: str, person: Expression, *where: Expression, written: bool = False
+) -> Expression:
     """A column to sort by.
 
     For whole-number identifiers a cubic over GF(2³¹−1) with secret coefficients: the
@@ -37,16 +41,37 @@ def keyed_order(secret: bytes, purpose: str, person: Expression, *where: Express
         purpose: orders for different purposes are independent.
         person: identifiers, whole numbers or text.
         where: whole numbers below 2²¹ in size (interval, region).
+        written: whether text that is a whole number stands for it. Which of the two ways a person is
+            ordered follows from her own identifier, never from those of others.
     """
-    if not person.type().is_integer():
-        key = hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()[:32]
-        parts = [ibis.literal(key), person, *(one.cast("string") for one in where)]
-        text = parts[0]
-        for part in parts[1:]:
-            text = text + ibis.literal("|") + part
-        return md5(text)
+    if person.type().is_integer():
+        return _cubic(secret, purpose, person, where)
+    if not written:
+        return _digest(secret, purpose, person, where)
+    whole = person.re_search(_WHOLE)
+    number = ibis.ifelse(whole, person, "0").cast("int64")
+    # numbers of one length, so that text sorts them as numbers are sorted
+    cubic = _cubic(secret, purpose, number, where).cast("string").lpad(_DIGITS, "0")
+    return ibis.ifelse(whole, cubic, _digest(secret, purpose, person, where))
+
+
+def _digest(
+    secret: bytes, purpose: str, person: Expression, where: tuple[Expression, ...]
+) -> Expression:
+    key = hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()[:32]
+    parts = [ibis.literal(key), person, *(one.cast("string") for one in where)]
+    text = parts[0]
+    for part in parts[1:]:
+        text = text + ibis.literal("|") + part
+    return md5(text)
+
+
+def _cubic(
+    secret: bytes, purpose: str, person: Expression, where: tuple[Expression, ...]
+) -> Expression:
     numbers = coefficients(secret, purpose, _INDEPENDENCE + 1 + len(where))
-    point = person.cast("int64") % PRIME * numbers.pop()
+    # the rest first: unsigned identifiers need not fit into 64 bits with a sign
+    point = (person % PRIME).cast("int64") * numbers.pop()
     for one in where:  # each below 2⁵², so that the sum stays below 2⁶³
         point = point + one.cast("int64") * numbers.pop()
     point = point % PRIME

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from data.errors import DataError
 from data.events.config import EventsConfig
 from data.events.connect import Place
-from data.sources.files import existing
+from data.events.regions import mapping, polygons
 
 Expression = Any  # of Ibis, which has no types for mypy
 
@@ -23,34 +22,32 @@ MOST_POSITIONS = 5_000_000
 
 
 def located(
-    place: Place, events: Expression, config: EventsConfig
+    place: Place,
+    events: Expression,
+    config: EventsConfig,
+    regions: tuple[str, ...] | None,
+    *,
+    look: bool = False,
 ) -> tuple[Expression, tuple[str, ...]]:
     """Events with a column `region`, a whole number, and the ids that the numbers stand for.
 
     Events outside all regions are left out. Coordinates are looked up once each, apart from persons
     and times, and joined where the events are.
 
+    Args:
+        place: where the events are.
+        events: by `data.events.columns.events_of`.
+        config: what says where.
+        regions: those that are declared; None for all that occur.
+        look: whether to refuse events for what they hold, not only for what is declared.
+
     Raises:
         DataError: a file of places cannot be used, or fewer than two regions are left.
     """
     keys = ["latitude", "longitude"] if config.located else ["place"]
-    regions: tuple[str, ...] = config.regions
-    if config.polygons:
-        names, shapes = _polygons(Path(config.polygons), config.polygon_id)
-        table = _positions(place, events).assign(region=lambda found: _within(found, names, shapes))
-    elif config.h3 is not None:
-        resolution = config.h3
-        table = _positions(place, events).assign(region=lambda found: _cells(found, resolution))
-    elif not config.mapping:
-        found = place.connection.execute(events.select("place").distinct())["place"].astype(str)
-        table = pd.DataFrame({"place": found, "region": found})
-    if config.mapping:
-        table = _mapped(None if not config.located else table, Path(config.mapping))
-    if not regions:  # names of regions are public: those of a file, or those that occur
-        known = set(table["region"].dropna())
-        regions = tuple(
-            sorted(known | (set(names) if config.polygons and not config.mapping else set()))
-        )
+    table = _lookup(place, events, config, regions, look=look)
+    if regions is None:
+        regions = tuple(sorted(set(table["region"].dropna())))
     if len(regions) < 2:
         raise DataError(
             f"{place.name}: {len(regions)} region{'s' if not regions else ''} found, expected at least "
@@ -58,22 +55,61 @@ def located(
         )
     numbers = {region: number for number, region in enumerate(regions)}
     table = table.assign(region=table["region"].map(numbers)).dropna(subset=["region"])
-    if table.empty:
+    if look and table.empty:
         raise DataError(
             f"{place.name}: no event is in any of the {len(regions)} regions; check events.regions and "
             "the files of places"
         )
-    lookup = ibis.memtable(table.astype({"region": "int64"})[[*keys, "region"]])
+    kinds = dict.fromkeys(keys, "float64" if config.located else "string")
+    # no row is left where nobody was in any region: types are told, not guessed
+    lookup = ibis.memtable(
+        table.astype({**kinds, "region": "int64"})[[*keys, "region"]],
+        schema={**kinds, "region": "int64"},
+    )
     joined = events.inner_join(lookup, keys)
     kept = [name for name in events.columns if name not in keys]
     return joined.select(*kept, "region"), regions
 
 
-def _positions(place: Place, events: Expression) -> pd.DataFrame:
-    """Distinct coordinates, without persons and times."""
+def _lookup(
+    place: Place,
+    events: Expression,
+    config: EventsConfig,
+    regions: tuple[str, ...] | None,
+    *,
+    look: bool,
+) -> pd.DataFrame:
+    """What the keys of events are in, column `region`; None outside."""
+    if config.located:
+        table = _positions(place, events, limited=look)
+        if config.polygons:
+            names, shapes = polygons(Path(config.polygons), config.polygon_id)
+            table = table.assign(region=_within(table, names, shapes))
+        else:
+            assert config.h3 is not None  # noqa: S101  (coordinates have polygons or h3)
+            table = table.assign(region=_cells(table, config.h3))
+        if not config.mapping:
+            return table
+        given = mapping(Path(config.mapping))
+        known = dict(zip(given["place"], given["region"], strict=True))
+        return table.assign(region=table["region"].map(known))
+    if config.mapping:
+        return mapping(Path(config.mapping))
+    if look or regions is None:
+        distinct = events.select("place").distinct()
+        regions = tuple(place.connection.execute(distinct)["place"].astype(str))
+    return pd.DataFrame({"place": list(regions), "region": list(regions)}, dtype=object)
+
+
+def _positions(place: Place, events: Expression, *, limited: bool) -> pd.DataFrame:
+    """Distinct coordinates, without persons and times.
+
+    How many there are is no reason to refuse private events: one more person may be one too many.
+    """
     distinct = events.select("latitude", "longitude").distinct()
-    found: pd.DataFrame = place.connection.execute(distinct.limit(MOST_POSITIONS + 1))
-    if len(found) > MOST_POSITIONS:
+    asked = distinct.limit(MOST_POSITIONS + 1) if limited else distinct
+    found: pd.DataFrame = place.connection.execute(asked)
+    if limited and len(found) > MOST_POSITIONS:
         raise DataError(
             f"{place.name} has more than {MOST_POSITIONS:,} different positions; round the coordinates "
             "to what places need (3 decimals are about 100 m), or give cell ids and a mapping"
@@ -88,38 +124,6 @@ def _cells(positions: pd.DataFrame, resolution: int) -> list[str]:
     return [latlng_to_cell(latitude, longitude, resolution) for latitude, longitude in pairs]
 
 
-def _polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
-    """Ids and shapes of a GeoJSON file's features."""
-    from shapely.errors import ShapelyError
-    from shapely.geometry import shape
-
-    existing(path)
-    try:
-        features = json.loads(path.read_text())["features"]
-        shapes = [shape(one["geometry"]) for one in features]
-        names = [str((one.get("properties") or {})[name]) for one in features]
-    except (ValueError, TypeError, AttributeError, ShapelyError):
-        raise DataError(
-            f"{path} is not GeoJSON: expected a FeatureCollection of polygons"
-        ) from None
-    except KeyError as error:
-        raise DataError(
-            f"{path}: a feature has no {error.args[0]!r}; events.polygon_id names the property that "
-            "has the region's id"
-        ) from None
-    wrong = [one.geom_type for one in shapes if one.geom_type not in ("Polygon", "MultiPolygon")]
-    if wrong or not shapes or not all(one.is_valid for one in shapes):
-        said = (
-            f"a feature is a {wrong[0]}"
-            if wrong
-            else "a polygon is not valid"
-            if shapes
-            else "empty"
-        )
-        raise DataError(f"{path}: {said}; expected valid polygons or multipolygons, at least one")
-    return names, shapes
-
-
 def _within(positions: pd.DataFrame, names: list[str], shapes: list[Any]) -> NDArray[np.object_]:
     """The polygon of each position, the first in the file where several hold it; None outside."""
     import shapely
@@ -131,21 +135,3 @@ def _within(positions: pd.DataFrame, names: list[str], shapes: list[Any]) -> NDA
     np.minimum.at(first, point, polygon)
     found: NDArray[np.object_] = np.array([*names, None], dtype=object)[first]
     return found
-
-
-def _mapped(cells: pd.DataFrame | None, path: Path) -> pd.DataFrame:
-    """Regions by the mapping's places, or by the cells of positions."""
-    existing(path)
-    try:
-        mapping = pd.read_csv(path, dtype=str)
-    except (ValueError, OSError):
-        raise DataError(f"{path} is not a CSV file with the columns place and region") from None
-    if not {"place", "region"} <= set(mapping.columns):
-        raise DataError(f"{path}: expected the columns place and region")
-    mapping = mapping.dropna(subset=["place", "region"])
-    if mapping["place"].duplicated().any():
-        raise DataError(f"{path}: a place is mapped twice; one place is in one region")
-    if cells is None:
-        return mapping[["place", "region"]]
-    regions = dict(zip(mapping["place"], mapping["region"], strict=True))
-    return cells.assign(region=cells["region"].map(regions))

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from data.errors import DataError
 from data.events.bound import enforceable
-from data.events.columns import check, events_of
+from data.events.checks import look as looked_at
+from data.events.checks import refuse_impossible, within
+from data.events.columns import events_of
 from data.events.config import EventsConfig
-from data.events.connect import is_synthetic, opened
+from data.events.connect import Place, is_synthetic, opened
 from data.events.counting import bounded_counts
+from data.events.declared import Declared, declared, require
 from data.events.places import located
 from data.sources.table import Table
 
@@ -46,11 +49,13 @@ def read_events(
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     persons: int | None = None,
+    look: bool = False,
 ) -> Table:
     """Count events under a bound, where they are; counts alone come here.
 
     An interval in which nobody was seen has counts of 0: which intervals a panel has follows from its
-    period.
+    period. Regions and period are those that are declared. Nothing but the counts depends on the
+    events, as long as they are possible ones.
 
     Args:
         source: path, folder or database URL (`data.events.connect.opened`), or `synthetic`.
@@ -60,18 +65,20 @@ def read_events(
         query: instead of a table.
         parameters: of the query.
         persons: how many people can be in the data, if known.
+        look: whether regions and period may be read off the events where they are not declared, and
+            events refused for what they hold. Not under a mechanism.
 
     Raises:
-        DataError: the events cannot be used; nothing is loaded.
+        DataError: regions or period are not declared, or the events cannot be used; nothing is loaded.
     """
-    with opened(source, query=query, parameters=parameters, text=config.time) as place:
-        events = events_of(place, config)
-        times = panel_times(config, *check(place, events, config))
-        start, end = times[0], times[-1] + config.length
-        events = events.filter(
-            events.time >= start.to_pydatetime(), events.time < end.to_pydatetime()
-        )
-        events, regions = located(place, events, config)
+    known = declared(source, config)
+    if not look:
+        require(known, source)
+    with opened(source, query=query, parameters=parameters) as place:
+        found = events_of(place, config)
+        times = _times(place, found.table, config, known, look=look)
+        events = within(found.table, times[0], times[-1] + config.length)
+        events, regions = located(place, events, config, known.regions, look=look)
         observed = shown_times(times, config.timezone)
         try:
             bound = enforceable(
@@ -86,9 +93,9 @@ def read_events(
         except ValueError as error:
             raise DataError(f"{place.name}: {error}") from None
         seconds = int(config.length.total_seconds())
-        counts = bounded_counts(events, bound, seconds=seconds, secret=secret)
-        found = place.connection.execute(counts)
-    frame = _wide(found, regions, times, int(config.length.total_seconds()))
+        counts = bounded_counts(events, bound, seconds=seconds, secret=secret, written=place.text)
+        cells = place.connection.execute(counts)
+    frame = _wide(cells, regions, times, seconds)
     frame[~observed] = np.nan
     return Table(
         frame.reset_index(),
@@ -97,19 +104,8 @@ def read_events(
         persons=persons,
         regions_per_interval=bound.regions,
         bound=bound,
+        timezone=found.timezone,
     )
-
-
-def last_event(
-    source: str,
-    config: EventsConfig,
-    *,
-    query: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> pd.Timestamp:
-    """Time of the latest event, by the panel's clock. Raises DataError like `read_events`."""
-    with opened(source, query=query, parameters=parameters, text=config.time) as place:
-        return check(place, events_of(place, config), config)[1]
 
 
 def shown_times(times: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:
@@ -118,16 +114,34 @@ def shown_times(times: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:
     return np.asarray(shown.notna())
 
 
-def panel_times(config: EventsConfig, first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
-    """Starts of all intervals, from the declared ends of the period or from its events."""
-    start = config.moment("start") or first.floor(config.length)
-    end = config.moment("end") or last.floor(config.length) + config.length
+def panel_times(config: EventsConfig, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
+    """Starts of all intervals of a period.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
     if end - start < 2 * config.length:
         raise DataError(
             f"the period has fewer than two intervals of {config.interval}; choose a shorter interval "
             "or a longer period (events.start, events.end)"
         )
     return pd.date_range(start, end, freq=config.length, inclusive="left", name="time")
+
+
+def _times(
+    place: Place, events: Any, config: EventsConfig, known: Declared, *, look: bool
+) -> pd.DatetimeIndex:
+    """Starts of the panel's intervals; events that cannot be are refused on the way."""
+    asked = within(events, known.start, known.end)
+    refuse_impossible(place, asked, config)
+    start, end = known.start, known.end
+    if look:
+        first, last = looked_at(place, asked, config)
+        start = first.floor(config.length) if start is None else start
+        end = last.floor(config.length) + config.length if end is None else end
+    assert start is not None  # noqa: S101  (declared, or read off the events)
+    assert end is not None  # noqa: S101
+    return panel_times(config, start, end)
 
 
 def _wide(

@@ -62,6 +62,16 @@ class City:
         return [f"region {number}" for number in range(1, self.regions + 1)]
 
     @property
+    def start(self) -> pd.Timestamp:
+        """Start of the first interval."""
+        return START
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """End of the last interval."""
+        return START + self.days * DAY
+
+    @property
     def times(self) -> pd.DatetimeIndex:
         """Start of each interval."""
         return pd.date_range(START, periods=self.days * self.steps, freq=self.interval, name="time")

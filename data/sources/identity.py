@@ -86,10 +86,10 @@ def identities(source: str, query: str | None = None) -> tuple[str, ...]:
 
 def _city(source: str) -> str:
     """The made-up city with all of its settings, in one order."""
-    from data.sources.synthetic import city_of
+    from data.sources.synthetic import described
 
     return "synthetic:" + ",".join(
-        f"{name}={value}" for name, value in sorted(asdict(city_of(source)).items())
+        f"{name}={value}" for name, value in sorted(asdict(described(source)).items())
     )
 
 

@@ -19,7 +19,7 @@ def read(source: str) -> Table:
     Raises:
         DataError: an unknown setting, or a value out of range.
     """
-    city = city_of(source)
+    city = described(source)
     frame = counts(city).reset_index()
     return Table(frame, source, public=True, persons=city.persons, regions_per_interval=1)
 
@@ -30,11 +30,11 @@ def events(source: str) -> pd.DataFrame:
     Raises:
         DataError: an unknown setting, or a value out of range.
     """
-    return made.events(city_of(source))
+    return made.events(described(source))
 
 
-def city_of(source: str) -> City:
-    """The settings that a source names, over the usual ones.
+def described(source: str) -> City:
+    """The city that a source is the name of; its regions and its period are public, being made up.
 
     Raises:
         DataError: an unknown setting, or a value out of range.

@@ -139,7 +139,7 @@ def published() -> Path:
 
 
 def test_paris_is_what_was_published(published: Path) -> None:
-    panel, found = to_panel(read("paris-cdr"))
+    panel, found = to_panel(read("paris-cdr"), values=True)
     assert panel.observed.sum() == 3456
     assert len(panel.times) - 3456 == 48  # one day is absent
     assert not panel.observed[panel.times.normalize() == "2020-09-17"].any()

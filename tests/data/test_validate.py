@@ -24,7 +24,7 @@ def table(frame: pd.DataFrame, **declared: int) -> Table:
 
 
 def rules(frame: pd.DataFrame, **declared: int) -> dict[str, str]:
-    return {one.rule: one.severity for one in findings(table(frame, **declared))}
+    return {one.rule: one.severity for one in findings(table(frame, **declared), values=True)}
 
 
 def test_a_good_table_has_no_findings() -> None:
@@ -100,7 +100,7 @@ def test_a_row_that_is_empty_throughout_is_a_missing_interval() -> None:
 def test_nested_regions_say_what_they_mean_for_m() -> None:
     frame = good()
     frame["a"] = frame["b"] + frame["c"] + 5
-    [finding] = findings(table(frame))
+    [finding] = findings(table(frame), values=True)
     assert (finding.rule, finding.severity, finding.column) == ("nested-regions", "warning", "a")
     assert "M of at least 2" in finding.message
     assert rules(frame, regions_per_interval=2) == {"nested-regions": "note"}

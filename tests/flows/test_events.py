@@ -1,5 +1,6 @@
 """From raw events to a forecast: the bound in the statement is the one that was enforced."""
 
+import datetime
 import json
 import math
 from pathlib import Path
@@ -29,6 +30,12 @@ from flows.recipe import from_dict
 from flows.settings import Home
 
 SEEN = "synthetic:days=28,persons=400"
+REGIONS = [f"region {number}" for number in range(1, 7)]
+PERIOD = {"start": "2024-01-01", "end": "2024-01-29"}
+EVENTS = (
+    "--events", "--unit", "user-day", "--set", "events.start=2024-01-01", "--set",
+    "events.end=2024-01-29", "--set", f"events.regions={json.dumps(REGIONS)}",
+)  # fmt: skip
 FAST = ["--model", "ridge", "--set", "windows.validation=0d", "--set", "windows.lags=4"]
 
 
@@ -47,7 +54,7 @@ def command(*words: str, code: int = 0) -> dict:
 
 def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> None:
     document = command(
-        "train", "--source", source, "--events", "--unit", "user-day", "--epsilon", "1",
+        "train", "--source", source, *EVENTS, "--epsilon", "1",
         "--set", "privacy.intervals_per_unit=9", "--set", "privacy.suppress_below=3", *FAST,
     )  # fmt: skip
     assert document["sensitivity"] == 3.0
@@ -74,7 +81,7 @@ def test_postgresql_gives_the_same_panel_and_so_the_same_release(
     engine = create_engine(f"{postgres}/raw".replace("postgresql:", "postgresql+psycopg:"))
     pd.read_parquet(source).to_sql("events", engine, index=False)
     engine.dispose()
-    words = ("--events", "--unit", "user-day", "--set", "privacy.intervals_per_unit=9", *FAST)
+    words = (*EVENTS, "--set", "privacy.intervals_per_unit=9", *FAST)
     one = command("train", "--source", source, *words)
     other = command("train", "--source", f"{postgres}/raw#events", *words)
     assert other["source"].endswith("/raw#events")
@@ -90,7 +97,7 @@ def test_raw_values_of_events_stay_out_of_all_outputs(home: Home, source: str) -
     frame["person"] += 876_540_000
     path = Path(source).parent / "named.parquet"
     frame.to_parquet(path)
-    command("train", "--source", str(path), "--events", "--unit", "user-day", *FAST)
+    command("train", "--source", str(path), *EVENTS, *FAST)
     for file in home.root.rglob("*"):
         if file.is_file():
             assert b"87654" not in file.read_bytes(), file
@@ -99,6 +106,7 @@ def test_raw_values_of_events_stay_out_of_all_outputs(home: Home, source: str) -
 def test_gradient_counts_under_the_same_bound(home: Home, source: str) -> None:
     recipe = from_dict({
         "source": {"name": source, "events": True},
+        "events": {**PERIOD, "regions": REGIONS},
         "privacy": {"mechanism": "gradient", "unit": "user-day", "intervals_per_unit": 5},
         "windows": {"around": 0, "seasons": 0, "seasonal": []},
     })  # fmt: skip
@@ -157,7 +165,10 @@ def test_another_unit_than_counted_for_is_refused() -> None:
 
 
 def test_small_cells_are_suppressed_after_the_noise(home: Home, source: str) -> None:
-    values = {"source": {"name": source, "events": True}, "privacy": {"unit": "user-day"}}
+    values = {
+        "source": {"name": source, "events": True}, "privacy": {"unit": "user-day"},
+        "events": {**PERIOD, "regions": REGIONS},
+    }  # fmt: skip
     from data import validate
 
     recipe = from_dict(values)
@@ -200,7 +211,11 @@ def test_looking_at_private_events_is_charged(home: Home, source: str) -> None:
     (free,) = command("plan", source, "--events")["plans"]
     assert "a synthetic city, not these events" in free["seen_from"]
     assert Ledger(home.database_url).entries() == ()
-    (paid,) = command("plan", source, "--events", "--charge", "2")["plans"]
+    undeclared = command("plan", source, "--events", "--charge", "2", code=1)["error"]
+    assert "start and end of the panel are not declared" in undeclared
+    assert Ledger(home.database_url).entries() == ()
+    period = ("--set", "events.start=2024-01-01", "--set", "events.end=2024-01-29")
+    (paid,) = command("plan", source, "--events", "--charge", "2", *period)["plans"]
     (entry,) = Ledger(home.database_url).entries()
     assert entry.purpose == "statistic"
     assert entry.epsilon <= 2
@@ -208,7 +223,9 @@ def test_looking_at_private_events_is_charged(home: Home, source: str) -> None:
     for one, other in zip(paid["rows"], public["rows"], strict=True):
         assert abs(one["left_out"] - other["left_out"]) < 0.05
     command("budget", "cap", source, "--epsilon", "2.1", "--unit", "user-day")
-    assert "refused" in command("plan", source, "--events", "--charge", "1", code=3)["error"]
+    assert (
+        "refused" in command("plan", source, "--events", "--charge", "1", *period, code=3)["error"]
+    )
     recipe = from_dict({"source": {"name": source, "events": True}, "privacy": {"unit": "user"}})
     with pytest.raises(UsageError, match="too thin"):
         plan_events(recipe, home, charge=1.0)
@@ -220,11 +237,41 @@ def test_check_looks_at_events(home: Home, source: str) -> None:
     assert found["interval"] == "60 minutes"
     assert len(found["regions"]) == 6
     assert found["regions_per_interval"] == 1
+    assert found["undeclared"] == ["regions", "start", "end"]
     assert Ledger(home.database_url).entries() == ()
+    declared = command("check", source, *EVENTS[:1], *EVENTS[3:])
+    assert declared["undeclared"] == []
+    assert command("check", SEEN, "--events")["undeclared"] == []
+    said = CliRunner().invoke(app, ["check", source, "--events"]).output
+    assert "read off raw events, not a private release: regions, start, end" in said
+
+
+@pytest.mark.parametrize("mechanism", ["input", "gradient"])
+def test_regions_and_period_are_declared_under_a_mechanism(
+    home: Home, source: str, mechanism: str
+) -> None:
+    words = ("train", "--source", source, "--mechanism", mechanism, "--unit", "user-day")
+    said = command(*words, *EVENTS[:1], *FAST[2:], code=1)["error"]
+    assert "regions, start and end of the panel are not declared" in said
+    assert "events.h3 with events.box" in said
+    assert Ledger(home.database_url).entries() == ()
+
+
+def test_without_a_mechanism_they_are_read_off_the_events(source: str) -> None:
+    values = {"source": {"name": source, "events": True}, "privacy": {"mechanism": "none"}}
+    frame = counted.read(from_dict(values)).frame
+    assert list(frame.columns[1:]) == REGIONS
+    assert str(frame["time"].iloc[0]) == "2024-01-01 00:00:00"
+
+
+def test_dates_of_toml_are_dates() -> None:
+    date = datetime.date(2024, 1, 1)
+    recipe = from_dict({"source": {"events": True}, "events": {"start": date}})
+    assert recipe.events.start == "2024-01-01"
 
 
 def test_a_bad_source_is_one_line(home: Home, tmp_path: Path) -> None:
     made_up("synthetic:days=2,persons=20").drop(columns="person").to_parquet(tmp_path / "e.parquet")
-    said = command("train", "--source", str(tmp_path / "e.parquet"), "--events", *FAST, code=1)
+    said = command("train", "--source", str(tmp_path / "e.parquet"), *EVENTS, *FAST, code=1)
     assert "no column 'person'" in said["error"]
     assert Ledger(home.database_url).entries() == ()

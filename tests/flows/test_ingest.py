@@ -39,7 +39,11 @@ def ingest(source: str, *words: str, code: int = 0) -> dict[str, Any]:
     return json.loads(result.stdout) if code == 0 else {"error": result.stderr}
 
 
-EVENTS = ("--events", "--unit", "user-day", "--set", "privacy.intervals_per_unit=12")
+PLAIN = (
+    "--events", "--unit", "user-day", "--set", "events.start=2024-01-01",
+    "--set", "events.regions=" + str([f"region {n}" for n in range(1, 7)]).replace("'", '"'),
+)  # fmt: skip
+EVENTS = (*PLAIN, "--set", "privacy.intervals_per_unit=12")
 
 
 def write(path: Path, frame: pd.DataFrame) -> str:
@@ -51,17 +55,17 @@ def test_days_come_in_one_after_the_other(base: Home, tmp_path: Path) -> None:
     frame, path = made_up("synthetic:days=4,persons=100"), tmp_path / "e.parquet"
     day = [pd.Timestamp("2024-01-01") + pd.Timedelta(days=n) for n in range(5)]
     source = write(path, frame[frame["time"] < day[2]])
-    first = ingest(source, *EVENTS)
-    assert first["new"] == 95  # the interval of the last event may still be filling
+    first = ingest(source, *EVENTS, "--until", "2024-01-02T23:30")
+    assert first["new"] == 95
     assert first["release"]["sensitivity"] == 12**0.5
     assert first["release"]["neighbours"] == "add or remove the records of one unit"
     before = store.read_panel(store.open_store(base.database_url), source).counts
-    again = ingest(source, *EVENTS)
+    again = ingest(source, *EVENTS, "--until", "2024-01-02T23:30")
     assert again["new"] == 0
     assert again["release"] is None
     assert len(Ledger(base.database_url).entries()) == 1
     ingest(write(path, frame), *EVENTS, "--until", "2024-01-04")
-    third = ingest(source, *EVENTS)
+    third = ingest(source, *EVENTS, "--until", "2024-01-04T23:30")
     assert third["from"] == "2024-01-04 00:00:00"
     assert third["late"]["intervals"] == 0
     kept = store.open_store(base.database_url)
@@ -80,21 +84,21 @@ def test_late_events_are_reported_and_change_nothing(base: Home, tmp_path: Path)
     moment = pd.Timestamp("2024-01-02 09:30")
     delayed = (frame["time"] == moment) & (frame["person"] < 40)
     cut = frame["time"] < pd.Timestamp("2024-01-03")
-    no_cut = ("--events", "--unit", "user-day")
+    two, three = ("--until", "2024-01-02T23:30"), ("--until", "2024-01-03T23:30")
     source = write(path, frame[cut & ~delayed])
-    ingest(source, *no_cut)
+    ingest(source, *PLAIN, *two)
     kept = store.open_store(base.database_url)
     before = store.read_panel(kept, source).counts
     write(path, frame[cut])
-    late = ingest(source, *no_cut)["late"]
+    late = ingest(source, *PLAIN, *two)["late"]
     assert late["intervals"] == 1
     assert late["from"] == late["to"] == str(moment)
     assert "evaluated on raw data, not a private release" in late["note"]
     write(path, frame)
-    found = ingest(source, *no_cut)
+    found = ingest(source, *PLAIN, *three)
     assert found["new"] > 40
     assert found["late"]["intervals"] == 1
-    assert ingest(source, *no_cut, "--late", "0d")["late"]["intervals"] == 0
+    assert ingest(source, *PLAIN, *three, "--late", "0d")["late"]["intervals"] == 0
     after = store.read_panel(kept, source).counts
     pd.testing.assert_frame_equal(after.loc[before.index], before, check_freq=False)
 
@@ -102,9 +106,9 @@ def test_late_events_are_reported_and_change_nothing(base: Home, tmp_path: Path)
 def test_another_bound_tomorrow_is_no_late_event(home: Home, tmp_path: Path) -> None:
     frame, path = made_up("synthetic:days=3,persons=60"), tmp_path / "e.parquet"
     source = write(path, frame[frame["time"] < "2024-01-03"])
-    ingest(source, *EVENTS)
+    ingest(source, *EVENTS, "--until", "2024-01-03")
     write(path, frame)
-    found = ingest(source, "--events", "--unit", "user-day")
+    found = ingest(source, *PLAIN, "--until", "2024-01-04")
     assert found["new"] > 40
     assert found["late"]["intervals"] == 0
 
@@ -112,7 +116,7 @@ def test_another_bound_tomorrow_is_no_late_event(home: Home, tmp_path: Path) -> 
 def test_raw_counts_only_if_the_recipe_says_so(base: Home, tmp_path: Path) -> None:
     source = write(tmp_path / "e.parquet", made_up("synthetic:days=2,persons=50"))
     found = ingest(
-        source, "--events", "--unit", "user-day", "--set", "source.keep_raw=true",
+        source, *PLAIN, "--set", "source.keep_raw=true",
         "--until", "2024-01-03",
     )  # fmt: skip
     assert found["kept_raw"]
@@ -143,10 +147,43 @@ def test_counts_are_ingested_as_well(base: Home, tmp_path: Path) -> None:
 
 def test_a_cap_refuses_and_nothing_is_written(home: Home, tmp_path: Path) -> None:
     source = write(tmp_path / "e.parquet", made_up("synthetic:days=2,persons=50"))
-    said = ingest(source, *EVENTS, "--set", "privacy.cap_epsilon=0.5", code=3)["error"]
+    until = ("--until", "2024-01-03")
+    said = ingest(source, *EVENTS, *until, "--set", "privacy.cap_epsilon=0.5", code=3)["error"]
     assert "refused" in said
     assert store.panel_names(store.open_store(home.database_url)) == ()
     said = ingest(source, *EVENTS, "--set", "privacy.mechanism=none", code=2)["error"]
     assert "mechanism=input" in said
     said = ingest(source, *EVENTS, "--until", "soon", code=2)["error"]
     assert "--until" in said
+
+
+def test_the_period_of_events_is_declared(home: Home, tmp_path: Path) -> None:
+    """Never read off the last event: an event more does not move the end of what is released."""
+    source = write(tmp_path / "e.parquet", made_up("synthetic:days=3,persons=50"))
+    said = ingest(source, *EVENTS, code=2)["error"]
+    assert "end of the period is not declared" in said
+    assert "--until now" in said
+    regions = PLAIN[:3] + PLAIN[5:]
+    said = ingest(source, *regions, "--until", "2024-01-03", code=2)["error"]
+    assert "start of the period is not declared" in said
+    said = ingest(source, *PLAIN[:5], "--until", "2024-01-03", code=1)["error"]
+    assert "regions of the panel is not declared" in said
+    assert Ledger(home.database_url).entries() == ()
+    found = ingest(source, *EVENTS, "--set", "events.end=2024-01-03")
+    assert found["to"] == "2024-01-03 00:00:00"
+    city = ingest("synthetic:days=2,persons=50", "--events", "--unit", "user-day")
+    assert (city["from"], city["to"]) == ("2024-01-01 00:00:00", "2024-01-03 00:00:00")
+
+
+def test_until_now_is_the_clock_of_the_panel(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = pd.date_range("2024-01-01", "2024-01-02", freq="30min", tz="UTC")
+    frame = pd.DataFrame({"person": range(len(times)), "time": times, "place": "region 1"})
+    source = write(tmp_path / "e.parquet", frame)
+    now = pd.Timestamp("2024-01-02 01:10", tz="UTC")
+    monkeypatch.setattr(pd.Timestamp, "now", lambda tz: now.tz_convert(tz))
+    found = ingest(source, *EVENTS, "--until", "now", "--set", "events.timezone=Asia/Tokyo")
+    assert found["to"] == "2024-01-02 10:00:00"
+    said = ingest(str(tmp_path / "c.csv"), "--until", "now", code=2)["error"]
+    assert "--until now is for events" in said

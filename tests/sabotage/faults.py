@@ -29,6 +29,7 @@ class Fault:
 AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
+FINDINGS, NEIGHBOURS = "tests/data/test_findings.py", "tests/data/events/test_neighbours.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "parameter.grad = clipped + self._randomness.normal(clipped, std)"
 _FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
@@ -164,5 +165,45 @@ FAULTS = (
         "if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):",
         "if not touched:",
         (f"{RELEASE}::test_past_the_cap_nothing_is_drawn",),
+    ),
+    Fault(
+        "findings read off counts in a private run", "data/validate.py",
+        "        if values and len(names) > 1:", "        if len(names) > 1:",
+        (f"{FINDINGS}::test_what_a_run_may_tell_does_not_depend_on_any_count",), quick=True,
+    ),
+    Fault(
+        "regions read off private events", "data/events/read.py",
+        "located(place, events, config, known.regions, look=look)",
+        "located(place, events, config, None, look=look)",
+        (f"{NEIGHBOURS}::test_one_person_more_changes_counts_within_the_bound_and_nothing_else",),
+    ),
+    Fault(
+        "period read off private events", "data/events/read.py",
+        "    start, end = known.start, known.end\n    if look:",
+        "    start = end = None\n    if True:",
+        (f"{NEIGHBOURS}::test_one_person_more_changes_counts_within_the_bound_and_nothing_else",),
+    ),
+    Fault(
+        "undeclared regions and period let through", "data/events/read.py",
+        "    if not look:\n        require(known, source)", "    look = look or bool(known.missing)",
+        (f"{NEIGHBOURS}::test_what_is_not_declared_is_refused_before_anything_is_opened",),
+    ),
+    Fault(
+        "events cut over intervals for interval-w", "flows/counted.py",
+        "return Limits(PrivacyUnit.USER.value, None, regions, weight)",
+        "return Limits(\n            PrivacyUnit.USER.value, recipe.privacy.intervals_per_unit, regions, "
+        "weight\n        )",
+        ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
+    ),
+    Fault(
+        "interval-w with a cut let through", "flows/sections.py",
+        "isinstance(parse_unit(self.unit), IntervalUnit) and self.intervals_per_unit is not None",
+        "self.intervals_per_unit == 0",
+        ("tests/flows/test_interval_units.py::test_a_cut_over_intervals_is_refused",), quick=True,
+    ),
+    Fault(
+        "types of a CSV file guessed from all rows", "data/events/connect.py",
+        '"all_varchar": True', '"all_varchar": False',
+        (f"{NEIGHBOURS}::test_csv_and_parquet_order_whole_numbers_alike",),
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ SPOTS = {"latitude": "lat", "longitude": "lon", "h3": 5}
 
 def refused(path: Path, said: str, **config: Any) -> None:
     with pytest.raises(DataError, match=said) as caught:
-        read_events(str(path), EventsConfig(**config), Limits("user-day"), secret=b"k")
+        read_events(str(path), EventsConfig(**config), Limits("user-day"), secret=b"k", look=True)
     assert "91827" not in str(caught.value)
     assert "2024-01-01 0" not in str(caught.value)
 
@@ -58,7 +58,7 @@ def test_refused(case: str, kind: str, tmp_path: Path) -> None:
     frame, said, config = CASES[case]
     path = tmp_path / f"e.{kind}"
     if kind == "csv":
-        if case in ("number as time", "empty", "fractions"):
+        if case in ("number as time", "empty", "fractions", "place"):
             pytest.skip("text says less about types")
         frame.to_csv(path, index=False)
     else:
@@ -77,11 +77,25 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     refused(tmp_path / "folder", "found neither")
     csv = tmp_path / "e.csv"
     csv.write_text(
-        "person,time,place\n"
-        + "1,2024-01-01 00:00:00,a\n" * 30000
-        + "918273x,2024-01-01 01:00:00,b\n"
+        "person,time,place\n" + "1,2024-01-01 00:00:00,a\n" * 30000 + "918273x,2024-01-01 0x,b\n"
     )
-    refused(csv, "another type|cannot be read|same for all")
+    refused(csv, "text that is no time")
+
+
+RECORDS = (
+    "918273,2024-01-01 00:10:00,a", "2024-01-01T00:10,anna@91827.org,a", "anna,1 Jan 2024 00:10,48",
+    "fe30918273ab,00:10 01/01/2024,north",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_in_the_place_of_the_header_is_not_shown(record: str, tmp_path: Path) -> None:
+    path = tmp_path / "e.csv"
+    path.write_text(f"{record}\n{record}\n")
+    with pytest.raises(DataError, match="is the header line missing") as caught:
+        read_events(str(path), EventsConfig(), Limits("user-day"), secret=b"k", look=True)
+    said = str(caught.value).replace(str(path), "")
+    assert not [part for part in record.split(",") if part != "a" and part in said]
 
 
 def test_databases_that_are_none(tmp_path: Path) -> None:
@@ -92,7 +106,7 @@ def test_databases_that_are_none(tmp_path: Path) -> None:
         ("nothing://host/db#events", "cannot be read|driver"),
     ):
         with pytest.raises(DataError, match=said) as caught:
-            read_events(source, EventsConfig(), Limits("user"), secret=b"k")
+            read_events(source, EventsConfig(), Limits("user"), secret=b"k", look=True)
         assert "918273" not in str(caught.value)
 
 
@@ -133,6 +147,10 @@ def test_places_that_are_none(tmp_path: Path) -> None:
         ({"h3": 5}, "coordinates need h3"),
         ({"latitude": "lat", "longitude": "lon", "h3": 16}, "from 0 to 15"),
         ({"min_weight": 2}, "needs the column weight"),
+        ({"box": (48, 2, 49, 3)}, "box is for h3"),
+        ({**SPOTS, "box": (48, 2, 49)}, r"must be \[south, west, north, east\]"),
+        ({**SPOTS, "box": (49, 2, 48, 3)}, "south below north"),
+        ({**SPOTS, "box": (-10, -120, 10, 120)}, "by less than 180"),
     ],
 )
 def test_settings_out_of_range(config: dict[str, Any], said: str) -> None:

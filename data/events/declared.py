@@ -1,0 +1,82 @@
+"""What is known of a panel of events before one of them is read: its regions, its start, its end.
+
+Read off private events, each of these would tell that somebody was there, exactly and at no epsilon:
+one person at a rare place adds a column, one early event moves the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from data.errors import DataError
+from data.events.config import EventsConfig
+from data.events.connect import is_synthetic, shown
+from data.events.regions import declared_regions
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Regions and period, as far as they are declared.
+
+    Attributes:
+        regions: ids, in the order of the panel's columns; None where nobody has declared them.
+        start: of the panel, by its clock; likewise.
+        end: of the panel; likewise.
+    """
+
+    regions: tuple[str, ...] | None
+    start: pd.Timestamp | None
+    end: pd.Timestamp | None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is not declared: some of `regions`, `start`, `end`."""
+        return tuple(name for name in _WAYS if getattr(self, name) is None)
+
+
+_WAYS = {
+    "regions": "regions by events.regions (a list), events.mapping (a file), events.polygons (a file), "
+    "or events.h3 with events.box",
+    "start": "the start by events.start",
+    "end": "the end by events.end (veilcast ingest also takes --until)",
+}
+
+
+def declared(source: str, config: EventsConfig) -> Declared:
+    """What the recipe and the files that it names declare; a made-up city declares its own.
+
+    Raises:
+        DataError: a file of places cannot be used, or the box has too many cells.
+    """
+    regions = declared_regions(config)
+    start, end = config.moment("start"), config.moment("end")
+    if is_synthetic(source):
+        from data.sources.synthetic import described
+
+        city = described(source)
+        own = None if config.located else tuple(city.names)
+        return Declared(regions or own, start or city.start, end or city.end)
+    return Declared(regions, start, end)
+
+
+def require(
+    known: Declared, source: str, needed: tuple[str, ...] = ("regions", "start", "end")
+) -> None:
+    """Refuse to go on without what would have to be read off private events.
+
+    Raises:
+        DataError: something is not declared; the message has all the ways to do so.
+    """
+    missing = [name for name in known.missing if name in needed]
+    if not missing:
+        return
+    name = shown(source) if "://" in source else source
+    listed = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
+    ways = "; ".join(_WAYS[one] for one in missing)
+    raise DataError(
+        f"{name}: {listed} of the panel {'are' if missing[1:] else 'is'} not declared, and what is read "
+        f"off private events tells who was there. Declare {ways}. Only mechanism=none reads them "
+        "off the events; nothing was read or charged"
+    )
