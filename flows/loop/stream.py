@@ -229,7 +229,8 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
     last = streamed(ledger, dataset, unit)[-1]
     noise, reasons = noise_of(recipe, counts.interval, len(counts.regions), last.event["regions"])
     delta = noise.budget.delta
-    worst = ledger.worst(ledger.account(dataset, unit))
+    account = ledger.account(dataset, unit)
+    worst = ledger.worst(account)
     said: dict[str, Any] = statement.stream(
         noise,
         unit,
@@ -237,6 +238,8 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
         spent=ledger.spent(dataset, unit, delta),
         persons=recipe.source.persons,
         total=max(worst, key=lambda one: one.epsilon(delta), default=Total()),
+        clock=counts.timezone,
+        cap=account.cap,
     )
     return Promise(
         statement=said,
