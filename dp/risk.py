@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dp.composition import Total
 
@@ -44,9 +46,7 @@ def trade_off(total: Total) -> list[dict[str, float]]:
     β(α) = max over ε of 1 − δ(ε) − e^ε·α and of e^−ε·(1 − δ(ε) − α), from delta(epsilon) alone
     (Dong, Roth, Su 2022, proposition 2.12); never above the true curve.
     """
-    top = total.epsilon(1e-9)
-    epsilons = np.linspace(0.0, top if math.isfinite(top) else 0.0, 41)
-    deltas = np.array([total.delta(float(epsilon)) for epsilon in epsilons])
+    epsilons, deltas = _profile(total)
     curve = []
     for alpha in np.linspace(0, 1, 101):
         first = 1 - deltas - np.exp(epsilons) * alpha
@@ -54,3 +54,27 @@ def trade_off(total: Total) -> list[dict[str, float]]:
         beta = max(0.0, float(first.max()), float(second.max()))
         curve.append({"type_1": round(float(alpha), 4), "type_2": beta})
     return curve
+
+
+def least_false_alarms(total: Total, power: float) -> float:
+    """The least type I error of a test that finds a share `power` of the cases there are.
+
+    From P(S) ≤ e^ε·Q(S) + δ(ε), for the test's region S and for its complement; never above the
+    true error, since any ε gives a bound.
+
+    Args:
+        total: everything that was released.
+        power: 1 minus the type II error.
+    """
+    epsilons, deltas = _profile(total)
+    inside = (power - deltas) * np.exp(-epsilons)
+    outside = 1 - deltas - np.exp(epsilons) * (1 - power)
+    return max(0.0, float(inside.max()), float(outside.max()))
+
+
+@lru_cache(maxsize=8)
+def _profile(total: Total) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Delta(epsilon) at epsilons from 0 to where hardly anything is left."""
+    top = total.epsilon(1e-9)
+    epsilons = np.linspace(0.0, top if math.isfinite(top) else 0.0, 41)
+    return epsilons, np.array([total.delta(float(epsilon)) for epsilon in epsilons])

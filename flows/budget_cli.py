@@ -107,7 +107,4 @@ def export(
         if form == "json":
             shown(document, True, lambda _: None)
         else:
-            import yaml
-
-            found = registry.deployments(document)
-            typer.echo(yaml.safe_dump_all(found, sort_keys=False, allow_unicode=True), nl=False)
+            typer.echo(registry.to_yaml(registry.deployments(document)), nl=False)

@@ -185,6 +185,8 @@ def _promise(
             persons=prepared.raw.persons,
             enforced=prepared.raw.bound is not None,
             total=_everything(ledger, entry, inputs),
+            clock=prepared.raw.timezone,
+            cap=ledger.account(entry.dataset, plan.unit).cap,
         ),
         unit=plan.unit.value,
         neighbours=plan.unit.neighbours,

@@ -169,16 +169,18 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
 def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:
     """What may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
-    spent = Ledger(home.database_url).spent(entry.dataset, made.unit, recipe.privacy.delta)
+    ledger = Ledger(home.database_url)
     return Promise(
         statement=statement.input_perturbation(
             noise,
             made.unit,
             reasons=made.reasons,
-            spent=spent,
+            spent=ledger.spent(entry.dataset, made.unit, recipe.privacy.delta),
             persons=panel.persons,
             enforced=panel.bound is not None,
             total=Total().plus(entry.event),
+            clock=panel.timezone,
+            cap=ledger.account(entry.dataset, made.unit).cap,
         ),
         unit=made.unit.value,
         neighbours=made.unit.neighbours,

@@ -1,110 +1,214 @@
 """The ledger in the shape of the public registry of differential-privacy deployments.
 
-One deployment an account, with the fields that the registry's entries have (OpenDP's deployments
-registry); what the ledger cannot know is `unknown`, for its owner to fill in.
+One deployment per account, in the schema of OpenDP's registry (`opendp/deployments-registry-data`, as
+of July 2026). What the ledger cannot know is marked as `TO FILL IN`, for its owner to replace, or left
+out where the schema allows no such mark.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import Any
 
-UNKNOWN = "unknown"
+from dp import caveats, disclosed
+from dp.composition import COUNTS, TRAINING
+from dp.version import code_version
+
+FILL_IN = "TO FILL IN by the data owner"
+_REPOSITORY_RULE = (
+    "Before it is sent in: replace every `TO FILL IN`, add `data_product_sector` (the ledger does not "
+    "know it, and the schema takes only its own values), set `publication_date` to the day of "
+    "publication (here it is the day of the first charge), and let the registry's script "
+    "`update_slug.py` write `url_slug` anew."
+)
 
 
 def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Entries for the registry.
+    """Entries for the registry; an account that nothing was charged to is no deployment.
 
     Args:
         document: the exported ledger (`flows.budget.export`).
     """
+    found = []
+    names: Counter[str] = Counter()
+    for account in document["accounts"]:
+        live = _live(account, document["entries"])
+        if not live:
+            continue
+        name = f"{_short(account['dataset'])}, unit {account['unit']}"
+        names[_clean(name)] += 1
+        if names[_clean(name)] > 1:  # slugs are made from names, and are unique in the registry
+            name += f", account {names[_clean(name)]}"
+        found.append(_deployment(name, account, live))
+    return found
+
+
+def to_yaml(entries: list[dict[str, Any]]) -> str:
+    """The entries as YAML, one document each, under a comment with the file that it belongs into."""
+    import yaml
+
+    parts = []
+    for entry in entries:
+        body = yaml.safe_dump(entry, sort_keys=False, allow_unicode=True)
+        name = re.sub("[^a-z0-9]+", "_", entry["url_slug"]).strip("_")
+        parts.append(f"---\n# deployments/{name}.yaml\n{body}")
+    return "".join(parts)
+
+
+def _live(account: dict[str, Any], entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        _deployment(
-            account,
-            [one for one in document["entries"] if one["dataset"] == account["dataset"]],
-        )
-        for account in document["accounts"]
+        entry
+        for entry in entries
+        if entry["dataset"] == account["dataset"] and entry["state"] != "voided"
     ]
 
 
-def _deployment(account: dict[str, Any], entries: list[dict[str, Any]]) -> dict[str, Any]:
-    live = [entry for entry in entries if entry["state"] != "voided"]
-    mechanisms = sorted({entry["event"]["mechanism"] for entry in live})
-    bounds = sorted({line for entry in live for line in entry["bound"]})
-    spent = account["epsilon_spent"]
+def _short(dataset: str) -> str:
+    """The name of a data set without the folders or the server that it is in."""
+    return re.split(r"[/\\]", dataset.rstrip("/\\"))[-1] or dataset
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"\W+", "_", text.lower())
+
+
+def _slug(basic: dict[str, Any]) -> str:
+    """As the registry makes it: name, curators and year."""
+    parts = (basic["name"], "-".join(basic["data_curators"]), basic["publication_date"][:4])
+    return "_".join(_clean(part) for part in parts).replace("_", "-")
+
+
+def _deployment(name: str, account: dict[str, Any], live: list[dict[str, Any]]) -> dict[str, Any]:
+    basic = {
+        "name": name,
+        "data_curators": [FILL_IN],
+        "intended_use": "Forecasts of how many people will be in each region",
+        "data_product_type": _product(live),
+        "data_product_region": FILL_IN,
+        "description": f"{_products(live)}. {FILL_IN}: what the data set is.",
+        "publication_date": live[0]["time"][:10],
+    }
     return {
+        "url_slug": _slug(basic),
         "status": "Draft",
-        "registry_authors": [UNKNOWN],
-        "tier": UNKNOWN,
+        "tier": 3,
         "deployment": {
-            "name": f"{account['dataset']}, unit {account['unit']}",
-            "data_curator": UNKNOWN,
-            "intended_use": "Forecasts of how many people will be in each region",
-            "data_product_type": _products(live),
-            "data_product_region": UNKNOWN,
-            "data_product_sector": UNKNOWN,
-            "description": UNKNOWN,
-            "publication_date": live[0]["time"][:10] if live else UNKNOWN,
-            "additional_information": UNKNOWN,
-            "dp_flavor": {
-                "name": "Approximate DP",
-                "input_metric": account["neighbours"],
-                "bound_on_input_distance": 1,
-                "output_measure": "Privacy loss at delta",
-                "bound_on_output_distance": UNKNOWN if spent is None else spent,
-                "data_domain": account["population"] or UNKNOWN,
-                "unprotected_quantities": "Which intervals were observed, and the names of the regions",
+            "basic": basic,
+            "dp_variant": {
+                "variant_name": "Approximate DP",
+                "data_domain": account["population"]
+                or f"{FILL_IN}: whose records may be in the data",
+                "unprotected_quantities": f"{'; '.join(_unprotected(live))}.",
             },
-            "privacy_loss": {
-                "privacy_unit": account["unit"],
-                "privacy_unit_description": f"{account['protects']}; {account['neighbours']}",
-                "privacy_parameters": {
-                    "epsilon": UNKNOWN if spent is None else spent,
-                    "delta": account["delta"],
-                },
-                "privacy_parameters_description": "All releases so far together, for the most "
-                "affected unit",
-            },
-            "model": {
-                "model_name": "Central",
-                "model_name_description": "Noise is added by the curator, who sees the counts",
-                "actors": UNKNOWN,
-                "is_many_release": len(live) > 1,
-                "is_many_release_description": f"{len(live)} releases; cap: {_cap(account)}",
-                "is_interactive": False,
-                "is_interactive_description": "Recipes are fixed before a run",
-                "is_dynamic": len({entry["fingerprint"] for entry in live}) > 1,
-                "is_dynamic_description": "Panels that were released: "
-                f"{len({entry['fingerprint'] for entry in live})}",
-            },
+            "privacy_loss": _loss(account),
+            "deployment_model": _model(account, live),
             "accounting": {
                 "post_processing": "Repair of gaps, scaling, training and forecasts after the noise; "
-                "for private trainings, forecasts of the trained model",
-                "composition": "Gaussians exactly, trainings as privacy loss distributions; units "
-                "that cannot be in two periods in parallel",
+                "for private trainings, the weights' forecasts (from raw counts, unless these were "
+                "noised and charged, too)",
+                "composition": "Gaussians exactly, trainings as privacy loss distributions, both "
+                "together by their dominating pairs; units that cannot be in two periods in parallel",
             },
-            "implementation": {
-                "pre_processing_eda_hyperparameter_tuning": "; ".join(bounds) or UNKNOWN,
-                "mechanisms": "; ".join(_MECHANISMS[name] for name in mechanisms) or UNKNOWN,
-                "justification": UNKNOWN,
-            },
+            "implementation": _implementation(live),
+            "administrative": {"notes": _REPOSITORY_RULE, "registry_authors": [FILL_IN]},
         },
     }
 
 
+def _loss(account: dict[str, Any]) -> dict[str, Any]:
+    """Unit and parameters; no epsilon where there is no finite one at the account's delta."""
+    terms = f"unit {account['unit']}, neighbours: {account['neighbours']}"
+    said = {
+        "privacy_unit": account["unit"],
+        "privacy_unit_details": f"{account['protects']}; neighbouring data sets: "
+        f"{account['neighbours']}",
+    }
+    if account["epsilon_spent"] is None:
+        return {
+            **said,
+            "privacy_parameters_details": f"No finite epsilon at delta {account['delta']:g} "
+            f"({terms}): something was released that promises it nothing.",
+        }
+    return {
+        **said,
+        "privacy_parameters": {"epsilon": account["epsilon_spent"], "delta": account["delta"]},
+        "privacy_parameters_details": f"All releases so far together, for the most affected unit "
+        f"({terms}). {_cap(account)}",
+    }
+
+
+def _model(account: dict[str, Any], live: list[dict[str, Any]]) -> dict[str, Any]:
+    several = len(live) > 1
+    panels = len({entry["fingerprint"] for entry in live})
+    return {
+        "model_name": "Central",
+        "model_name_details": "The curator sees the counts and adds the noise",
+        "actors": "Trusted: the curator, who sees the raw counts, and the administrators of its "
+        f"machines. Not trusted: everybody who sees what was released. {FILL_IN}: who these are.",
+        "release_type": "Many releases" if several else "One release",
+        "release_type_details": f"{len(live)} {'releases' if several else 'release'} so far; nothing "
+        f"resets what was spent. {_cap(account)}",
+        "data_source_type": "Dynamic" if panels > 1 else "Static",
+        "data_source_type_details": f"Different panels that were released: {panels}",
+        "access_type": "Non-interactive",
+        "access_type_details": "What is released is fixed by a recipe before the data are read",
+    }
+
+
+def _implementation(live: list[dict[str, Any]]) -> dict[str, Any]:
+    bounds = sorted({line for entry in live for line in entry["bound"]})
+    kinds = _mechanisms(live)
+    notes = [_MECHANISMS.get(kind, kind) for kind in kinds]
+    if COUNTS in kinds:
+        notes += caveats.of_counts()
+    if TRAINING in kinds:
+        notes += caveats.of_training()
+    version = code_version()
+    commit = f", commit {version['commit'][:12]}" if version["commit"] else ""
+    code = f"code that wrote this entry: veilcast {version['veilcast'] or 'unknown'}{commit}"
+    lines = list(dict.fromkeys([*notes, code, f"{FILL_IN}: access controls on the raw data"]))
+    return {
+        "preprocessing_and_hyperparameter_tuning": f"Contribution bounds: {'; '.join(bounds)}. "
+        "Sweeps and tuning that see the private counts are charged like any other release.",
+        "mechanisms": "\n".join(f"- {line}" for line in lines),
+        "justification": FILL_IN,
+    }
+
+
+def _unprotected(live: list[dict[str, Any]]) -> list[str]:
+    streamed = all(entry["purpose"] == "stream" for entry in live)
+    return [*disclosed.SERIES, *([] if streamed else [disclosed.RAW_ERRORS])]
+
+
 _MECHANISMS = {
-    "discrete-gaussian": "Discrete Gaussian noise on counts (OpenDP)",
-    "poisson-sampled windows": "DP-SGD on Poisson-sampled windows (Opacus)",
+    COUNTS: "Discrete Gaussian noise on counts (OpenDP)",
+    TRAINING: "DP-SGD on Poisson-sampled windows (Opacus)",
 }
 
 
-def _products(entries: list[dict[str, Any]]) -> str:
+def _mechanisms(live: list[dict[str, Any]]) -> list[str]:
+    return sorted({entry["event"]["mechanism"] for entry in live})
+
+
+def _product(live: list[dict[str, Any]]) -> str:
+    """The kind of the registry's list that fits best: the list has no kind for both."""
+    return "Machine learning model" if TRAINING in _mechanisms(live) else "Summary statistics"
+
+
+def _products(live: list[dict[str, Any]]) -> str:
     kinds = {
-        "Machine learning model" if entry["purpose"] == "training" else "Summary statistics"
-        for entry in entries
+        COUNTS: "Counts of people per region and interval, with noise",
+        TRAINING: "Forecasting models trained with noise",
     }
-    return ", ".join(sorted(kinds)) or UNKNOWN
+    return "; ".join(kinds.get(kind, kind) for kind in _mechanisms(live))
 
 
 def _cap(account: dict[str, Any]) -> str:
     cap = account["cap"]
-    return "none" if cap is None else f"epsilon {cap['epsilon']:g} at delta {cap['delta']:g}"
+    if cap is None:
+        return "The account has no cap."
+    return (
+        f"Cap of the account: epsilon {cap['epsilon']:g} at delta {cap['delta']:g} "
+        f"(unit {account['unit']}, neighbours: {account['neighbours']})."
+    )

@@ -246,7 +246,8 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
         recipe, counts.interval, len(counts.regions), last.event["regions"], counts.times[0]
     )
     delta = noise.budget.delta
-    worst = ledger.worst(ledger.account(dataset, unit))
+    account = ledger.account(dataset, unit)
+    worst = ledger.worst(account)
     said: dict[str, Any] = statement.stream(
         noise,
         unit,
@@ -254,6 +255,8 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
         spent=ledger.spent(dataset, unit, delta),
         persons=recipe.source.persons,
         total=max(worst, key=lambda one: one.epsilon(delta), default=Total()),
+        clock=counts.timezone,
+        cap=account.cap,
     )
     return Promise(
         statement=said,

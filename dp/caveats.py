@@ -1,0 +1,43 @@
+"""What a promise leaves to floating point, timing and platform: true of ideal numbers only."""
+
+from __future__ import annotations
+
+COUNT_LIBRARIES = ("opendp", "dp-accounting", "numpy")
+TRAINING_LIBRARIES = ("torch", "opacus", "dp-accounting", "numpy")
+
+EXACT = (
+    "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian "
+    "(OpenDP), not a rounded real number"
+)
+"""Of noise on counts."""
+_TIMING = (
+    "timing: how long a run takes is not hidden. Whoever can watch the machine at work may learn from "
+    "it what the guarantee does not cover"
+)
+_PLATFORM = (
+    "platform: the machine, its administrators and the memory of the process are trusted, and so are "
+    "the database of the ledger and the installation's secret key"
+)
+
+
+def of_counts() -> list[str]:
+    """Of noise on counts."""
+    return [
+        f"floating point: {EXACT}",
+        _TIMING,
+        "randomness: the noise is drawn from the operating system's generator and is as secret as that",
+        _PLATFORM,
+    ]
+
+
+def of_training() -> list[str]:
+    """Of noise in training."""
+    return [
+        "floating point: training computes with 32-bit numbers, the account with ideal ones. Each "
+        "Gaussian is the sum of four draws, which hides what the rounding of a single one can give "
+        "away (Holohan and Braghin 2021); sums of gradients are rounded all the same",
+        f"{_TIMING}; the size of a batch shows in the time of its update",
+        "randomness: noise and batches come from ChaCha20 with a 256-bit key from the operating "
+        "system. The guarantee holds against whoever cannot break that",
+        _PLATFORM,
+    ]
