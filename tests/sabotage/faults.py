@@ -29,6 +29,7 @@ class Fault:
 AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
+ARBITRARY = "tests/dp/clipping/test_arbitrary.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "parameter.grad = clipped + self._randomness.normal(clipped, std)"
 _FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
@@ -77,6 +78,21 @@ FAULTS = (
         "    factors = factors.expand_as(norms).contiguous()",
         (f"{CLIPPING}::test_one_sample_never_moves_the_sum_by_more_than_the_clip",
          f"{CLIPPING}::test_zero_gradients_and_one_huge_sample"),
+    ),
+    Fault(
+        "non-finite samples kept in the sum", "dp/clipping/gradients.py",
+        "                if bool(lost.any()):\n", "                if False:\n",
+        (f"{ARBITRARY}::test_what_is_not_finite_counts_for_nothing",), quick=True,
+    ),
+    Fault(
+        "non-finite samples given a factor of 0 and no more", "dp/clipping/gradients.py",
+        "                    tape.forget(lost)\n", "",
+        (f"{ARBITRARY}::test_what_is_not_finite_counts_for_nothing",),
+    ),
+    Fault(
+        "norms lost in rounding", "dp/clipping/gradients.py",
+        "_factors((squared + rounding).sqrt(), clips)", "_factors(norms, clips)",
+        (f"{ARBITRARY}::test_large_terms_that_cancel_do_not_hide_a_norm",),
     ),
     Fault(
         "sampler shuffled instead of Poisson", "dp/sampling.py",
