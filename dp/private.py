@@ -20,9 +20,12 @@ from dp.clipping import Clipped, Clipper, UnsupportedLayer, check_layers
 from dp.clipping.layers import FORWARDS
 from dp.permit import Permit
 from dp.proof import Draws
-from dp.randomness import Generator, OperatingSystem, Randomness
+from dp.randomness import Generator, Randomness
 from dp.sampling import WindowSampling
-from dp.seed import Seed
+from dp.seed import KEY_BYTES, Seed
+
+_KNOWN = bytes(KEY_BYTES)
+"""A key that everybody has: right for made-up data alone."""
 
 
 class _Steps:
@@ -32,7 +35,9 @@ class _Steps:
         if not clip > 0:
             raise ValueError(f"expected clip={clip} to be above 0")
         self.sampling, self.clip = sampling, clip
-        self.draws = Draws(sampling.noise_multiplier * clip)
+        self.draws = Draws(
+            sampling.noise_multiplier * clip, cryptographic=type(randomness) is Generator
+        )
         self._randomness = randomness
         self._clipper: Clipper | None = None
         self._optimizer: _NoisedOptimizer | None = None
@@ -127,8 +132,7 @@ class PrivateTraining(_Steps):
         sampling: batches, noise and their account, one value.
         clip: C, largest L2 norm of one window's gradient.
         permit: from the ledger, for this sampling.
-        secure: whether every random number comes from the operating system; slower.
-        seed: where all random numbers come from otherwise; by default one that nobody has.
+        seed: where all random numbers come from; by default one that nobody has.
 
     Attributes:
         draws: what was drawn so far, for the proof of noise.
@@ -140,11 +144,9 @@ class PrivateTraining(_Steps):
         clip: float,
         permit: Permit,
         *,
-        secure: bool = False,
         seed: Seed | None = None,
     ) -> None:
-        generator = Generator(None if seed is None else seed.value)
-        super().__init__(sampling, clip, OperatingSystem() if secure else generator)
+        super().__init__(sampling, clip, Generator(None if seed is None else seed.value))
         permit.use("training", sampling.event())
 
 
@@ -180,7 +182,7 @@ def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., 
     def weights(noise: float) -> Tensor:
         twin = copy.deepcopy(model)
         sampling = WindowSampling(len(batch), len(batch), 1, 1, noise)
-        training = _Steps(sampling, clip, Generator(seed=1))
+        training = _Steps(sampling, clip, Generator(_KNOWN))
         training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
         return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
 
@@ -207,5 +209,7 @@ class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         std = self.noise_multiplier * self.max_grad_norm
         for parameter in self.params:
             clipped = parameter.summed_grad
-            parameter.grad = clipped + self._randomness.normal(clipped, std)
+            # added in double precision, rounded once (`dp.randomness.Randomness.normal`)
+            noised = clipped.cpu().double() + self._randomness.normal(clipped, std)
+            parameter.grad = noised.to(clipped)
             self._draws.noise(parameter.grad - clipped)
