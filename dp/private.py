@@ -65,38 +65,34 @@ class _Steps:
         optimizer: Optimizer,
         batch: Any,
         loss: Callable[[Any, Any], Tensor],
-    ) -> Tensor:
+    ) -> None:
         """Update the weights once.
 
         Args:
             model: in training mode.
             optimizer: over the model's parameters; the same one at every step.
             batch: B windows, drawn by `batches`; B may be 0.
-            loss: model and batch to one loss a window, [B].
-
-        Returns:
-            Mean loss of the batch, []; private data. NaN if the batch is empty.
+            loss: model and batch to one loss a window, [B]. Losses are private data: they are neither
+                returned nor kept.
         """
         noised = self._prepare(model, optimizer)
         if self._clipper is None:
             self._clipper = Clipper(model, self.clip)
         if len(batch):
-            return self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))
+            self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))
+            return
         for parameter in noised.params:
             parameter.grad = torch.zeros_like(parameter)
         empty = noised.params[0].new_zeros(0)
-        return self.apply(model, optimizer, Clipped(empty, empty, self.clip))
+        self.apply(model, optimizer, Clipped(empty, empty, self.clip))
 
-    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> Tensor:
+    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> None:
         """Update the weights by clipped gradients that are there already (`dp.clipping.Stack`).
 
         Args:
             model: `.grad` of its parameters is the sum of the clipped gradients of the batch.
             optimizer: over the model's parameters; the same one at every step.
             found: of the pass that left them, with B windows; B may be 0.
-
-        Returns:
-            Mean loss of the batch, []; private data. NaN if the batch is empty.
 
         Raises:
             ValueError: the gradients were clipped to another norm, or not at all.
@@ -106,7 +102,6 @@ class _Steps:
         noised = self._prepare(model, optimizer)
         self.draws.used(len(found.losses))
         noised.step()
-        return found.losses.mean()
 
     def _prepare(self, model: nn.Module, optimizer: Optimizer) -> _NoisedOptimizer:
         if self._optimizer is None:
