@@ -67,7 +67,7 @@ def jobs_of(windows: Windows, asked: argparse.Namespace) -> list[Job]:
             steps = asked.epochs * -(-len(windows) // asked.batch)
             sampling = WindowSampling(len(windows), asked.batch, steps, 1, 1.0 + 0.1 * seed)
             # made-up data, so that nobody has to pay
-            updates = private._Steps(sampling, 1.0, Generator(seed=seed))
+            updates = private._Steps(sampling, 1.0, Generator(seed.to_bytes(32, "big")))
         found.append(Job(model, windows, None, config, updates))
     return found
 

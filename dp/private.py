@@ -20,9 +20,12 @@ from dp.clipping import Clipped, Clipper, UnsupportedLayer, check_layers
 from dp.clipping.layers import FORWARDS
 from dp.permit import Permit
 from dp.proof import Draws
-from dp.randomness import Generator, OperatingSystem, Randomness
+from dp.randomness import Generator, Randomness
 from dp.sampling import WindowSampling
-from dp.seed import Seed
+from dp.seed import KEY_BYTES, Seed
+
+_KNOWN = bytes(KEY_BYTES)
+"""A key that everybody has: right for made-up data alone."""
 
 
 class _Steps:
@@ -32,7 +35,9 @@ class _Steps:
         if not clip > 0:
             raise ValueError(f"expected clip={clip} to be above 0")
         self.sampling, self.clip = sampling, clip
-        self.draws = Draws(sampling.noise_multiplier * clip)
+        self.draws = Draws(
+            sampling.noise_multiplier * clip, cryptographic=type(randomness) is Generator
+        )
         self._randomness = randomness
         self._clipper: Clipper | None = None
         self._optimizer: _NoisedOptimizer | None = None
@@ -60,38 +65,34 @@ class _Steps:
         optimizer: Optimizer,
         batch: Any,
         loss: Callable[[Any, Any], Tensor],
-    ) -> Tensor:
+    ) -> None:
         """Update the weights once.
 
         Args:
             model: in training mode.
             optimizer: over the model's parameters; the same one at every step.
             batch: B windows, drawn by `batches`; B may be 0.
-            loss: model and batch to one loss a window, [B].
-
-        Returns:
-            Mean loss of the batch, []; private data. NaN if the batch is empty.
+            loss: model and batch to one loss a window, [B]. Losses are private data: they are neither
+                returned nor kept.
         """
         noised = self._prepare(model, optimizer)
         if self._clipper is None:
             self._clipper = Clipper(model, self.clip)
         if len(batch):
-            return self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))
+            self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))
+            return
         for parameter in noised.params:
             parameter.grad = torch.zeros_like(parameter)
         empty = noised.params[0].new_zeros(0)
-        return self.apply(model, optimizer, Clipped(empty, empty, self.clip))
+        self.apply(model, optimizer, Clipped(empty, empty, self.clip))
 
-    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> Tensor:
+    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> None:
         """Update the weights by clipped gradients that are there already (`dp.clipping.Stack`).
 
         Args:
             model: `.grad` of its parameters is the sum of the clipped gradients of the batch.
             optimizer: over the model's parameters; the same one at every step.
             found: of the pass that left them, with B windows; B may be 0.
-
-        Returns:
-            Mean loss of the batch, []; private data. NaN if the batch is empty.
 
         Raises:
             ValueError: the gradients were clipped to another norm, or not at all.
@@ -101,7 +102,6 @@ class _Steps:
         noised = self._prepare(model, optimizer)
         self.draws.used(len(found.losses))
         noised.step()
-        return found.losses.mean()
 
     def _prepare(self, model: nn.Module, optimizer: Optimizer) -> _NoisedOptimizer:
         if self._optimizer is None:
@@ -127,8 +127,7 @@ class PrivateTraining(_Steps):
         sampling: batches, noise and their account, one value.
         clip: C, largest L2 norm of one window's gradient.
         permit: from the ledger, for this sampling.
-        secure: whether every random number comes from the operating system; slower.
-        seed: where all random numbers come from otherwise; by default one that nobody has.
+        seed: where all random numbers come from; by default one that nobody has.
 
     Attributes:
         draws: what was drawn so far, for the proof of noise.
@@ -140,11 +139,9 @@ class PrivateTraining(_Steps):
         clip: float,
         permit: Permit,
         *,
-        secure: bool = False,
         seed: Seed | None = None,
     ) -> None:
-        generator = Generator(None if seed is None else seed.value)
-        super().__init__(sampling, clip, OperatingSystem() if secure else generator)
+        super().__init__(sampling, clip, Generator(None if seed is None else seed.value))
         permit.use("training", sampling.event())
 
 
@@ -180,7 +177,7 @@ def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., 
     def weights(noise: float) -> Tensor:
         twin = copy.deepcopy(model)
         sampling = WindowSampling(len(batch), len(batch), 1, 1, noise)
-        training = _Steps(sampling, clip, Generator(seed=1))
+        training = _Steps(sampling, clip, Generator(_KNOWN))
         training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
         return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
 
@@ -207,5 +204,7 @@ class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         std = self.noise_multiplier * self.max_grad_norm
         for parameter in self.params:
             clipped = parameter.summed_grad
-            parameter.grad = clipped + self._randomness.normal(clipped, std)
+            # added in double precision, rounded once (`dp.randomness.Randomness.normal`)
+            noised = clipped.cpu().double() + self._randomness.normal(clipped, std)
+            parameter.grad = noised.to(clipped)
             self._draws.noise(parameter.grad - clipped)

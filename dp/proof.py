@@ -1,9 +1,10 @@
 """Proof of noise: no model counts as private on somebody's word.
 
 While a model trains, batches and noise are counted where they take effect: the noise is measured as
-what the gradient gained, not as what was asked for. Afterwards three things must hold: every update
+what the gradient gained, not as what was asked for. Afterwards four things must hold: every update
 was noised, at the strength that was accounted for; the batches were drawn at the rate that was
-accounted for; and two short runs with one seed and two strengths of noise end in different weights.
+accounted for; two short runs with one seed and two strengths of noise end in different weights; and
+both noise and batches came from the cryptographic generator.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from dp.sampling import WindowSampling
 
+CRYPTOGRAPHIC = "noise and batches come from a cryptographic generator"
+"""Name of the check that releases of earlier versions fail: their generator had 2^32 states."""
+
 _UNLIKELY = 6.0
 """Standard deviations that a sound run stays within, all but once in 500 million."""
 
@@ -25,10 +29,12 @@ class Draws:
 
     Args:
         std: what the noise must be, worked out from the account and not from what draws it.
+        cryptographic: whether noise and batches come from `dp.randomness.Generator`.
     """
 
-    def __init__(self, std: float) -> None:
+    def __init__(self, std: float, *, cryptographic: bool) -> None:
         self._std = std
+        self.cryptographic = cryptographic
         self.drawn: list[int] = []
         self.seen: list[int] = []
         self.noised = 0
@@ -71,6 +77,16 @@ class Proof:
         return {"holds": self.holds, "checks": dict(self.checks)}
 
 
+def reread(document: dict[str, Any]) -> dict[str, Any]:
+    """A proof that was kept (`Proof.to_dict`), judged by what is checked today.
+
+    A check that did not exist when the release was made counts as failed: noise from a generator
+    with few states can be searched, whatever was accounted for.
+    """
+    checks = {CRYPTOGRAPHIC: False, **document["checks"]}
+    return Proof(checks).to_dict()
+
+
 def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_differ: bool) -> Proof:
     """Compare what was drawn with what was accounted for.
 
@@ -95,6 +111,7 @@ def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_diff
                 draws.drawn, sampling.windows, sampling.rate
             ),
             "twin runs that differ in noise alone end in different weights": twins_differ,
+            CRYPTOGRAPHIC: draws.cryptographic,
         }
     )
 

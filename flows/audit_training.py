@@ -72,10 +72,7 @@ def white_box(
     fit_scaler(model, windows)
     batch = to_device(windows, torch.device("cpu"))
     training = Training(model, batch.take, per_window(recipe.training.loss), len(windows))
-    seen = plant_gradients(
-        sampling, recipe.training.grad_norm, canaries,
-        training=training, secure=recipe.privacy.secure_noise,
-    )  # fmt: skip
+    seen = plant_gradients(sampling, recipe.training.grad_norm, canaries, training=training)
     return seen, guesses, measure(guesses, seen.scores, seen.included)
 
 

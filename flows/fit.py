@@ -62,10 +62,9 @@ class Fit:
     def on_epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
         """Tell people and the tracker."""
         progress.epoch(epoch, spent)
-        figures = {"loss": epoch.loss, **spent}
-        if epoch.validation is not None:
-            figures["validation_rmse"] = epoch.validation
-        self.log(epoch.number, figures)
+        figures = {"loss": epoch.loss, "validation_rmse": epoch.validation}
+        known = {name: value for name, value in figures.items() if value is not None}
+        self.log(epoch.number, {**known, **spent})
 
 
 def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: Log) -> Fitted:

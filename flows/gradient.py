@@ -12,6 +12,7 @@ from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key, sketch
 from dp.once import Kept, Wanted, each_once
 from dp.permit import Permit
+from dp.proof import reread
 from dp.release import period_of
 from flows.prepare import Prepared
 from flows.private_plan import Plan, facts, make_plan
@@ -215,17 +216,24 @@ def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> dict[str, Any]:
         "unit": plan.unit.value,
         "event": plan.sampling.event(),
         "draw": recipe.privacy.draw,
-        "secure": recipe.privacy.secure_noise,
+        "secure": False,  # a setting without effect; the key is that of releases from before
         "max_count": recipe.source.max_count,
         **{name: asdict(getattr(recipe, name)) for name in ("windows", "model", "training")},
     }
 
 
 def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
-    """The model of a release, with its history and proof."""
+    """The model of a release, with its history and proof.
+
+    Releases of earlier versions hold training losses, which are private data and are dropped.
+    """
     model, extra = saved.unpacked(content)
     history = extra["history"]
-    epochs = tuple(Epoch(**epoch) for epoch in history["epochs"])
+    epochs = tuple(Epoch(**{**epoch, "loss": None}) for epoch in history["epochs"])
     moved = history.get("distance")
     distance = None if moved is None else LogFit(**moved)
-    return model, replace(History(**history), epochs=epochs, distance=distance), extra["proof"]
+    return (
+        model,
+        replace(History(**history), epochs=epochs, distance=distance),
+        reread(extra["proof"]),
+    )

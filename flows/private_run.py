@@ -77,8 +77,7 @@ class PrivateRun:
     @property
     def seed(self) -> Seed | None:
         """Where all of its noise comes from; None where some of it comes from elsewhere."""
-        elsewhere = self.plan.sampling.aside is not None or self.job.recipe.privacy.secure_noise
-        return None if elsewhere else self.job.seed
+        return None if self.plan.sampling.aside is not None else self.job.seed
 
     @property
     def training(self) -> Job:
@@ -106,7 +105,6 @@ def train(
             run.plan.sampling,
             training.grad_norm,
             permit,
-            secure=recipe.privacy.secure_noise,
             seed=run.seed,
         )
         loss = per_window(training.loss)
@@ -122,6 +120,14 @@ def train(
             results.append(history)
             continue
         run = runs[place]
+        if not _usable(run.model):
+            results.append(
+                ModelError(
+                    "the trained model forecasts no finite values; lower learning_rate="
+                    f"{run.job.recipe.training.learning_rate}"
+                )
+            )
+            continue
         tensors = sum(parameter.requires_grad for parameter in run.model.parameters())
         proof = prove(
             run.plan.sampling, updates[place].draws, parameters=tensors, twins_differ=twins[place]
@@ -155,6 +161,12 @@ def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:
         )
 
     return report
+
+
+def _usable(model: Forecaster) -> bool:
+    """Whether forecasts are finite, judged on made-up windows: no count decides whether a run fails."""
+    with torch.no_grad():
+        return bool(torch.isfinite(model(_made_up(model))).all())
 
 
 def _made_up(model: Forecaster) -> Batch:

@@ -31,9 +31,10 @@ class Reporter:
 
     def epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
         """An epoch of training has ended."""
+        loss = "" if epoch.loss is None else f", loss {epoch.loss:.4f}"
         validation = "" if epoch.validation is None else f", validation {epoch.validation:.1f}"
         budget = "".join(f", {name} {value:.3g}" for name, value in spent.items())
-        text = f"train: epoch {epoch.number}, loss {epoch.loss:.4f}{validation}{budget}"
+        text = f"train: epoch {epoch.number}{loss}{validation}{budget}"
         self._progress.update(self._task, completed=epoch.number, description=text)
 
 

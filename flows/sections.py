@@ -72,7 +72,8 @@ class PrivacyConfig:
             to epsilon.
         protect_inputs: under `gradient`, whether the counts that forecasts are made from are noised
             and charged as well, with half of epsilon and delta.
-        secure_noise: under `gradient`, whether every random number comes from the operating system.
+        secure_noise: accepted in recipes of earlier versions; without effect, for all noise comes
+            from a cryptographic generator.
     """
 
     mechanism: str = "input"

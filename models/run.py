@@ -30,14 +30,15 @@ class Epoch:
 
     Attributes:
         number: counted from 1.
-        loss: mean training loss, in squared (`mse`) or plain (`mae`, `huber`) units of `model.step`.
+        loss: mean training loss, in squared (`mse`) or plain (`mae`, `huber`) units of `model.step`;
+            None in a private training, which publishes none.
         validation: mean over the regions of the RMSE in persons; None without validation.
         seconds: wall time of the epoch, validation included; of runs that are trained together it
             is that of all of them.
     """
 
     number: int
-    loss: float
+    loss: float | None
     validation: float | None
     seconds: float
 
@@ -67,15 +68,15 @@ def run(
     config: TrainingConfig,
     updates: Updates,
     on_epoch: Callable[[Epoch], None] | None,
-) -> Generator[Tensor, Tensor, History]:
+) -> Generator[Tensor, Tensor | None, History]:
     """Schedule, weight average, validation and the best epoch; everything on one device.
 
     Yields:
-        Positions of the windows of an update, [B]; B may be 0. Once the update is made, the mean loss
-        is sent back, []; that of no windows is not looked at.
+        Positions of the windows of an update, [B]; B may be 0. Once the update is made, what
+        `Updates.step` returned is sent back; the loss of no windows is not looked at.
 
     Raises:
-        ModelError: the loss is not finite.
+        ModelError: the loss is not finite or, where it is not revealed, the weights are not.
     """
     total = config.epochs * updates.steps_per_epoch
     schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / total))
@@ -88,23 +89,28 @@ def run(
     for number in range(1, config.epochs + 1):
         started = time.perf_counter()
         model.train()
-        lost, seen = torch.zeros((), device=model.mean.device), 0
+        lost: Tensor | None = None
+        seen = 0
         for rows in islice(batches, updates.steps_per_epoch):
             mean = yield rows
             schedule.step()
             moved()
             if average is not None:
                 average.update(model)
-            if len(rows):
-                lost, seen = lost + mean * len(rows), seen + len(rows)
-        if seen and not math.isfinite(float(lost)):
+            if mean is not None and len(rows):
+                part = mean * len(rows)
+                lost, seen = part if lost is None else lost + part, seen + len(rows)
+        loss = None if lost is None else float(lost) / seen
+        # without a loss the weights decide: they are released anyway
+        if not (_finite(model) if loss is None else math.isfinite(loss)):
+            what, verb = ("weights", "are") if loss is None else ("loss", "is")
             raise ModelError(
-                f"the loss of epoch {number} is not finite; lower learning_rate="
+                f"the {what} of epoch {number} {verb} not finite; lower learning_rate="
                 f"{config.learning_rate} or grad_norm={config.grad_norm}"
             )
         score = None if validation is None else _score(judged, validation)
         seconds = time.perf_counter() - started
-        epochs.append(Epoch(number, float(lost) / seen if seen else 0.0, score, seconds))
+        epochs.append(Epoch(number, loss, score, seconds))
         if on_epoch is not None:
             on_epoch(epochs[-1])
         if score is None:
@@ -152,6 +158,10 @@ def _score(model: Forecaster, validation: Batch) -> float:
     """Mean over the regions of the validation RMSE, in persons."""
     target = validation.target.cpu().double().numpy()
     return rmse(forecast(model, validation), target, model.config.regions).mean
+
+
+def _finite(model: Forecaster) -> bool:
+    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
 def _weights(model: Forecaster) -> dict[str, Tensor]:

@@ -167,7 +167,7 @@ class _Going:
             public=public,
         )
         validation = None if job.validation is None else to_device(job.validation, device)
-        self._run: Generator[Tensor, Tensor, History] = run(
+        self._run: Generator[Tensor, Tensor | None, History] = run(
             model, self.optimizer, validation, config, self.updates, job.on_epoch
         )
         self.rows = torch.zeros(0, dtype=torch.long)

@@ -35,17 +35,22 @@ class Updates(Protocol):
     def batches(self) -> Iterator[Tensor]:
         """Positions of the windows of each update, epochs × steps_per_epoch times; may be empty."""
 
-    def step(self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
-        """Update the weights once and return the mean loss, [].
+    def step(
+        self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss
+    ) -> Tensor | None:
+        """Update the weights once.
 
         Args:
             model: in training mode, on the batch's device.
             optimizer: over the model's parameters.
             batch: B windows.
             loss: maps model and batch to one loss a window, [B].
+
+        Returns:
+            The mean loss, []; None from private updates, which reveal the weights and nothing else.
         """
 
-    def apply(self, model: Forecaster, optimizer: Optimizer, found: Any) -> Tensor:
+    def apply(self, model: Forecaster, optimizer: Optimizer, found: Any) -> Tensor | None:
         """The second half of `step`: update the weights by gradients that are there already.
 
         Args:

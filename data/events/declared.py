@@ -12,8 +12,9 @@ import pandas as pd
 
 from data.errors import DataError
 from data.events.config import EventsConfig
-from data.events.connect import is_synthetic, shown
+from data.events.connect import is_synthetic
 from data.events.regions import declared_regions
+from data.sources.credentials import shown
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from dp.private import _Steps
-from dp.randomness import Generator, OperatingSystem
+from dp.randomness import Generator
 from dp.sampling import WindowSampling
 
 Loss = Callable[[Any, Any], Tensor]
@@ -68,7 +68,6 @@ def plant(
     canaries: int,
     *,
     training: Training | None = None,
-    secure: bool = False,
     seed: int | None = None,
 ) -> Seen:
     """Train once with canaries.
@@ -78,7 +77,6 @@ def plant(
         clip: C.
         canaries: m.
         training: what else is learned, on made-up data; None for canaries alone.
-        secure: whether random numbers come from the operating system, as in `PrivateTraining`.
         seed: of the coins, never of batches or noise; None for any.
     """
     others = training.windows if training else 0
@@ -100,7 +98,7 @@ def plant(
     optimizer = SGD(probed.parameters(), lr=rate)
     optimizer.register_step_pre_hook(watch)
     signs = torch.from_numpy(np.where(coins, 1.0, -1.0) * _LARGE * clip).float()
-    steps = _Steps(used, clip, OperatingSystem() if secure else Generator())
+    steps = _Steps(used, clip, Generator())
     for rows in steps.batches():
         steps.step(probed, optimizer, _batch(rows, others, hit, signs, training), _loss(training))
     return Seen(coins, seen.numpy() * batch / clip)

@@ -32,7 +32,10 @@ class Clipped:
 class Clipper:
     """Sets `.grad` of every trainable parameter to Σ_i min(1, clip/‖g_i‖)·g_i.
 
-    g_i is the gradient of sample i's loss with respect to all trainable parameters. Memory is used
+    g_i is the gradient of sample i's loss with respect to all trainable parameters. A sample whose
+    norm is not finite, or too large to be squared, counts for nothing and leaves the others alone. In
+    the denominator ‖g_i‖ is rounded up by what the arithmetic may have lost (`dp.clipping.rounding`),
+    so that whatever values a sample has, its share is within the clip. Memory is used
     again from call to call, so what recurrent layers return inside the loss is valid until the next
     call.
 
@@ -132,12 +135,17 @@ def _run(
         with torch.no_grad():
             factors = None
             if any(clip is not None for clip in clips):
-                norms = tape.squared_norms().sqrt()
+                squared, rounding = tape.squared_norms()
+                norms = squared.sqrt()
                 if norms.shape != losses.shape:
                     raise ValueError(
                         f"expected {norms.shape[1]} losses, one a sample, got {losses.shape[1]}"
                     )
-                factors = _factors(norms, clips)
+                factors = _factors((squared + rounding).sqrt(), clips)
+                lost = ~torch.isfinite(factors)
+                if bool(lost.any()):
+                    tape.forget(lost)
+                    factors = factors.masked_fill(lost, 0)
             tape.write(factors)
     for model in models:
         for parameter in model.parameters():
@@ -163,9 +171,14 @@ def _shares(losses: Tensor, sizes: Sequence[int], clips: Sequence[float | None])
 
 
 def _factors(norms: Tensor, clips: Sequence[float | None]) -> Tensor:
-    """min(1, clip/‖g‖) of each sample, [R, B]; 1 where a run clips nothing."""
+    """min(1, clip/‖g‖) of each sample, [R, B]; 1 where a run clips nothing.
+
+    NaN where the norm is not finite: that of a sample with absurd values, or of one whose square is
+    beyond the largest float. Such a sample counts for nothing.
+    """
     bounds = norms.new_tensor([torch.inf if clip is None else clip for clip in clips])[:, None]
     factors = bounds / torch.maximum(norms, bounds)
+    factors = torch.where(torch.isfinite(norms), factors, torch.nan)
     return torch.where(torch.isinf(bounds), torch.ones_like(factors), factors)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,10 +22,18 @@ class LayerNormRecord:
     weight: Tensor
     bias: Tensor | None
 
-    def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient, [R, B]."""
+    def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
+        """Squared L2 norm of each sample's gradient, [R, B]; of what is written, so nothing is lost."""
         total = self.weight.square().sum(dim=2)
-        return total if self.bias is None else total + self.bias.square().sum(dim=2)
+        if self.bias is not None:
+            total = total + self.bias.square().sum(dim=2)
+        return total, total.new_zeros(())
+
+    def without(self, lost: Tensor) -> LayerNormRecord:
+        """See `Record`."""
+        weight = self.weight.masked_fill(lost[..., None], 0)
+        bias = None if self.bias is None else self.bias.masked_fill(lost[..., None], 0)
+        return replace(self, weight=weight, bias=bias)
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Weighted sums."""

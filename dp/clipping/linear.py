@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dp.clipping import rounding
 from dp.clipping.tape import Tape
 from dp.clipping.workspace import Workspace
 
@@ -21,21 +22,32 @@ class LinearRecord:
     inputs: Tensor
     grad: Tensor
 
-    def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient, [R, B]."""
+    def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
+        """Squared L2 norm of each sample's gradient, [R, B], and its rounding."""
         bias = 0 if self.layers[0].bias is None else 1
         _, _, steps, width = self.inputs.shape
+        values = self.inputs.square().sum(dim=3) + bias
+        slopes = self.grad.square().sum(dim=3)
+        lost = rounding.lost(values, slopes)
+        total: Tensor
         if steps == 1:
-            values = self.inputs.square().sum(dim=(2, 3)) + bias
-            return values * self.grad.square().sum(dim=(2, 3))
-        if steps * (width + self.grad.shape[3]) <= self.layers[0].weight.numel():
+            total = (values * slopes)[..., 0]
+        elif steps * (width + self.grad.shape[3]) <= self.layers[0].weight.numel():
             inputs, grad = self.inputs @ self.inputs.mT, self.grad @ self.grad.mT
             inputs += bias
-            total: Tensor = torch.linalg.vecdot(inputs.flatten(2), grad.flatten(2))
-            return total
-        each = (self.grad.mT @ self.inputs).flatten(2)
-        total = torch.linalg.vecdot(each, each)
-        return total + bias * self.grad.sum(dim=2).square().sum(dim=2)
+            total = torch.linalg.vecdot(inputs.flatten(2), grad.flatten(2))
+        else:
+            each = (self.grad.mT @ self.inputs).flatten(2)
+            total = torch.linalg.vecdot(each, each)
+            total = total + bias * self.grad.sum(dim=2).square().sum(dim=2)
+        return total, lost
+
+    def without(self, lost: Tensor) -> LinearRecord:
+        """See `Record`."""
+        rows = lost[:, :, None, None]
+        return replace(
+            self, inputs=self.inputs.masked_fill(rows, 0), grad=self.grad.masked_fill(rows, 0)
+        )
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Weighted sum: one product over samples and steps."""

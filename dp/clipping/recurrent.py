@@ -10,11 +10,12 @@ Bu et al. 2023, arXiv:2210.00038). The weighted sum is one matrix product over a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from dp.clipping import rounding
 from dp.clipping.unrolled import Layer, Terms, parted
 from dp.clipping.workspace import Workspace
 
@@ -38,11 +39,24 @@ class RecurrentRecord:
     states: Tensor
     terms: Terms
 
-    def squared_norms(self, space: Workspace) -> Tensor:
+    def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
         """Squared L2 norm of each sample's gradient, [R, B], by the cheaper of two forms."""
         norms = self._by_gram if self._gram_is_cheaper() else self._by_sample
-        parts = [norms(places, space) for places in self._places()]
-        return parted(torch.cat(parts), 0, self.layer.directions).sum(dim=0)
+        parts = zip(*(norms(places, space) for places in self._places()), strict=True)
+        total, lost = (
+            parted(torch.cat(part), 0, self.layer.directions).sum(dim=0) for part in parts
+        )
+        return total, lost
+
+    def without(self, lost: Tensor) -> RecurrentRecord:
+        """See `Record`."""
+        rows = lost.repeat(self.layer.directions, 1)[..., None]
+        return replace(
+            self,
+            inputs=self.inputs.masked_fill(rows, 0),
+            states=self.states.masked_fill(rows, 0),
+            terms=replace(self.terms, grads=self.terms.grads.masked_fill(rows, 0)),
+        )
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Weighted sums of all weights in one product, Σ_t,b factor · b (h, x, 1)ᵀ."""
@@ -102,7 +116,7 @@ class RecurrentRecord:
         # per-sample gradients are written and read once more: measured twice as dear per entry
         return length * (blocks * hidden + width) <= 2 * entries
 
-    def _by_gram(self, places: slice, space: Workspace) -> Tensor:
+    def _by_gram(self, places: slice, space: Workspace) -> tuple[Tensor, Tensor]:
         batch = self.inputs.shape[2]
         on_input = _gram([_by_sample(self.inputs[:, places])], space, "inputs")
         on_hidden = _gram([_by_sample(self.states[:, places])], space, "states")
@@ -114,31 +128,45 @@ class RecurrentRecord:
         )
         factors = {(True, True): both, (True, False): on_input, (False, True): on_hidden}
         total = torch.zeros_like(on_input[:, 0, 0])
+        lost = torch.zeros_like(total)
         for side, blocks in self.terms.sides().items():
             grads = [_by_sample(self.terms.grads[:, block, places]) for block in blocks]
             product = _gram(grads, space, "grads")
             total += torch.linalg.vecdot(product.flatten(1), factors[side].flatten(1))
-        return total.view(-1, batch)
+            lost += rounding.lost(_diagonal(factors[side]), _diagonal(product))
+        return total.view(-1, batch), lost.view(-1, batch)
 
-    def _by_sample(self, places: slice, space: Workspace) -> Tensor:
+    def _by_sample(self, places: slice, space: Workspace) -> tuple[Tensor, Tensor]:
         batch = self.inputs.shape[2]
         inputs, states = _by_sample(self.inputs[:, places]), _by_sample(self.states[:, places])
         total = torch.zeros_like(inputs[:, 0, 0])
+        lost = torch.zeros_like(total)
+        bias = 1 if self.layer.bias else 0
+        squares = [torch.linalg.vecdot(values, values) + bias for values in (inputs, states)]
         for (on_input, on_hidden), blocks in self.terms.sides().items():
             for block in blocks:
                 rows = _by_sample(self.terms.grads[:, block, places]).transpose(1, 2)
-                for used, values in ((on_input, inputs), (on_hidden, states)):
+                slopes = torch.linalg.vecdot(rows, rows, dim=1)
+                for used, values, size in zip(
+                    (on_input, on_hidden), (inputs, states), squares, strict=True
+                ):
                     if used:
+                        lost += rounding.lost(size, slopes)
                         each = (rows @ values).flatten(1)
                         total += torch.linalg.vecdot(each, each)
                         if self.layer.bias:
                             total += rows.sum(dim=2).square().sum(dim=1)
-        return total.view(-1, batch)
+        return total.view(-1, batch), lost.view(-1, batch)
 
 
 def _by_sample(values: Tensor) -> Tensor:
     """[T, G, B, K] as [G·B, T, K]."""
     return values.flatten(1, 2).transpose(0, 1)
+
+
+def _diagonal(gram: Tensor) -> Tensor:
+    """‖v_t‖² of [N, T, T], [N, T]."""
+    return gram.diagonal(dim1=1, dim2=2)
 
 
 def _gram(parts: Sequence[Tensor], space: Workspace, name: str) -> Tensor:

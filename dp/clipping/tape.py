@@ -14,8 +14,17 @@ from dp.clipping.workspace import Workspace
 class Record(Protocol):
     """One layer's share in the gradient of every sample of the batches of R runs."""
 
-    def squared_norms(self, space: Workspace) -> Tensor:
-        """Squared L2 norm of each sample's gradient of this layer's parameters, [R, B]."""
+    def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
+        """Squared L2 norm of each sample's gradient of this layer's parameters, [R, B].
+
+        And a bound on its rounding (`dp.clipping.rounding`), which broadcasts against it.
+        """
+
+    def without(self, lost: Tensor) -> Record:
+        """The same with zeros in place of all values of the samples where `lost`, [R, B], is true.
+
+        A factor of 0 does not do: 0 times what is not finite is not a number.
+        """
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Set `.grad` of this layer's parameters to the sum of gradients times factors, [R, B].
@@ -31,10 +40,15 @@ class Tape:
     space: Workspace
     records: list[Record] = field(default_factory=list)
 
-    def squared_norms(self) -> Tensor:
-        """Squared L2 norm of each sample's gradient of all parameters, [R, B]."""
+    def squared_norms(self) -> tuple[Tensor, Tensor]:
+        """Squared L2 norm of each sample's gradient of all parameters, [R, B], and its rounding."""
         parts = [record.squared_norms(self.space) for record in self.records]
-        return torch.stack(parts).sum(dim=0)
+        norms = torch.stack([norm for norm, _ in parts]).sum(dim=0)
+        return norms, torch.stack([lost.expand_as(norms) for _, lost in parts]).sum(dim=0)
+
+    def forget(self, lost: Tensor) -> None:
+        """Zero all values of the samples where `lost`, [R, B], is true."""
+        self.records[:] = [record.without(lost) for record in self.records]
 
     def write(self, factors: Tensor | None) -> None:
         """Set `.grad` of all parameters to the sum over the samples of gradient times factor."""

@@ -23,7 +23,7 @@ from dp.mechanisms import CountNoise
 from dp.once import once
 from dp.permit import Permit
 from dp.private import PrivateTraining, twins_differ
-from dp.proof import Proof, prove
+from dp.proof import Proof, prove, reread
 from dp.release import period_of, release_counts
 from dp.sampling import WindowSampling
 from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit
@@ -103,11 +103,12 @@ def train_noised(
 
     kept = once(Ledger(home.database_url), charge, make)
     found = json.loads(kept.content)
+    proof = reread(found["proof"])
     return {
         **_errors(np.array(found["forecast"]), observed(panel)),
         # without proof of noise a training is charged and promises nothing
-        "epsilon": charge.epsilon if found["proof"]["holds"] else None,
-        "proof": found["proof"],
+        "epsilon": charge.epsilon if proof["holds"] else None,
+        "proof": proof,
         "entry": kept.entry.id,
     }
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from dp import private
-from dp.clipping import Clipped, Clipper, UnsupportedLayer, gradients
+from dp.clipping import Clipped, Clipper, UnsupportedLayer, clipped_gradients, gradients
 from dp.permit import Permit
 from dp.private import PrivateTraining, check_model, twins_differ
-from dp.proof import Proof, prove
-from dp.randomness import Generator, OperatingSystem, Randomness
+from dp.proof import CRYPTOGRAPHIC, Proof, prove, reread
+from dp.randomness import Generator, Randomness
 from dp.sampling import WindowSampling
+from dp.seed import Seed
 
 
 class Net(nn.Module):
@@ -145,8 +146,7 @@ def test_clipping_bounds_what_one_window_can_do(model: Net, data: Pairs) -> None
 def test_an_empty_batch_is_noise_alone(model: Net, data: Pairs) -> None:
     start, training = flat(model), steps(sampling(2.0), 1.0)
     nothing = data.take(torch.arange(0))
-    mean = training.step(model, SGD(model.parameters(), lr=1.0), nothing, loss)
-    assert torch.isnan(mean)
+    training.step(model, SGD(model.parameters(), lr=1.0), nothing, loss)
     assert float((flat(model) - start).std()) == pytest.approx(2.0 / 20, rel=0.2)
 
 
@@ -192,25 +192,66 @@ def test_each_charge_trains_once_with_what_it_paid_for(
     assert issubclass(PrivateTraining, private._Steps)
 
 
-@pytest.mark.parametrize(("secure", "source"), [(False, Generator), (True, OperatingSystem)])
-def test_secure_noise_comes_from_the_operating_system(
-    permit: Callable[[dict[str, Any]], Permit], secure: bool, source: type
+def test_a_training_draws_from_its_seed_or_from_a_key_of_its_own(
+    permit: Callable[[dict[str, Any]], Permit],
 ) -> None:
-    asked = sampling(5.0, steps=3)
-    training = PrivateTraining(asked, 1.0, permit(asked.event()), secure=secure)
-    assert type(training._randomness) is source
+    asked, seed = sampling(5.0, steps=3), Seed()
+    batches = []
+    for given in (seed, seed, Seed(), None, None):
+        training = PrivateTraining(asked, 1.0, permit(asked.event()), seed=given)
+        assert type(training._randomness) is Generator
+        batches.append([rows.tolist() for rows in training.batches()])
+    assert batches[0] == batches[1] == [rows.tolist() for rows in asked.draw(Generator(seed.value))]
+    assert all(one not in batches[:place] for place, one in enumerate(batches) if place > 1)
+
+
+def test_noise_is_added_before_it_is_rounded(model: Net, data: Pairs) -> None:
+    """Once, and in double precision: what was added cannot be read off low bits."""
+    asked, key = sampling(1.0, steps=1), bytes(32)
+    twin, noise = copy.deepcopy(model), Generator(key)
+    training = steps(asked, 1.0, Generator(key))
+    clipped_gradients(twin, lambda: loss(twin, data), 1.0)
+    training.step(model, SGD(model.parameters(), lr=0.0), data, loss)
+    for mine, clipped in zip(model.parameters(), twin.parameters(), strict=True):
+        assert clipped.grad is not None
+        wanted = (clipped.grad.double() + noise.normal(clipped, 1.0)).float() / asked.batch
+        assert torch.equal(mine.grad, wanted)
 
 
 # The proof of noise, and what breaks it
 
 
-@pytest.mark.parametrize("randomness", [Generator(), OperatingSystem()])
-def test_an_honest_run_proves_its_noise(model: Net, data: Pairs, randomness: Randomness) -> None:
-    training = steps(sampling(5.0), 1.0, randomness=randomness)
+def test_an_honest_run_proves_its_noise(model: Net, data: Pairs) -> None:
+    training = steps(sampling(5.0), 1.0)
     trained(model, data, training)
     proof = proof_of(model, training, data)
     assert proof.holds, proof.checks
-    assert len(proof.checks) == 5
+    assert len(proof.checks) == 6
+
+
+class Torch:
+    """The generator of earlier versions, with 32 bits of state."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+
+    def uniform(self, size: int) -> Tensor:
+        return torch.rand(size, generator=self.generator, dtype=torch.float64)
+
+    def normal(self, like: Tensor, std: float) -> Tensor:
+        return torch.empty(like.shape).normal_(0.0, std, generator=self.generator).double()
+
+
+def test_noise_of_another_generator_is_found_out(model: Net, data: Pairs) -> None:
+    training = steps(sampling(5.0), 1.0, Torch())
+    trained(model, data, training)
+    proof = proof_of(model, training, data)
+    assert failed(proof) == {CRYPTOGRAPHIC}
+    # and a proof that was kept before there was such a check
+    kept = {name: held for name, held in proof.checks.items() if name != CRYPTOGRAPHIC}
+    assert Proof(kept).holds
+    assert not reread(Proof(kept).to_dict())["holds"]
+    assert reread({**proof.to_dict(), "checks": {**kept, CRYPTOGRAPHIC: True}})["holds"]
 
 
 def failed(proof: Proof) -> set[str]:

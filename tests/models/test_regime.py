@@ -83,7 +83,7 @@ def private_noise(optimizer: str, rate: float, batch: int, *, steps: int = 100) 
     """How much private steps move weights whose gradients are all zero: by DP noise alone."""
     torch.manual_seed(0)
     net = nn.Linear(30, 20)
-    training = _Steps(WindowSampling(1_000, batch, steps, 1, 3.0), 0.5, Generator(seed=1))
+    training = _Steps(WindowSampling(1_000, batch, steps, 1, 3.0), 0.5, Generator(bytes(32)))
     public = optimizers.Public(noise_variance=training.noise_variance)
     built = optimizers.build(optimizer, net, rate, public=public)
     rows, total = torch.zeros(2, 30), 0.0

@@ -30,8 +30,11 @@ AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
 FINDINGS, NEIGHBOURS = "tests/data/test_findings.py", "tests/data/events/test_neighbours.py"
+ARBITRARY = "tests/dp/clipping/test_arbitrary.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
-_NOISE = "parameter.grad = clipped + self._randomness.normal(clipped, std)"
+_NOISE = "noised = clipped.cpu().double() + self._randomness.normal(clipped, std)"
+_KEY = "self._start(secrets.token_bytes(KEY_BYTES) if key is None else key)"
+RANDOM, TOLD = "tests/dp/test_randomness.py", "tests/flows/test_losses.py"
 _FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
 
 FAULTS = (
@@ -40,12 +43,12 @@ FAULTS = (
         (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",), quick=True,
     ),
     Fault(
-        "noise removed (gradients)", "dp/private.py", _NOISE, "parameter.grad = clipped.clone()",
+        "noise removed (gradients)", "dp/private.py", _NOISE, "noised = clipped.clone()",
         (f"{PRIVATE}::test_an_honest_run_proves_its_noise",), quick=True,
     ),
     Fault(
         "noise removed (gradients), seen by the audit", "dp/private.py", _NOISE,
-        "parameter.grad = clipped.clone()",
+        "noised = clipped.clone()",
         (f"{AUDIT}::test_a_private_training_keeps_its_claim",),
     ),
     Fault(
@@ -78,6 +81,21 @@ FAULTS = (
         "    factors = factors.expand_as(norms).contiguous()",
         (f"{CLIPPING}::test_one_sample_never_moves_the_sum_by_more_than_the_clip",
          f"{CLIPPING}::test_zero_gradients_and_one_huge_sample"),
+    ),
+    Fault(
+        "non-finite samples kept in the sum", "dp/clipping/gradients.py",
+        "                if bool(lost.any()):\n", "                if False:\n",
+        (f"{ARBITRARY}::test_what_is_not_finite_counts_for_nothing",), quick=True,
+    ),
+    Fault(
+        "non-finite samples given a factor of 0 and no more", "dp/clipping/gradients.py",
+        "                    tape.forget(lost)\n", "",
+        (f"{ARBITRARY}::test_what_is_not_finite_counts_for_nothing",),
+    ),
+    Fault(
+        "norms lost in rounding", "dp/clipping/gradients.py",
+        "_factors((squared + rounding).sqrt(), clips)", "_factors(norms, clips)",
+        (f"{ARBITRARY}::test_large_terms_that_cancel_do_not_hide_a_norm",),
     ),
     Fault(
         "sampler shuffled instead of Poisson", "dp/sampling.py",
@@ -131,10 +149,56 @@ FAULTS = (
         (f"{ORDER}::test_noise_is_fresh_in_every_interval_and_region",),
     ),
     Fault(
+        "key of the noise cut to 32 bits", "dp/randomness.py", _KEY,
+        "self._start(((secrets.token_bytes(KEY_BYTES) if key is None else key)[-4:]).rjust(KEY_BYTES))",
+        (f"{RANDOM}::test_keys_that_agree_in_their_low_bits_differ",
+         f"{RANDOM}::test_every_bit_of_the_key_counts"), quick=True,
+    ),
+    Fault(
+        "32 bits asked of the system", "dp/randomness.py", _KEY,
+        _KEY.replace("secrets.token_bytes(KEY_BYTES)", "secrets.token_bytes(4).rjust(KEY_BYTES)"),
+        (f"{RANDOM}::test_the_key_is_whole_and_from_the_operating_system",),
+    ),
+    Fault(
+        "another generator in a training", "dp/private.py",
+        "super().__init__(sampling, clip, Generator(None if seed is None else seed.value))",
+        "super().__init__(sampling, clip, Generator(_KNOWN))",
+        (f"{PRIVATE}::test_a_training_draws_from_its_seed_or_from_a_key_of_its_own",),
+    ),
+    Fault(
+        "a fork goes on with its parent's key", "dp/randomness.py",
+        "        if self._process == _process():\n", "        if True:\n",
+        (f"{RANDOM}::test_a_fork_never_draws_what_its_parent_draws",),
+    ),
+    Fault(
+        "noise rounded before it is added", "dp/private.py", _NOISE,
+        "noised = clipped + self._randomness.normal(clipped, std).to(clipped)",
+        (f"{PRIVATE}::test_noise_is_added_before_it_is_rounded",),
+    ),
+    Fault(
+        "training loss kept and told", "dp/private.py",
+        "        noised.step()\n",
+        "        noised.step()\n        return found.losses.mean()  # type: ignore[return-value]\n",
+        (TOLD,),
+    ),
+    Fault(
+        "losses of earlier releases told", "flows/gradient.py",
+        'Epoch(**{**epoch, "loss": None})', "Epoch(**epoch)",
+        (f"{TOLD}::test_losses_of_earlier_releases_are_dropped",),
+    ),
+    Fault(
+        "a run fails on its losses", "dp/private.py",
+        "        self.draws.used(len(found.losses))\n",
+        "        self.draws.used(len(found.losses))\n"
+        "        if not bool(torch.isfinite(found.losses).all()):\n"
+        "            raise ArithmeticError('a loss is not finite')\n",
+        (f"{TOLD}::test_a_private_run_fails_on_its_weights_alone",),
+    ),
+    Fault(
         "seed of the noise logged", "dp/randomness.py",
-        "        self._made: dict[str, torch.Generator] = {}",
-        "        self._made: dict[str, torch.Generator] = {}\n        import logging\n\n"
-        "        logging.getLogger(__name__).debug('seed %d', self._seed)",
+        "        self._process = _process()\n",
+        "        self._process = _process()\n        import logging\n\n"
+        "        logging.getLogger(__name__).debug('key %s', key.hex())\n",
         (f"{ORDER}::test_no_seed_is_told_or_kept",), quick=True,
     ),
     Fault(

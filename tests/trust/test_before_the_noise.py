@@ -25,6 +25,7 @@ from dp.private import _Steps
 from dp.proof import prove
 from dp.randomness import Generator
 from dp.sampling import WindowSampling
+from dp.seed import KEY_BYTES
 from dp.unit import ContributionBound, PrivacyUnit
 from flows import gradient, private_run, privatise
 from flows.private_plan import make_plan
@@ -145,9 +146,9 @@ def test_the_statement_names_the_noise_that_was_drawn(
 def test_no_seed_is_told_or_kept(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
-    """The seed of batches and noise is 63 bits that are nowhere but in the generator."""
-    seed = 0x5EED_5EED_5EED_5EED
-    monkeypatch.setattr(secrets, "randbits", lambda bits: seed)
+    """The key of batches and noise is 256 bits that are nowhere but in the generator."""
+    seed = 0x5EED_5EED_5EED_5EED << 192 | 0x5EED_5EED_5EED_5EED
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: seed.to_bytes(size, "big"))
     caplog.set_level(logging.NOTSET)
     sampling = WindowSampling(windows=20, batch=5, steps=4, hit=1, noise_multiplier=2.0)
     steps, model = _Steps(sampling, 1.0, Generator()), nn.Linear(3, 1)
@@ -161,5 +162,6 @@ def test_no_seed_is_told_or_kept(
     told = (
         f"{caplog.text}{out}{err}{sampling.event()}{proof}{model.state_dict()}{vars(steps.draws)}"
     )
-    for text in (str(seed), f"{seed:x}", f"{seed:X}"):
+    whole = seed.to_bytes(KEY_BYTES, "big")
+    for text in (str(seed), f"{seed:x}", f"{seed:X}", repr(whole)[2:-1], "5eed" * 4):
         assert text not in told
