@@ -9,9 +9,13 @@ between two neighbours came past the noise.
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable
+import pkgutil
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,8 @@ import torch
 
 import dp.mechanisms
 import dp.scale
+import flows
+import models
 from dp import clipping, randomness
 from models import metrics
 
@@ -36,6 +42,8 @@ def drown(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(kind, "uniform", uniform)
     for clipper in (clipping.Clipper, clipping.Stack):
         patch.setattr(clipper, "__call__", _drowned(clipper.__call__))
+    for module in _timed():
+        patch.setattr(module, "time", _Clock())
     for name in ON_RAW_COUNTS:
         patch.setattr(metrics, name, _constant(getattr(metrics, name)))
 
@@ -51,6 +59,27 @@ def generators() -> list[type]:
     ]
     assert found
     return found
+
+
+class _Clock:
+    """`time`, by which everything takes no time."""
+
+    def perf_counter(self) -> float:
+        """Always the same."""
+        return 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def _timed() -> Iterator[ModuleType]:
+    """Modules that look at the clock."""
+    for package in (flows, models):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.endswith("__main__"):
+                module = importlib.import_module(found.name)
+                if getattr(module, "time", None) is time:
+                    yield module
 
 
 def counts(counts: Any, *_: Any, **__: Any) -> Any:
