@@ -88,8 +88,8 @@ def read(
         raise
     except Exception as error:  # a driver's own, which may quote a parameter or a value
         raise DataError(
-            f"{shown}: cannot be read ({type(error).__name__}); check the parameters of the URL, and that "
-            "the column of times holds nothing else"
+            f"{shown}: cannot be read ({type(error).__name__}); check the parameters of the URL, and "
+            "that the column of times holds nothing else"
         ) from None
     if raw.empty and since is None:
         raise DataError(f"{shown} has no rows; bring one row an interval")

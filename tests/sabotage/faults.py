@@ -255,8 +255,8 @@ FAULTS = (
     Fault(
         "events cut over intervals for interval-w", "flows/counted.py",
         "return Limits(PrivacyUnit.USER.value, None, regions, weight)",
-        "return Limits(\n            PrivacyUnit.USER.value, recipe.privacy.intervals_per_unit, regions, "
-        "weight\n        )",
+        "asked = recipe.privacy\n        return Limits(PrivacyUnit.USER.value, asked.intervals_per_unit, "
+        "regions, weight)",
         ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
     ),
     Fault(
