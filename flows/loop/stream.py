@@ -255,7 +255,7 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
         spent=ledger.spent(dataset, unit, delta),
         persons=recipe.source.persons,
         total=max(worst, key=lambda one: one.epsilon(delta), default=Total()),
-        clock=counts.timezone,
+        clock=last.timezone,
         cap=account.cap,
     )
     return Promise(

@@ -255,7 +255,7 @@ FAULTS = (
     Fault(
         "events cut over intervals for interval-w", "flows/counted.py",
         "return Limits(PrivacyUnit.USER.value, None, regions, weight)",
-        "asked = recipe.privacy\n        return Limits(PrivacyUnit.USER.value, asked.intervals_per_unit, "
+        "cut = recipe.privacy.intervals_per_unit\n        return Limits(PrivacyUnit.USER.value, cut, "
         "regions, weight)",
         ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
     ),
