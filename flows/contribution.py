@@ -99,14 +99,13 @@ def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
     """Of a synthetic source itself, else of the city that every installation has."""
     source, events = recipe.source.name, recipe.events
     if source.partition(":")[0] == "synthetic":
-        return seen_intervals(source, events, recipe.privacy.unit)[
-            0
-        ], "the synthetic events themselves"
+        seen = seen_intervals(source, events, recipe.privacy.unit)
+        return seen.persons, "the synthetic events themselves"
     from data.events.config import EventsConfig
 
     city = f"synthetic:days=28,persons=1000,interval={events.interval}"
-    seen, _, _ = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
-    return seen, (
+    seen = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
+    return seen.persons, (
         "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
     )
 
@@ -121,18 +120,18 @@ def _charged(
             "unit user has one number of intervals for each person, a histogram too thin to noise; "
             "look at --unit user-day or user-week"
         )
-    seen, name, _ = seen_intervals(
+    seen = seen_intervals(
         source.name, recipe.events, unit.value, query=source.query, parameters=source.parameters
     )
-    if len(seen) < 2:
-        raise UsageError(f"the events span {len(seen)} {unit.value[5:]}; a look needs two")
+    if len(seen.persons) < 2:
+        raise UsageError(f"the events span {len(seen.persons)} {unit.value[5:]}; a look needs two")
     noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, _MOVED, 1))
     release = release_counts(
-        seen,
+        seen.persons,
         noise,
         ledger=Ledger(home.database_url),
         cap=privacy.cap,
-        dataset=source.account or name,
+        dataset=source.account or seen.source,
         unit=unit,
         secret=local_secret(home.secret),
         draw=privacy.draw,
@@ -141,6 +140,7 @@ def _charged(
         population=source.population,
         recipe=recipe.to_dict(),
         aliases=aliases(recipe),
+        timezone=seen.timezone,
     )
     spent = (
         f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,23 @@ from data.events.declared import declared, require
 from data.events.read import panel_times, shown_times
 
 
+@dataclass(frozen=True)
+class SeenIntervals:
+    """How many persons were seen in how many intervals, for every unit of time.
+
+    Attributes:
+        persons: raw counts: start of the unit × number of intervals (1 to what a unit has).
+        source: its name without credentials.
+        public: whether the events are.
+        timezone: zone by whose clock units are told; None where the source does not say.
+    """
+
+    persons: pd.DataFrame
+    source: str
+    public: bool
+    timezone: str | None
+
+
 def seen_intervals(
     source: str,
     config: EventsConfig,
@@ -25,8 +43,8 @@ def seen_intervals(
     *,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
-) -> tuple[pd.DataFrame, str, bool]:
-    """How many persons were seen in how many intervals, for every unit of time.
+) -> SeenIntervals:
+    """Count in how many intervals persons were seen, for every unit of the declared period.
 
     Args:
         source: as for `read_events`.
@@ -35,19 +53,14 @@ def seen_intervals(
         query: instead of a table.
         parameters: of the query.
 
-    The period is the one that is declared: the histograms are released, one for each unit of it.
-
-    Returns:
-        Raw counts of persons: start of the unit × number of intervals (1 to what a unit has); the
-        source's name without credentials; whether the events are public.
-
     Raises:
         DataError: the events cannot be used.
     """
     known = declared(source, config)
     require(known, source, ("start", "end"))
     with opened(source, query=query, parameters=parameters) as place:
-        events = events_of(place, config).table
+        read = events_of(place, config)
+        events = read.table
         assert known.start is not None  # noqa: S101  (required above)
         assert known.end is not None  # noqa: S101
         times = panel_times(config, known.start, known.end)
@@ -72,7 +85,8 @@ def seen_intervals(
             each.group_by("unit", "intervals").agg(persons=lambda t: t.count())
         )
         name = place.name
-    return _table(found, times, bound.slots, bound.span), name, is_synthetic(source)
+    persons = _table(found, times, bound.slots, bound.span)
+    return SeenIntervals(persons, name, is_synthetic(source), read.timezone)
 
 
 def _table(

@@ -288,12 +288,13 @@ def test_weights(tmp_path: Path) -> None:
 
 
 def test_how_often_people_are_seen() -> None:
-    seen, _, public = seen_intervals(CITY, EventsConfig(), "user-day")
+    found = seen_intervals(CITY, EventsConfig(), "user-day")
+    seen = found.persons
     frame = made_up(CITY)
     often = frame.groupby(["person", frame["time"].dt.date])["time"].nunique()
     for day, line in zip(sorted({key[1] for key in often.index}), seen.to_numpy(), strict=True):
         expected = often.xs(day, level=1).value_counts()
         assert {int(n) + 1: line[n] for n in np.flatnonzero(line)} == expected.to_dict()
-    assert public
-    whole, _, _ = seen_intervals(CITY, EventsConfig(), "user")
-    assert whole.to_numpy().sum() == frame["person"].nunique()
+    assert found.public
+    whole = seen_intervals(CITY, EventsConfig(), "user")
+    assert whole.persons.to_numpy().sum() == frame["person"].nunique()
