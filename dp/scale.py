@@ -94,10 +94,12 @@ def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) ->
     permit.use("scale of the counts", {"aside": asdict(noise)})
     apart = distance(width)
     first, second = counts[:-1:apart], counts[1::apart]
-    both = ~np.isnan(first + second).any(axis=1)
-    first, second = first[both], second[both]
+    with np.errstate(over="ignore", invalid="ignore"):  # a warning would tell of absurd counts
+        both = ~np.isnan(first + second).any(axis=1)
+        first, second = first[both], second[both]
+        moved = np.abs(second - first)
     levels = [_quantiles(column, noise.sigma, (0.16, 0.5, 0.84)) for column in first.T]
-    steps = [_quantiles(column, noise.sigma, (0.68,)) for column in np.abs(second - first).T]
+    steps = [_quantiles(column, noise.sigma, (0.68,)) for column in moved.T]
     return Scale(
         mean=tuple(middle for _, middle, _ in levels),
         spread=tuple(max(high - low, low, 2.0) / 2 for low, _, high in levels),

@@ -15,6 +15,7 @@ from scipy.stats import chi2, kstest, norm
 from torch import Tensor
 
 from dp import randomness
+from dp.mechanisms import discrete_gaussian
 from dp.randomness import Generator
 from dp.seed import KEY_BYTES, Seed
 
@@ -237,6 +238,18 @@ def test_a_given_key_is_not_continued_in_a_fork() -> None:
 
     assert "not continued in a forked process" in in_fork(draw)
     assert draw() == "drawn"
+
+
+def test_the_sampler_of_counts_is_not_continued_in_a_fork() -> None:
+    """OpenDP's: it draws from OpenSSL's generator, which takes new entropy after a fork."""
+    still = np.zeros(40, dtype=np.int64)
+    discrete_gaussian(still, 1e9)  # it has begun
+
+    def draw() -> list[float]:
+        return discrete_gaussian(still, 1e9).tolist()  # type: ignore[no-any-return]
+
+    every = [*in_fork(draw), *in_fork(draw), *draw()]
+    assert len(set(every)) == len(every)
 
 
 def test_a_seed_travels_and_says_nothing() -> None:

@@ -44,11 +44,13 @@ def test_the_noise_takes_its_share_of_the_budget() -> None:
     assert noise.cells == 24
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e6, 0.0, 1e25, 1e308, np.inf], ids=str)
 @pytest.mark.parametrize("width", [1, 2, 5])
 def test_a_unit_moves_as_many_cells_as_are_accounted_for(
-    width: int, monkeypatch: pytest.MonkeyPatch
+    width: int, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One level and one step in each region: two cells each, by one."""
+    """One level and one step in each region: two cells each, by one, whatever the counts become."""
     histograms: list[np.ndarray] = []
 
     def seen(cells: np.ndarray, sigma: float) -> np.ndarray:
@@ -61,7 +63,7 @@ def test_a_unit_moves_as_many_cells_as_are_accounted_for(
     before = np.array(histograms)
     for at in range(40):
         changed = values.copy()
-        changed[at : at + width] = 1e6 + at
+        changed[at : at + width] = value + at
         histograms.clear()
         estimated(changed, noise, width=width)
         moved = np.abs(np.array(histograms) - before)

@@ -28,7 +28,7 @@ from data.panel import Panel
 from dp.ledger import Ledger
 from dp.private import _Steps
 from dp.proof import CRYPTOGRAPHIC
-from flows import gradient
+from flows import gradient, private_run
 from flows.cli import app
 from flows.fit import fit
 from flows.prepare import Prepared, prepare
@@ -39,6 +39,7 @@ from flows.recipe import Recipe, from_dict
 from flows.settings import Home
 from models import saved
 from models.errors import ModelError
+from models.kinds import new
 from models.run import Epoch
 
 EPOCHS = 3
@@ -217,11 +218,23 @@ def test_a_private_run_fails_on_its_weights_alone(home: Home, losses: list[torch
     too_far = {"learning_rate": 3e38, "grad_norm": 100.0}
     for wrong, words in (
         (too_far, "weights of epoch 1 are not finite"),
-        ({"learning_rate": 1e36}, "no finite values"),
+        ({"learning_rate": 1e36}, "training diverged"),
     ):
         wild = recipe(optimizer="sgd", **wrong)
         with pytest.raises(ModelError, match=words):
             fit(prepared(frame(), wild), wild, Promise(), home, lambda *_: None)
+
+
+def test_finite_weights_may_still_forecast_nothing() -> None:
+    """Judged on made-up windows."""
+    asked = recipe()
+    windows = prepared(frame(), asked)
+    model = new(asked.model.forecaster(windows.split.train.regions, windows.spec), 0)
+    assert private_run._usable(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(3e38)
+    assert not private_run._usable(model)
 
 
 def test_plain_trainings_tell_their_losses(home: Home) -> None:
