@@ -196,3 +196,11 @@ def test_csv_and_parquet_order_whole_numbers_alike(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found.frame, expected.frame)
     with_her = counted(frame([*seen, ("x", ("b", 1, 0, 1))]), tmp_path / "e.csv", config, limits)
     assert (with_her.frame["a"] == expected.frame["a"]).all()
+
+
+def test_an_identifier_of_any_size_refuses_nobody(tmp_path: Path) -> None:
+    path, config = tmp_path / "e.parquet", EventsConfig(**PERIOD, regions=("a", "b"))
+    events = frame([(str(n), ("a", hour, 0, 1)) for n in (1, 2**64 - 1) for hour in range(6)])
+    events.astype({"person": "uint64"}).to_parquet(path)
+    table = read_events(str(path), config, Limits("user", 2), secret=b"k")
+    assert table.frame["a"].sum() == 4
