@@ -104,12 +104,15 @@ def release_piece(
     secret: bytes,
     dataset: str,
     intervals_per_unit: int | None = None,
+    stream: str | None = None,
+    earlier: tuple[str, ...] = (),
     **about: Any,
 ) -> Release:
     """Noise a piece of a stream under its own charge.
 
-    The key names the intervals, not the counts: whoever asks for them again, with counts that were
-    corrected meanwhile, gets the release that was made, and no second noise.
+    The key names the stream and the intervals, not the counts: whoever asks for them again, with
+    counts that were corrected meanwhile, gets the release that was made, and no second noise. Two
+    streams of one data set have keys of their own.
 
     Args:
         counts: raw counts, [T, R]; rows of NaN where not observed, at least one that is.
@@ -121,6 +124,8 @@ def release_piece(
         dataset: the data set's name in the ledger.
         intervals_per_unit: K, if declared; by default that of the noise where it is below what a day,
             week or interval has.
+        stream: the stream's own name; by default that of the data set.
+        earlier: names that the stream or its data set had before.
         about: the rest of what `charge_for_counts` takes.
 
     Raises:
@@ -135,18 +140,67 @@ def release_piece(
         counts, noise, dataset=dataset, unit=unit, secret=secret, purpose="stream",
         interval=interval, intervals_per_unit=limit if limit and limit < slots else None, **about,
     )  # fmt: skip
-    name = {"stream": dataset, "unit": unit.value, "period": charge.period.to_dict(),
-            "regions": [str(one) for one in counts.columns]}  # fmt: skip
-    charge = replace(charge, key=release_key(secret, name))
+    called = stream or dataset
+    piece = {"unit": unit.value, "period": charge.period.to_dict(),
+             "regions": [str(one) for one in counts.columns]}  # fmt: skip
+    panel = {**charge.event["panel"], "stream": called}
+    key = _key_in_use(ledger, secret, piece, called, (dataset, *earlier))
+    charge = replace(charge, key=key, event={**charge.event, "panel": panel})
     return draw_once(counts, noise, charge, ledger, whole.budget)
 
 
-def streamed(ledger: Ledger, dataset: str, unit: PrivacyUnit, after: int = 0) -> tuple[Entry, ...]:
-    """Charges of a stream that were not given back, oldest first; after a number, if given."""
+def _key_in_use(
+    ledger: Ledger, secret: bytes, piece: dict[str, Any], stream: str, names: tuple[str, ...]
+) -> str:
+    """The key of a piece: the one that an earlier version released it under, if it did.
+
+    Those named the data set in the stream's place, so that two streams of it shared their keys; the
+    entry tells whose the release is.
+    """
+    for name in names:
+        key = release_key(secret, {"stream": name, **piece})
+        entry = ledger.find(key)
+        if (
+            entry is not None
+            and entry.state != "voided"
+            and stream_of(entry) in (stream, *names[1:])
+        ):
+            return key
+    return release_key(secret, {"one stream": stream, **piece})
+
+
+def stream_of(entry: Entry) -> str:
+    """Which stream a charge is of; earlier versions said it in the recipe alone."""
+    known = entry.event.get("panel", {}).get("stream")
+    given = entry.recipe.get("stream", {}).get("name") or entry.recipe.get("source", {}).get(
+        "account"
+    )
+    return str(known or given or entry.dataset)
+
+
+def streamed(
+    ledger: Ledger,
+    stream: str,
+    unit: PrivacyUnit,
+    after: int = 0,
+    *,
+    earlier: tuple[str, ...] = (),
+) -> tuple[Entry, ...]:
+    """Charges of one stream that were not given back, oldest first.
+
+    Args:
+        ledger: where they are.
+        stream: its name; other streams of the same data set are not looked at.
+        unit: privacy unit.
+        after: only those after this number.
+        earlier: names that it had before.
+    """
     return tuple(
         entry
-        for entry in ledger.entries(dataset, unit, after=after)
-        if entry.purpose == "stream" and entry.state != "voided"
+        for entry in ledger.entries(None, unit, after=after)
+        if entry.purpose == "stream"
+        and entry.state != "voided"
+        and stream_of(entry) in (stream, *earlier)
     )
 
 

@@ -51,7 +51,7 @@ def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tup
     Raises:
         UsageError: a schedule cannot be parsed, or the recipe cannot be a stream's.
     """
-    from flows.loop.stream import name_of
+    from flows.loop.names import name_of
 
     recipe = from_dict(values)
     name = name_of(recipe)

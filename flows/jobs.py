@@ -22,6 +22,7 @@ from flows.errors import SetupError, UsageError
 from flows.loop import foresee, retrain, stream
 from flows.loop.arrivals import Arrivals
 from flows.loop.champion import Champion, champion
+from flows.loop.names import in_use
 from flows.loop.stops import newly_stopped
 from flows.notify import error_of, failed, tell
 from flows.recipe import Recipe, from_dict
@@ -146,10 +147,10 @@ def audit(recipe: dict[str, Any]) -> dict[str, Any]:
     """Whether the ledger verifies, and what is stored is what it released."""
     plan, home = _opened(recipe)
     counts = stream.panel(plan, home)
-    checks = retrain.prove(stream.name_of(plan), counts, home)
+    checks = retrain.prove(in_use(plan, home), counts, home)
     broken = [check for check, held in checks.items() if not held]
     if broken:
-        raise LedgerError(f"{stream.name_of(plan)}: {'; '.join(broken)}: this does not hold")
+        raise LedgerError(f"{in_use(plan, home)}: {'; '.join(broken)}: this does not hold")
     return {"checks": checks, "head": verify(Ledger(home.database_url)).head}
 
 
@@ -157,7 +158,7 @@ def _opened(recipe: dict[str, Any]) -> tuple[Recipe, Home]:
     home = open_home()
     quiet_environment(home)
     plan = from_dict(recipe)
-    stream.name_of(plan)
+    in_use(plan, home)
     return plan, home
 
 
@@ -173,7 +174,7 @@ def _ingest(plan: Recipe, home: Home) -> stream.Ingested:
 
 def _train(plan: Recipe, home: Home) -> retrain.Retrained:
     done = train_step(plan, home)
-    get_run_logger().info("%s: %s", stream.name_of(plan), done.because)
+    get_run_logger().info("%s: %s", in_use(plan, home), done.because)
     return done
 
 

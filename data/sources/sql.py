@@ -86,10 +86,10 @@ def read(
         ) from None
     except DataError:
         raise
-    except Exception as error:  # a driver's own, which may quote a parameter or a value
+    except Exception as error:  # its message may quote a parameter or a value
         raise DataError(
             f"{shown}: cannot be read ({type(error).__name__}); check the parameters of the URL, and "
-            "that the column of times holds nothing else"
+            "that the values of each column are of its type"
         ) from None
     if raw.empty and since is None:
         raise DataError(f"{shown} has no rows; bring one row an interval")

@@ -28,6 +28,7 @@ from data.store.panels import (
     panel_releases,
     read_panel,
     released_until,
+    rename_panel,
 )
 from data.store.raw import append_raw, open_raw, read_raw
 from data.store.runs import Run, append_run, find_run, read_runs
@@ -59,6 +60,7 @@ __all__ = [
     "read_raw",
     "read_runs",
     "released_until",
+    "rename_panel",
 ]
 
 

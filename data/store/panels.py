@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from data.errors import DataError
 from data.panel import Panel
 from data.store.database import Database
-from data.store.tables import CountRow, PanelRow, ReleaseRow
+from data.store.tables import CountRow, ForecastRow, PanelRow, ReleaseRow, RunRow
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,14 @@ def panel_names(store: Database) -> tuple[str, ...]:
     """Names of all noised panels."""
     with store.reading() as session:
         return tuple(session.scalars(select(PanelRow.name).order_by(PanelRow.name)))
+
+
+def rename_panel(store: Database, before: str, now: str) -> None:
+    """Give a panel another name, with its forecasts and its runs; what it holds stays as it is."""
+    with store.writing() as session:
+        session.execute(update(PanelRow).where(PanelRow.name == before).values(name=now))
+        for kind in (ForecastRow, RunRow):
+            session.execute(update(kind).where(kind.panel == before).values(panel=now))
 
 
 def panel_regions(store: Database, name: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from data import rules, sources, validate
 from data.errors import DataError
 from data.findings import Finding
 from data.sources import Table
+from data.sources.credentials import shown
 from flows.sections import SourceConfig
 
 
@@ -118,7 +119,7 @@ def _read(source: SourceConfig, after: pd.Timestamp | None = None) -> Table:
     except Exception as error:
         # The text of a foreign error may quote a count, and Prefect stores it.
         kind = type(error).__name__
-        raise DataError(f"{source.name.split('://')[0]}: cannot be read ({kind})") from None
+        raise DataError(f"{shown(source.name)}: cannot be read ({kind})") from None
 
 
 def _complete(table: Table) -> Table:

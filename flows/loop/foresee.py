@@ -14,6 +14,7 @@ from data.store import Forecast, append_forecasts, latest_forecasts, open_store
 from data.windows import Windows, WindowSpec, make
 from flows.loop import stream
 from flows.loop.champion import Champion
+from flows.loop.names import in_use
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -58,7 +59,7 @@ def foresee(recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp) -> 
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
     )
     counts = stream.panel(recipe, home)
-    store, name = open_store(home.database_url), stream.name_of(recipe)
+    store, name = open_store(home.database_url), in_use(recipe, home)
     last = latest_forecasts(store, name)["made_at"].max()
     windows = _windows(_until(counts, seen), spec, last)
     if not len(windows):

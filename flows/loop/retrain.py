@@ -16,6 +16,7 @@ from dp.release import panel_of
 from flows import evaluate, fit, outcome, prepare
 from flows.loop import stream
 from flows.loop.champion import Champion, adopt, champion
+from flows.loop.names import in_use
 from flows.outcome import Outcome
 from flows.privatise import Privatised
 from flows.recipe import Recipe
@@ -57,7 +58,7 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
     promise = stream.promise(recipe, counts, home)
     privatised = Privatised(inputs=counts, training=counts, promise=promise)
     prepared = prepare.prepare(privatised, counts, recipe.windows)
-    with Tracker(home).run(recipe.model.name, stream.name_of(recipe)) as run:
+    with Tracker(home).run(recipe.model.name, in_use(recipe, home)) as run:
         fitted = fit.fit(prepared, recipe, promise, home, run.log_epoch)
         evaluation = evaluate.evaluate(fitted, prepared)
         result = Outcome(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
@@ -70,7 +71,7 @@ def _decide(
     document: dict[str, Any], model: Forecaster, test: Windows, counts: Panel, recipe: Recipe,
     home: Home,
 ) -> Retrained:  # fmt: skip
-    name = stream.name_of(recipe)
+    name = in_use(recipe, home)
     from datetime import UTC, datetime
 
     store = open_store(home.database_url)
@@ -112,6 +113,7 @@ def prove(name: str, counts: Panel, home: Home) -> dict[str, bool]:
         if entry is None or entry.state != "released" or entry.purpose != "stream":
             held[committed] = False
             continue
+        held[committed] &= entry.event["panel"].get("stream", name) == name
         kept = panel_of(ledger.released(piece.key)).dropna()
         held[committed] &= entry.event["sigma"] > 0 and entry.event["sigma"] == piece.sigma
         ours = counts.counts.reindex(kept.index)[list(kept.columns)]

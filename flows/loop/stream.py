@@ -21,6 +21,7 @@ from dp.stream import give_back, pieces, release_piece, stream_noise, streamed
 from dp.unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
+from flows.loop.names import dataset_of, earlier_names, in_use
 from flows.privatise import aliases
 from flows.promise import Promise
 from flows.recipe import Recipe
@@ -48,21 +49,6 @@ class Ingested:
     refused: str | None
 
 
-def name_of(recipe: Recipe, source: str | None = None) -> str:
-    """Name of the stream: in the store, in the ledger unless the account has another, of its models.
-
-    Raises:
-        UsageError: the recipe cannot be a stream's.
-    """
-    if recipe.privacy.mechanism != "input":
-        raise UsageError(
-            f"mechanism={recipe.privacy.mechanism}: what a schedule writes is read by many, so only "
-            "released counts may go into it; set privacy.mechanism=input, and train with the others "
-            "by `veilcast train`"
-        )
-    return recipe.stream.name or recipe.source.account or source or _plain(recipe.source.name)
-
-
 def arrived(recipe: Recipe, home: Home) -> Arrivals:
     """What has come since the last release; nothing is written, so that it can be tried again.
 
@@ -70,7 +56,7 @@ def arrived(recipe: Recipe, home: Home) -> Arrivals:
         DataError: the source cannot be read, or what came does not fit.
         UsageError: the recipe cannot be a stream's.
     """
-    stream, store = name_of(recipe), open_store(home.database_url)
+    stream, store = in_use(recipe, home), open_store(home.database_url)
     end = until(store, stream)
     if end is None:
         return first(recipe.source)
@@ -92,7 +78,7 @@ def release(recipe: Recipe, home: Home, raw: Arrivals) -> Ingested:
     Raises:
         UsageError: the recipe cannot be a stream's.
     """
-    stream, ledger = name_of(recipe), Ledger(home.database_url)
+    stream, ledger = in_use(recipe, home), Ledger(home.database_url)
     with ledger.hold(f"stream {stream}"):
         return _Release(recipe, home, stream, ledger, open_store(home.database_url)).all(raw)
 
@@ -110,8 +96,15 @@ class _Release:
         return PrivacyUnit(self.recipe.privacy.unit)
 
     @property
-    def dataset(self) -> str:
-        return self.recipe.source.account or self.stream
+    def earlier(self) -> tuple[str, ...]:
+        return earlier_names(self.recipe)
+
+    def dataset(self, raw: Arrivals) -> str:
+        """Where the stream is charged: an account that was opened under its name is gone on with."""
+        written = panel_releases(self.store, self.stream)
+        opened = self.ledger.entry(written[-1].ledger_entry).dataset if written else ""
+        named = opened in (self.stream, *self.earlier)
+        return dataset_of(self.recipe, opened if named else raw.source)
 
     def all(self, raw: Arrivals) -> Ingested:
         end = self._recovered()
@@ -160,7 +153,9 @@ class _Release:
             unit=self.unit,
             interval=raw.interval.to_pytimedelta(),
             secret=local_secret(self.home.secret),
-            dataset=self.dataset,
+            dataset=self.dataset(raw),
+            stream=self.stream,
+            earlier=(self.stream, *self.earlier),
             draw=self.recipe.privacy.draw,
             intervals_per_unit=self.recipe.privacy.intervals_per_unit,
             aliases=(*aliases(self.recipe), self.stream),
@@ -179,7 +174,7 @@ class _Release:
         """End of what is released, once the ledger and the store agree."""
         written = panel_releases(self.store, self.stream)
         last = max((one.ledger_entry for one in written), default=0)
-        left = streamed(self.ledger, self.dataset, self.unit, after=last)
+        left = streamed(self.ledger, self.stream, self.unit, last, earlier=self.earlier)
         for entry in left:
             if entry.state == "released":
                 counts = panel_of(self.ledger.released(entry.key))
@@ -234,14 +229,15 @@ def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> P
     """Released counts of the stream, gaps still in sight."""
     store = open_store(home.database_url)
     at = None if start is None else start.to_pydatetime()
-    return read_panel(store, name_of(recipe), start=at)
+    return read_panel(store, in_use(recipe, home), start=at)
 
 
 def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
     """What may be claimed for the stream, and for whatever is made of it."""
-    stream, unit = name_of(recipe), PrivacyUnit(recipe.privacy.unit)
-    dataset, ledger = recipe.source.account or stream, Ledger(home.database_url)
-    last = streamed(ledger, dataset, unit)[-1]
+    stream, unit = in_use(recipe, home), PrivacyUnit(recipe.privacy.unit)
+    ledger = Ledger(home.database_url)
+    last = streamed(ledger, stream, unit, earlier=earlier_names(recipe))[-1]
+    dataset = last.dataset
     noise, reasons = noise_of(
         recipe, counts.interval, len(counts.regions), last.event["regions"], counts.times[0]
     )
@@ -274,8 +270,3 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
 def _tail(store: Database, stream: str, end: pd.Timestamp) -> Panel:
     """The last days of a stream, for its interval and its regions."""
     return read_panel(store, stream, start=(end - pd.Timedelta(days=8)).to_pydatetime())
-
-
-def _plain(source: str) -> str:
-    """A source's name without credentials: what follows the last @ and scheme."""
-    return source.rpartition("@")[2].rpartition("://")[2]

@@ -1,5 +1,6 @@
 """Streams: every interval noised once, and all of a unit's intervals together what was promised."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from dp.budget import Budget, BudgetRefused
 from dp.ledger import Ledger, local_secret, verify
-from dp.release import panel_of
-from dp.stream import give_back, pieces, release_piece, stream_noise, streamed
+from dp.ledger.identity import release_key
+from dp.release import charge_for_counts, draw_once, panel_of
+from dp.stream import give_back, piece_noise, pieces, release_piece, stream_noise, streamed
 from dp.unit import PrivacyUnit
 
 HALF = timedelta(minutes=30)
@@ -91,6 +93,52 @@ def test_corrected_counts_get_the_release_that_was_made(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(first, again)
     (entry,) = streamed(stream.ledger, "city", stream.unit)
     assert panel_of(stream.ledger.released(entry.key)).to_numpy() == pytest.approx(first.to_numpy())
+
+
+def test_two_streams_of_one_data_set_share_no_release(tmp_path: Path) -> None:
+    stream = Stream(tmp_path, PrivacyUnit.USER_DAY)
+    drawn, one = {}, 0.0
+    for name, level in (("north", 0), ("south", 9000)):
+        drawn[name] = release_piece(
+            counts("2024-01-02", 4) + level, stream.noise, ledger=stream.ledger, unit=stream.unit,
+            interval=HALF, secret=stream.secret, dataset="city", stream=name,
+        ).counts  # fmt: skip
+        one = one or stream.spent
+    assert (drawn["south"] - drawn["north"]).mean().mean() == pytest.approx(9000, abs=500)
+    for name in drawn:
+        (entry,) = streamed(stream.ledger, name, stream.unit)
+        kept = panel_of(stream.ledger.released(entry.key))
+        assert np.array_equal(kept.to_numpy(), drawn[name].to_numpy())
+        assert entry.dataset == "city"  # one account, which both are charged to
+    assert stream.spent > 1.3 * one
+
+
+@pytest.mark.parametrize("name", ["city", "north"])
+def test_a_piece_that_an_earlier_version_released_is_found(tmp_path: Path, name: str) -> None:
+    stream, frame = Stream(tmp_path, PrivacyUnit.USER_DAY), counts("2024-01-02", 4)
+    recipe = {"stream": {} if name == "city" else {"name": name}, "source": {"account": "city"}}
+    charge = charge_for_counts(
+        frame, piece_noise(stream.noise, frame, stream.unit, HALF), dataset="city",
+        unit=stream.unit, secret=stream.secret, purpose="stream", interval=HALF, recipe=recipe,
+    )  # fmt: skip
+    piece = {"unit": "user-day", "period": charge.period.to_dict(), "regions": ["a", "b", "c"]}
+    key = release_key(stream.secret, {"stream": "city", **piece})
+    before = draw_once(
+        frame, piece_noise(stream.noise, frame, stream.unit, HALF), replace(charge, key=key),
+        stream.ledger, BUDGET,
+    ).counts  # fmt: skip
+
+    def again(called: str) -> pd.DataFrame:
+        return release_piece(
+            frame, stream.noise, ledger=stream.ledger, unit=stream.unit, interval=HALF,
+            secret=stream.secret, dataset="city", stream=called, recipe=recipe,
+        ).counts  # fmt: skip
+
+    pd.testing.assert_frame_equal(again(name), before)
+    assert len(streamed(stream.ledger, name, stream.unit)) == 1
+    if name != "city":  # another stream of the account had the same key, and must not get it
+        assert not np.array_equal(again("south").to_numpy(), before.to_numpy())
+        assert len(stream.ledger.entries()) == 2
 
 
 def test_what_was_only_reserved_is_given_back(tmp_path: Path) -> None:
