@@ -30,7 +30,13 @@ from flows.service.app import make_app
 from flows.settings import open_home
 from tests.trust import neighbouring as near
 from tests.trust.drowned import drown
-from tests.trust.published import Published, differences, prefect_rows, published
+from tests.trust.published import (
+    Published,
+    differences,
+    fingerprints,
+    prefect_rows,
+    published,
+)
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
