@@ -14,7 +14,11 @@ app = typer.Typer()
 @app.command(epilog="For example: veilcast audit latest --canaries 500")
 def audit(
     target: Annotated[
-        str, typer.Argument(help="Recipe (.toml file or name), start of a run's id, or 'latest'.")
+        str,
+        typer.Argument(
+            help="Recipe (.toml file or name), start of a run's id, 'latest', or 'promise': what "
+            "every run promises."
+        ),
     ] = "latest",
     canaries: Annotated[int, typer.Option(help="Made-up units that are looked for.")] = 1000,
     confidence: Annotated[float, typer.Option(help="Of each lower bound.")] = 0.95,
@@ -27,6 +31,13 @@ def audit(
         from flows.audit import audit as measured
 
         home = open_folders()
+        if target == "promise":
+            from flows.attacks.promise import audit_promise
+
+            with progress.shown(quiet=quiet):
+                found = audit_promise()
+            show(found.to_dict(), as_json, lambda _: audit_console.attacked(found))
+            raise typer.Exit(1 if found.refuted else 0)
         with progress.shown(quiet=quiet):
             document = measured(target, home, canaries=canaries, confidence=confidence)
         show(document, as_json, audit_console.audited)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from flows.console import _console
+
+if TYPE_CHECKING:
+    from flows.attacks.promise import PromiseAudit
 
 
 def audited(document: dict[str, Any]) -> None:
@@ -52,3 +55,23 @@ def audited(document: dict[str, Any]) -> None:
     console.print(f"\n{verdict}")
     console.print(f"[dim]{document['data']}[/]")
     console.print(f"picture  {escape(document['figure'])}  ({document['seconds']} s)")
+
+
+def attacked(audit: PromiseAudit) -> None:
+    """Every attack with what it found."""
+    console = _console()
+    table = Table(title="Attacks on what every run promises", title_justify="left")
+    for name in ("attack", "tried", "has to hold", "found", ""):
+        table.add_column(name)
+    for one in audit.attempts:
+        verdict = "[bold red]refuted[/]" if one.refutes else "holds"
+        if one.works is False:
+            verdict = "[bold red]does not work[/]"
+        table.add_row(*map(escape, (one.kind, one.tried, one.claimed, one.found)), verdict)
+    console.print(table)
+    console.print(
+        "[bold red]A claim is refuted: do not publish anything before it is mended.[/]"
+        if audit.refuted
+        else "No claim is refuted. Attacks find faults, and prove nothing."
+    )
+    console.print(f"[dim]{audit.data} ({audit.seconds} s)[/]")

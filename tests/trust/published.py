@@ -7,6 +7,7 @@ place (`MASKS`), and nothing else is: a new field is compared until it is listed
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import sqlite3
@@ -120,14 +121,10 @@ def _where(one: str | None, other: str | None) -> str:
 
 
 def _contents(path: Path) -> Iterator[tuple[str, str]]:
-    """A file as text: tables of a database, members of an archive, digests of what is no text."""
+    """A file as text: a database table by table."""
     content = path.read_bytes()
     if content.startswith(b"SQLite format 3\0"):
         yield from _tables(path)
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                yield f"/{name}", _text(archive.read(name))
     else:
         yield "", _text(content)
 
@@ -149,7 +146,12 @@ def _cell(cell: Any) -> Any:
 
 
 def _text(content: bytes) -> str:
-    """Text as it is, anything else as a digest that is no hexadecimal number."""
+    """Text as it is, an archive by its members, anything else as a digest."""
+    if content.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(
+            io.BytesIO(content)
+        ) as archive:  # which keeps the times of its members
+            return "\n".join(f"{name}: {_text(archive.read(name))}" for name in archive.namelist())
     try:
         text = content.decode()
         if "\0" not in text:
@@ -160,5 +162,6 @@ def _text(content: bytes) -> str:
 
 
 def _digest(content: bytes) -> str:
+    """Not written as one hexadecimal number, which would be masked."""
     digest = hashlib.sha256(content).hexdigest()
     return f"{len(content)} bytes, digest {'.'.join(digest[at : at + 8] for at in range(0, 64, 8))}"

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit import PrivacyUnit
+from flows.attacks.accounts import DELTA, Cost, Part, cost, epsilon_of, panel_of
+from flows.attacks.accounts import values as recipe
 from flows.cli import app
 from flows.recipe import from_dict
 from flows.settings import Home
-from tests.trust.accounts import DELTA, Cost, Part, cost, counts_of, epsilon_of, recipe
 
 TIMES = pd.date_range("2024-01-01", periods=35 * 4, freq="6h", name="time")
 
@@ -135,28 +136,24 @@ DISGUISES = (
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_one_data_set_is_one_account(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disguise: str
-) -> None:
+def test_one_data_set_is_one_account(home: Home, tmp_path: Path, disguise: str) -> None:
     parts = _disguises(tmp_path)[disguise]
-    found = cost(parts, PrivacyUnit.USER, home, monkeypatch)
+    found = cost(parts, PrivacyUnit.USER, home)
     check(found)
     if not found.refused:
         assert found.true > 1.4  # the attack does what it is meant to do
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_cap_holds_by_whatever_name(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disguise: str
-) -> None:
+def test_a_cap_holds_by_whatever_name(home: Home, tmp_path: Path, disguise: str) -> None:
     parts = _disguises(tmp_path)[disguise]
-    first = cost(parts[:1], PrivacyUnit.USER, home, monkeypatch)
+    first = cost(parts[:1], PrivacyUnit.USER, home)
     assert not first.refused
     ledger = Ledger(home.database_url)
     (name,) = {entry.dataset for entry in ledger.entries()}
     ledger.set_cap(name, PrivacyUnit.USER, Budget(1.2, DELTA))
     before = len(ledger.entries())
-    rest = cost(parts[1:], PrivacyUnit.USER, home, monkeypatch)
+    rest = cost(parts[1:], PrivacyUnit.USER, home)
     drawn = [one for one in ledger.entries()[before:] if one.state in ("committed", "released")]
     # pieces of a stream may fit below the cap, one by one
     assert all(one.purpose == "stream" for one in drawn), f"drawn past the cap: {drawn}"
@@ -176,7 +173,7 @@ def test_the_cap_of_one_name_is_that_of_the_other(
     words = ["budget", "cap", "counts.csv", "--unit", "user", "--epsilon", "0.5", "--new"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    found = cost([Part(user(csv), _csv(csv, 138))], PrivacyUnit.USER, home, monkeypatch)
+    found = cost([Part(user(csv), _csv(csv, 138))], PrivacyUnit.USER, home)
     assert found.refused
     assert found.true == 0
 
@@ -200,7 +197,7 @@ def test_two_lengths_of_an_interval(
         Part(asked[0], lambda there: one(there).to_csv(csv)),
         Part(asked[1], lambda there: other(there).to_csv(shorter)),
     ]
-    check(cost(parts, PrivacyUnit.USER_INTERVAL, home, monkeypatch))
+    check(cost(parts, PrivacyUnit.USER_INTERVAL, home))
 
 
 def _events(path: Path, zone: str, unit: str, start: str, end: str, most: int) -> dict[str, object]:
@@ -236,7 +233,7 @@ def test_two_zones(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Part(_events(path, "UTC", "user-day", "2024-01-01", "2024-01-15", 18), write),
         Part(_events(path, "Asia/Tokyo", "user-day", "2024-01-15", "2024-02-01", 18), write),
     ]
-    check(cost(parts, PrivacyUnit.USER_DAY, home, monkeypatch))
+    check(cost(parts, PrivacyUnit.USER_DAY, home))
 
 
 # What an enforced bound does to the shorter units within it
@@ -254,7 +251,7 @@ def test_a_day_within_the_bound_of_a_whole_panel(
     def seen(without: str | None) -> pd.DataFrame:
         left = halves[halves.strftime("%Y-%m-%d") != without]
         _sightings(path, left)(True)
-        return counts_of(from_dict(asked))
+        return panel_of(from_dict(asked)).counts
 
     monkeypatch.setenv("VEILCAST_HOME", str(home.root))
     whole = seen(None)
@@ -265,7 +262,7 @@ def test_a_day_within_the_bound_of_a_whole_panel(
     def write(there: bool) -> None:
         _sightings(path, halves if there else halves[halves.strftime("%Y-%m-%d") != worst])(True)
 
-    check(cost([Part(asked, write)], PrivacyUnit.USER_DAY, home, monkeypatch))
+    check(cost([Part(asked, write)], PrivacyUnit.USER_DAY, home))
 
 
 # Intervals across the border of a unit
@@ -290,7 +287,7 @@ def test_intervals_across_the_border_of_a_unit(
     path = tmp_path / "counts.csv"
     asked = recipe(unit.value, str(path), source={"regions_per_interval": 1})
     part = Part(asked, lambda there: made(there).to_csv(path))
-    check(cost([part], unit, home, monkeypatch))
+    check(cost([part], unit, home))
 
 
 @pytest.mark.parametrize("unit", ["user-day", "user"])
@@ -302,7 +299,7 @@ def test_an_honest_release_is_told_for_what_it_is(
     path = tmp_path / "counts.csv"
     asked = recipe(unit, str(path), source={"regions_per_interval": 1})
     part = Part(asked, lambda there: made(there).to_csv(path))
-    found = cost([part], PrivacyUnit(unit), home, monkeypatch)
+    found = cost([part], PrivacyUnit(unit), home)
     check(found)
     assert not found.refused
     assert found.told == pytest.approx(1.0, rel=1e-3)

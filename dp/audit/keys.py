@@ -1,0 +1,102 @@
+"""Search for the key that noise came from, among fewer keys than there should be.
+
+Whoever finds the key takes the noise off. A search succeeds against a generator whose key is short,
+whatever epsilon was accounted; against a key of 128 bits or more it has no chance. So two things are
+measured: how many bits of the key the noise depends on, and whether an enumeration finds anything.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dp.randomness import Generator
+from dp.seed import Seed
+
+Floats = NDArray[np.float64]
+Noise = Callable[[int], Floats]
+"""The first noise that a key gives."""
+
+ENOUGH = 128
+"""Bits of a key that no search gets through."""
+_NUMBERS = 4
+"""Of noise that are looked at: more than enough to tell keys apart."""
+
+
+@dataclass(frozen=True)
+class KeySearch:
+    """What a search found.
+
+    Attributes:
+        keys: that were tried.
+        found: whether one of them explains the release.
+        right: whether it also tells which of two neighbours was released; None where none was found.
+    """
+
+    keys: int
+    found: bool
+    right: bool | None
+
+
+def key_bits() -> int:
+    """Bits of the key that a training's noise and batches come from."""
+    value: object = Seed().value
+    return 8 * len(value) if isinstance(value, bytes) else 63
+
+
+def first_noise(key: int) -> Floats:
+    """The first noise of the generator of private trainings, standard deviation 1."""
+    drawn = Generator(_key(key)).normal(torch.zeros(_NUMBERS), 1.0)
+    return drawn.double().numpy()
+
+
+def first_batch(key: int) -> Floats:
+    """The first numbers that batches are drawn by."""
+    return Generator(_key(key)).uniform(_NUMBERS).numpy()
+
+
+def bits_that_count(draw: Noise, bits: int) -> int:
+    """Bits of a key of which a change shows in what is drawn."""
+    key = secrets.randbits(bits)
+    usual = draw(key)
+    return sum(not np.array_equal(usual, draw(key ^ (1 << bit))) for bit in range(bits))
+
+
+def search(released: Floats, neighbours: tuple[Floats, Floats], keys: Iterable[int]) -> KeySearch:
+    """Try keys on a release of one of two neighbours, the first of which it is.
+
+    Args:
+        released: a neighbour's values and noise, [4].
+        neighbours: the values of both, [4] each; the attacker knows them.
+        keys: to try.
+    """
+    tried = 0
+    for key in keys:
+        tried += 1
+        noise = first_noise(key)
+        for place, values in enumerate(neighbours):
+            if np.allclose(values + noise, released, rtol=0, atol=1e-5):
+                return KeySearch(tried, True, place == 0)
+    return KeySearch(tried, False, None)
+
+
+def released_under(key: int | None) -> tuple[Floats, tuple[Floats, Floats]]:
+    """A release under a key, or under one that nobody has, and its two neighbours."""
+    neighbours = np.zeros(_NUMBERS), np.full(_NUMBERS, 0.02)
+    if key is not None:
+        return neighbours[0] + first_noise(key), neighbours
+    noise = Generator().normal(torch.zeros(_NUMBERS), 1.0)
+    return neighbours[0] + noise.double().numpy(), neighbours
+
+
+def _key(number: int) -> int:
+    """A number as the generator takes its key."""
+    value: object = Seed().value
+    if isinstance(value, bytes):
+        return number.to_bytes(len(value), "little")  # type: ignore[return-value]
+    return number
