@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from dp.randomness import Generator
-from dp.seed import Seed
+from dp.seed import KEY_BYTES, Seed
 
 Floats = NDArray[np.float64]
 Noise = Callable[[int], Floats]
@@ -45,8 +45,7 @@ class KeySearch:
 
 def key_bits() -> int:
     """Bits of the key that a training's noise and batches come from."""
-    value: object = Seed().value
-    return 8 * len(value) if isinstance(value, bytes) else 63
+    return 8 * len(Seed().value)
 
 
 def first_noise(key: int) -> Floats:
@@ -94,9 +93,6 @@ def released_under(key: int | None) -> tuple[Floats, tuple[Floats, Floats]]:
     return neighbours[0] + noise.double().numpy(), neighbours
 
 
-def _key(number: int) -> int:
-    """A number as the generator takes its key."""
-    value: object = Seed().value
-    if isinstance(value, bytes):
-        return number.to_bytes(len(value), "little")  # type: ignore[return-value]
-    return number
+def _key(number: int) -> bytes:
+    """A number as a key."""
+    return number.to_bytes(KEY_BYTES, "little")

@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault.
-
-    Attributes:
-        name: what is broken.
-        file: where, from the root of the repository.
-        old: text that occurs once in it.
-        new: text in its place.
-        tests: that must pass without the fault, and of which one must fail with it.
-        quick: whether continuous integration tries it every time.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    quick: bool = False
-
+from account_faults import ACCOUNTS
+from fault import Fault
 
 AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
@@ -270,4 +249,5 @@ FAULTS = (
         '"all_varchar": True', '"all_varchar": False',
         (f"{NEIGHBOURS}::test_csv_and_parquet_order_whole_numbers_alike",),
     ),
+    *ACCOUNTS,
 )  # fmt: skip
