@@ -9,3 +9,7 @@ class LedgerError(RuntimeError):
 
 class LedgerUnreachableError(LedgerError):
     """The ledger's database does not answer, for now."""
+
+
+class ReleaseLostError(LedgerError):
+    """A release was charged and its noise may have been drawn, but it was lost before it was kept."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from dp.budget import Budget, BudgetRefused
-from dp.errors import LedgerUnreachableError
+from dp.errors import LedgerUnreachableError, ReleaseLostError
 from dp.ledger import Charge, Entry, Ledger
 from dp.permit import Permit
 
@@ -39,11 +39,15 @@ class Wanted:
         charge: what is about to be spent.
         cap: a cap beside the account's own.
         mark: of the seed that all its noise comes from (`dp.seed`); None if it comes from elsewhere.
+        again: whether it may be paid for once more if it was charged before and lost. Whoever tries
+            again by itself, after what is paid was announced, says no; what was reserved since then
+            has been announced, too.
     """
 
     charge: Charge
     cap: Budget | None = None
     mark: str | None = None
+    again: bool = True
 
 
 def once(
@@ -53,6 +57,7 @@ def once(
     *,
     cap: Budget | None = None,
     mark: str | None = None,
+    again: bool = True,
 ) -> Kept:
     """Make a release under a charge; the same key returns the same release for nothing.
 
@@ -67,15 +72,19 @@ def once(
         make: draws the noise.
         cap: a cap beside the account's own.
         mark: of the seed that all noise of `make` comes from; None if it comes from elsewhere.
+        again: whether it may be paid for once more if it was charged before and lost.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
+        ReleaseLostError: it was lost, and is not to be paid for again; nothing was charged.
     """
     (kept,) = each_once(
         ledger,
-        [Wanted(charge, cap, mark)],
+        [Wanted(charge, cap, mark, again)],
         lambda permits: {place: make(permit) for place, permit in permits.items()},
     )
+    if isinstance(kept, ReleaseLostError):
+        raise kept
     assert kept is not None  # noqa: S101  (`make` returns, or raises)
     return kept
 
@@ -84,7 +93,7 @@ def each_once(
     ledger: Ledger,
     wanted: Sequence[Wanted],
     make: Callable[[dict[int, Permit]], dict[int, bytes]],
-) -> list[Kept | None]:
+) -> list[Kept | ReleaseLostError | None]:
     """Make several releases at a time, each as `once` would.
 
     All charges are reserved, or none of them, then committed one by one, and then `make` is called.
@@ -96,17 +105,22 @@ def each_once(
         make: draws the noise of all that are not kept yet; permits and contents by position.
 
     Returns:
-        What was released, by position; None where nothing was made.
+        What was released, by position; None where nothing was made, and an error where it was lost
+        and is not to be paid for again: that stops none of the others.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was charged or drawn.
     """
     first = {one.charge.key: place for place, one in reversed(list(enumerate(wanted)))}
-    kept: dict[str, Kept] = {}
+    kept: dict[str, Kept | ReleaseLostError] = {}
     with ExitStack() as held:
         for key in sorted(first):  # in one order everywhere, or two processes wait for each other
             held.enter_context(ledger.hold(key))
-        entries = _reserved(ledger, {key: wanted[place] for key, place in first.items()})
+        for key, place in first.items():
+            if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:
+                kept[key] = lost
+        asked = {key: wanted[place] for key, place in first.items() if key not in kept}
+        entries = _reserved(ledger, asked)
         permits = {
             first[key]: _permit(ledger, entry, wanted[first[key]].mark)
             for key, entry in entries.items()
@@ -120,12 +134,27 @@ def each_once(
             elif place in contents:
                 _keep(ledger, permits[place], contents[place])
                 kept[key] = Kept(contents[place], replace(entry, state="released"), fresh=True)
-    found: list[Kept | None] = []
-    for place, asked in enumerate(wanted):
-        one = kept.get(asked.charge.key)
-        again = one is not None and place != first[asked.charge.key]
-        found.append(replace(one, fresh=False) if one is not None and again else one)
+    found: list[Kept | ReleaseLostError | None] = []
+    for place, one in enumerate(wanted):
+        result = kept.get(one.charge.key)
+        twin = isinstance(result, Kept) and place != first[one.charge.key]
+        found.append(replace(result, fresh=False) if isinstance(result, Kept) and twin else result)
     return found
+
+
+def _lost(ledger: Ledger, asked: Wanted) -> ReleaseLostError | None:
+    """What to say if another attempt would be a charge that nobody has announced."""
+    key, waiting = _latest(ledger, asked.charge, asked.mark)
+    if key == asked.charge.key or (waiting is not None and waiting.state != "voided"):
+        return None
+    before = ledger.find(asked.charge.key)
+    number = before.id if before is not None else 0
+    return ReleaseLostError(
+        f"ledger entry {number} ({asked.charge.purpose}) was charged and its release was lost with the "
+        "process that made it. Its noise may have been drawn, so the charge stays, and it is not made "
+        "again by itself, which would be charged once more. Ask for it again: what that costs is "
+        "announced first"
+    )
 
 
 def _permit(ledger: Ledger, entry: Entry, mark: str | None) -> Permit:

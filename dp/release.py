@@ -98,6 +98,7 @@ def release_counts(
     *,
     ledger: Ledger,
     cap: Budget | None = None,
+    again: bool = True,
     **about: Any,
 ) -> Release:
     """Noise a panel under a charge; the same request returns the same release for nothing.
@@ -107,16 +108,25 @@ def release_counts(
         noise: the calibrated mechanism.
         ledger: where the charge is written.
         cap: a cap for the unit beside the account's own.
+        again: whether it may be paid for once more if it was charged before and lost.
         about: the rest of what `charge_for_counts` takes.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
+        ReleaseLostError: it was lost, and is not to be paid for again; nothing was charged.
     """
-    return draw_once(counts, noise, charge_for_counts(counts, noise, **about), ledger, cap)
+    charge = charge_for_counts(counts, noise, **about)
+    return draw_once(counts, noise, charge, ledger, cap, again=again)
 
 
 def draw_once(
-    counts: pd.DataFrame, noise: CountNoise, charge: Charge, ledger: Ledger, cap: Budget | None
+    counts: pd.DataFrame,
+    noise: CountNoise,
+    charge: Charge,
+    ledger: Ledger,
+    cap: Budget | None,
+    *,
+    again: bool = True,
 ) -> Release:
     """The release that a charge is for: drawn now, or as it was kept."""
 
@@ -127,7 +137,7 @@ def draw_once(
         frame.to_parquet(buffer)
         return buffer.getvalue()
 
-    kept = once(ledger, charge, make, cap=cap)
+    kept = once(ledger, charge, make, cap=cap, again=again)
     released = panel_of(kept.content)
     released.index, released.columns = counts.index, counts.columns
     return Release(released, kept.entry, kept.fresh)

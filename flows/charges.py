@@ -11,7 +11,7 @@ from data import validate
 from data.panel import Panel
 from dp.budget import Budget, BudgetRefused
 from dp.composition import Total, largest_epsilon
-from dp.ledger import Charge, Entry, Ledger
+from dp.ledger import Charge, Entry, Ledger, local_secret
 from dp.once import paid, reserve
 from dp.seen import seen_by
 from dp.time_grid import TimeGrid
@@ -76,20 +76,21 @@ class Announcement:
 def announced(grid: Grid) -> Announcement:
     """What `sweep` would cost; nothing is charged or drawn. Raises UsageError like it."""
     points, home = grid.points(), open_home()
-    known = known_rates(kept_in(home), grid, points)
-    return announce(grid, points, known, panel_of(grid), home)
+    panel = panel_of(grid)
+    known = known_rates(kept_in(home), grid, points, panel)
+    return announce(grid, points, known, panel, home)
 
 
 def kept_in(home: Home) -> Kept:
     """Where the pieces of sweeps are."""
-    return Kept(home.root / "sweep")
+    return Kept(home.root / "sweep", local_secret(home.secret))
 
 
-def known_rates(keep: Kept, grid: Grid, points: list[Point]) -> dict[Point, float]:
+def known_rates(keep: Kept, grid: Grid, points: list[Point], panel: Panel) -> dict[Point, float]:
     """Learning rates that were found before; a training at another rate is another charge."""
     found = {}
     for point in points if grid.trials else ():
-        about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials}
+        about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials, "panel": panel}
         if kept := keep.known(best_rate, **about):
             found[point] = float(kept["learning_rate"])
     return found

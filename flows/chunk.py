@@ -18,10 +18,17 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from data.errors import DataError
+from data.findings import Finding
+from data.panel import Panel
+from dp.budget import BudgetRefused
+from dp.errors import ReleaseLostError
 from dp.seed import Seed
 from flows import evaluate, outcome, prepare, privatise
+from flows.charges import kept_in
+from flows.errors import SetupError, UsageError
 from flows.fit import Fit, fit_together
-from flows.kept import Kept
+from flows.notify import error_of
 from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
@@ -34,10 +41,25 @@ Values = dict[str, dict[str, Any]]
 
 
 TRAINED = "trained"
-"""Kept under this name, by the recipe."""
+"""Kept under this name, by recipe and data."""
+LOST = "lost"
+"""In the place of a result: why there is none, and never will be under this charge."""
 
 
-@task(name="chunk", cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=5)
+def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether the same again may go well: not what was refused, and not what diverged."""
+    ours = (BudgetRefused, DataError, ModelError, ReleaseLostError, SetupError, UsageError)
+    return not isinstance(error_of(state), ours)
+
+
+@task(
+    name="chunk",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=_may_pass,
+)
 def chunk_step(
     recipes: list[Values], seeds: list[Seed], root: str, threads: int | None
 ) -> list[dict[str, Any]]:
@@ -59,58 +81,78 @@ def chunk_step(
 def train_chunk(
     recipes: Sequence[Values], seeds: Sequence[Seed], home: Home
 ) -> list[dict[str, Any]]:
-    """Figures of each training; those that are done are not done again.
+    """Figures of each training; those that are done, of the same data, are not done again.
 
     Each has `document` (as `veilcast train --json` prints it, without a run), `record` (what MLflow
-    is told) and `files`, a folder.
+    is told) and `files`, a folder. One that was charged earlier and lost has `lost` in their place,
+    with the reason: it is not paid for again, and the others go on.
     """
-    keep = Kept(home.root / "sweep")
-    todo = [
-        (recipe, seed)
-        for recipe, seed in zip(recipes, seeds, strict=True)
-        if keep.known(TRAINED, recipe=recipe) is None
-    ]
+    keep = kept_in(home)
+    asked = [from_dict(recipe) for recipe in recipes]
+    # where any training has a mechanism, nothing is read off events that is not declared
+    first = next((one for one in asked if one.privacy.mechanism != "none"), asked[0])
+    raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
+
+    def known(recipe: Values) -> dict[str, Any] | None:
+        return keep.known(TRAINED, recipe=recipe, panel=raw)
+
+    todo = [place for place, recipe in enumerate(recipes) if known(recipe) is None]
+    lost: dict[int, dict[str, Any]] = {}
     if todo:
-        plans = [(from_dict(recipe), seed) for recipe, seed in todo]
-        results = _outcomes(plans, home)
-        for (recipe, _), result in zip(todo, results, strict=True):
+        plans = [(asked[place], seeds[place]) for place in todo]
+        results = _outcomes(plans, raw, findings, home)
+        for place, result in zip(todo, results, strict=True):
             if isinstance(result, Outcome):
-                keep.put(_written(result, keep.folder, home), TRAINED, recipe=recipe)
+                written = _written(result, keep.folder, home)
+                keep.put(written, TRAINED, recipe=recipes[place], panel=raw)
+            elif isinstance(result, ReleaseLostError):
+                lost[place] = {LOST: str(result)}
         for result in results:  # once what did not fail is kept
             if isinstance(result, ModelError):
                 raise result
-    return [keep.known(TRAINED, recipe=recipe) or {} for recipe in recipes]
+    return [lost.get(place) or known(recipe) or {} for place, recipe in enumerate(recipes)]
 
 
-def _outcomes(plans: Sequence[tuple[Recipe, Seed]], home: Home) -> list[Outcome | ModelError]:
+def _outcomes(
+    plans: Sequence[tuple[Recipe, Seed]], raw: Panel, findings: tuple[Finding, ...], home: Home
+) -> list[Outcome | ModelError | ReleaseLostError]:
     """Privatise, window, train and evaluate, all of one source."""
-    # where any training has a mechanism, nothing is read off events that is not declared
-    first = next((one for one, _ in plans if one.privacy.mechanism != "none"), plans[0][0])
-    raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
     started = time.perf_counter()
-    privatised: dict[str, Privatised] = {}
+    privatised: dict[str, Privatised | ReleaseLostError] = {}
     prepared: dict[str, Prepared] = {}
-    jobs, inputs = [], []
-    for plan, seed in plans:
+    jobs, inputs = [], {}
+    results: dict[int, Outcome | ModelError | ReleaseLostError] = {}
+    for place, (plan, seed) in enumerate(plans):
         private = plan.privacy.mechanism == "gradient"
         counts = repr((plan.source, plan.privacy))  # trainings that read the same share its windows
         if counts not in privatised:
-            privatised[counts] = privatise.privatise(raw, plan, home)
+            privatised[counts] = _privatised(raw, plan, home)
         used = privatised[counts]
+        if isinstance(used, ReleaseLostError):
+            results[place] = used
+            continue
         windows = repr((counts if used.promise.release else private, plan.windows))
         if windows not in prepared:
             prepared[windows] = prepare.prepare(used, raw, plan.windows, repair=not private)
-        jobs.append(Fit(prepared[windows], plan, used.promise, home, _unheard, seed))
-        inputs.append(used)
-    results: list[Outcome | ModelError] = []
-    for (plan, _), job, used, fitted in zip(plans, jobs, inputs, fit_together(jobs), strict=True):
-        if isinstance(fitted, ModelError):
-            results.append(fitted)
+        jobs.append(Fit(prepared[windows], plan, used.promise, home, _unheard, seed, again=False))
+        inputs[place] = used
+    for (place, used), job, fitted in zip(inputs.items(), jobs, fit_together(jobs), strict=True):
+        if isinstance(fitted, ModelError | ReleaseLostError):
+            results[place] = fitted
             continue
+        plan = job.recipe
         private = plan.privacy.mechanism == "gradient"
         scores = evaluate.evaluate(fitted, job.prepared, ridge=not private)
-        results.append(Outcome(plan, findings, used, job.prepared, fitted, scores, started))
-    return results
+        results[place] = Outcome(plan, findings, used, job.prepared, fitted, scores, started)
+    return [results[place] for place in range(len(plans))]
+
+
+def _privatised(raw: Panel, plan: Recipe, home: Home) -> Privatised | ReleaseLostError:
+    """Noised counts; a chunk that is tried again does not pay for another draw of them."""
+    try:
+        return privatise.privatise(raw, plan, home, again=False)
+    except ReleaseLostError as error:
+        return error
 
 
 def _unheard(_epoch: int, _figures: dict[str, float]) -> None:

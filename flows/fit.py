@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from data.windows import Windows
 from dp.clipping import Stack
+from dp.errors import ReleaseLostError
 from dp.seed import Seed
 from flows import gradient, progress
 from flows.prepare import Prepared
@@ -50,6 +51,7 @@ class Fit:
         home: where ledger and releases are.
         log: called after every epoch with its number and figures.
         seed: of the noise of a private training, if it is to be repeatable should it be lost.
+        again: whether a private training that was charged before and lost may be paid for once more.
     """
 
     prepared: Prepared
@@ -58,6 +60,7 @@ class Fit:
     home: Home
     log: Log
     seed: Seed | None = None
+    again: bool = True
 
     def on_epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
         """Tell people and the tracker."""
@@ -81,12 +84,12 @@ def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: L
         ModelError: training failed.
     """
     (found,) = fit_together([Fit(prepared, recipe, promise, home, log)])
-    if isinstance(found, ModelError):
+    if isinstance(found, ModelError | ReleaseLostError):
         raise found
     return found
 
 
-def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError]:
+def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostError]:
     """The same for many trainings; those of one architecture are one computation (docs/sweeps.md).
 
     Runs that read the same `Prepared` share its windows. Everything private is charged, noised and
@@ -103,7 +106,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError]:
         UsageError: a private training makes no sense, or its epsilon cannot be reached.
         BudgetRefused: a cap would be passed; what was charged before was trained.
     """
-    found: dict[int, Fitted | ModelError] = {}
+    found: dict[int, Fitted | ModelError | ReleaseLostError] = {}
     private, networks = defaultdict(list), []
     for place, job in enumerate(jobs):
         if job.recipe.privacy.mechanism == "gradient":
@@ -114,11 +117,11 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError]:
             found[place] = _solved(job)
     for home, places in private.items():
         asked = [
-            PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed)
+            PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed, job.again)
             for job in (jobs[place] for place in places)
         ]
         for place, one in zip(places, gradient.fit_each_privately(asked, home), strict=True):
-            found[place] = one if isinstance(one, ModelError) else Fitted(*one)
+            found[place] = Fitted(*one) if isinstance(one, tuple) else one
     runs = [_run(jobs[place]) for place in networks]
     for place, run, history in zip(networks, runs, train_together(runs, Stack()), strict=True):
         job = jobs[place]

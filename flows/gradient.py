@@ -8,6 +8,7 @@ from typing import Any
 
 from dp import scale, statement
 from dp.composition import Total
+from dp.errors import ReleaseLostError
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key, sketch
 from dp.once import Kept, Wanted, each_once
@@ -49,12 +50,14 @@ def fit_privately(
         ModelError: training failed; the charge stays.
     """
     (found,) = fit_each_privately([PrivateJob(prepared, recipe, inputs, on_epoch)], home)
-    if isinstance(found, ModelError):
+    if isinstance(found, ModelError | ReleaseLostError):
         raise found
     return found
 
 
-def fit_each_privately(jobs: Sequence[PrivateJob], home: Home) -> list[Trained | ModelError]:
+def fit_each_privately(
+    jobs: Sequence[PrivateJob], home: Home
+) -> list[Trained | ModelError | ReleaseLostError]:
     """The same for many trainings; those that are alike are one computation.
 
     As many are charged at a time as train at a time. Each has its permit, its batches, its noise and
@@ -72,14 +75,14 @@ def fit_each_privately(jobs: Sequence[PrivateJob], home: Home) -> list[Trained |
         BudgetRefused: a cap would be passed; what was charged before was trained.
     """
     runs = [PrivateRun.of(job) for job in jobs]
-    found: dict[int, Trained | ModelError] = {}
+    found: dict[int, Trained | ModelError | ReleaseLostError] = {}
     for chunk in chunks([run.training for run in runs]):
         done = _fit([runs[place] for place in chunk], home)
         found |= dict(zip(chunk, done, strict=True))
     return [found[place] for place in range(len(jobs))]
 
 
-def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError]:
+def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | ReleaseLostError]:
     """Charge runs that train as one computation, train them, and keep what they learned."""
     ledger = Ledger(home.database_url)
     errors: dict[int, ModelError] = {}
@@ -102,12 +105,15 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError]:
             _charge(run.plan, run.job.prepared, run.job.recipe, home),
             run.job.recipe.privacy.cap,
             None if run.seed is None else run.seed.mark(secret),
+            run.job.again,
         )
         for run in runs
     ]
-    results: list[Trained | ModelError] = []
+    results: list[Trained | ModelError | ReleaseLostError] = []
     for place, kept in enumerate(each_once(ledger, wanted, make)):
-        if kept is None:
+        if isinstance(kept, ReleaseLostError):
+            results.append(kept)
+        elif kept is None:
             first = [one.charge.key for one in wanted].index(wanted[place].charge.key)
             results.append(errors[first])
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Callable
@@ -10,22 +11,35 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from data.panel import Panel
+from dp.ledger import fingerprint
 from flows import progress
 
 Piece = Callable[..., dict[str, Any]] | str
 """What computes a piece, or its name."""
 
-FORMAT = 2
+FORMAT = 3
 """Of a kept piece; raised when what a piece computes changes."""
-_UNNAMED = ("panel", "home", "on_epoch", "counts", "label")
+_UNNAMED = ("home", "on_epoch", "label")
 """What a piece is given and is not named by."""
+_DATA = ("panel", "counts")
+"""What it is named by a keyed fingerprint of: with other data it is another piece."""
 
 
 class Kept:
-    """Results of pieces in a folder, by what they are results of."""
+    """Results of pieces in a folder, by what they are results of.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: where they are.
+        secret: the installation's key. A name tells nothing without it: a bare hash of small counts, or
+            of a URL with a password, could be found again by trying.
+    """
+
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        self.folder, self._secret = folder, secret
         folder.mkdir(parents=True, exist_ok=True)
         self.done = 0
 
@@ -54,12 +68,22 @@ class Kept:
         return result
 
     def _path(self, piece: Piece, about: dict[str, Any]) -> Path:
-        plain = {name: _plain(value) for name, value in about.items() if name not in _UNNAMED}
-        if "counts" in about:
-            plain["counts"] = hashlib.sha256(about["counts"].tobytes()).hexdigest()
+        plain = {
+            name: self._print(value) if name in _DATA else _plain(value)
+            for name, value in about.items()
+            if name not in _UNNAMED
+        }
         called = piece if isinstance(piece, str) else piece.__name__
         name = json.dumps([FORMAT, called, plain], sort_keys=True)
-        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
+        return self.folder / f"{self._keyed(name.encode())[:24]}.json"
+
+    def _print(self, data: Panel | NDArray[np.float64]) -> str:
+        if isinstance(data, Panel):
+            return fingerprint(self._secret, data.counts)
+        return self._keyed(repr((data.shape, data.dtype.str)).encode() + data.tobytes())
+
+    def _keyed(self, content: bytes) -> str:
+        return hmac.new(self._secret, content, hashlib.sha256).hexdigest()
 
 
 def _plain(value: Any) -> Any:

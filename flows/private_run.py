@@ -42,6 +42,7 @@ class PrivateJob:
         inputs: the promise for the counts that forecasts read.
         on_epoch: called after every epoch with the budget spent so far.
         seed: of noise and batches, if the training is to be repeatable should it be lost.
+        again: whether it may be paid for once more if it was charged before and lost.
     """
 
     prepared: Prepared
@@ -49,6 +50,7 @@ class PrivateJob:
     inputs: Promise
     on_epoch: OnEpoch
     seed: Seed | None = None
+    again: bool = True
 
 
 @dataclass(frozen=True)

@@ -55,19 +55,26 @@ class Noised:
     entry: Entry
 
 
-def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
+def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> Privatised:
     """The panel under the mechanism that was asked for.
+
+    Args:
+        panel: raw.
+        recipe: what was asked for.
+        home: where ledger and releases are.
+        again: whether a release that was charged before and lost may be paid for once more.
 
     Raises:
         UsageError: a declared bound does not fit the panel.
         BudgetRefused: the account's cap would be passed; nothing was drawn.
+        ReleaseLostError: it was lost, and is not to be paid for again; nothing was charged.
     """
     privacy = recipe.privacy
     if privacy.mechanism == "none" or (
         privacy.mechanism == "gradient" and not privacy.protect_inputs
     ):
         return Privatised(inputs=panel, training=panel, promise=Promise())
-    counts, made = noised(panel, recipe, home)
+    counts, made = noised(panel, recipe, home, again=again)
     private_training = privacy.mechanism == "gradient"
     return Privatised(
         inputs=counts,
@@ -76,7 +83,7 @@ def privatise(panel: Panel, recipe: Recipe, home: Home) -> Privatised:
     )
 
 
-def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
+def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> tuple[Panel, Noised]:
     """Noised counts under a charge, and how they came about; raises like `privatise`."""
     noise, unit, reasons = _mechanism(panel, recipe)
     release = release_counts(
@@ -84,6 +91,7 @@ def noised(panel: Panel, recipe: Recipe, home: Home) -> tuple[Panel, Noised]:
         noise,
         ledger=Ledger(home.database_url),
         cap=recipe.privacy.cap,
+        again=again,
         **_about(panel, recipe, home, unit, reasons),
     )
     counts = replace(panel, counts=suppressed(release.counts, recipe), noised=True)

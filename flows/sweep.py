@@ -9,10 +9,11 @@ from prefect import flow
 from prefect.futures import as_completed
 
 from data.panel import Panel
+from dp.errors import ReleaseLostError
 from dp.seed import Seed
 from flows import progress, sweep_record
 from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
-from flows.chunk import Values, chunk_step
+from flows.chunk import LOST, Values, chunk_step
 from flows.grid import Grid, Point
 from flows.kept import Kept
 from flows.rehearse import best_rate
@@ -37,11 +38,13 @@ def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
     Raises:
         UsageError: a point is impossible.
         BudgetRefused: the whole sweep does not fit under a cap; nothing was charged or drawn.
+        ReleaseLostError: a worker died in a training whose noise cannot be drawn once more; all others
+            are done and kept.
     """
     home = open_home()
     points, panel = grid.points(), panel_of(grid)
     keep = kept_in(home)
-    total = announce(grid, points, known_rates(keep, grid, points), panel, home)
+    total = announce(grid, points, known_rates(keep, grid, points, panel), panel, home)
     progress.stage("sweep", steps=len(points) * (grid.seeds + (1 if grid.trials else 0)))
     found = {point: _rate(keep, grid, point, panel, home) for point in points if _city(point)}
     charges = charges_of(grid, points, found, panel, home)
@@ -55,7 +58,19 @@ def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
     results: list[dict[str, Any]] = [{}] * len(recipes)
     for at, result in _trained(recipes, runner, workers, home):
         results[at] = result
-    return sweep_record.write(points, found, recipes, results, total, home)
+    _none_lost(results)
+    return sweep_record.write(points, found, recipes, results, total, panel, home)
+
+
+def _none_lost(results: list[dict[str, Any]]) -> None:
+    """Say which trainings were paid for and lost, once all others are done and kept."""
+    lost = [result[LOST] for result in results if LOST in result]
+    if lost:
+        raise ReleaseLostError(
+            f"{len(lost)} of {len(results)} trainings were lost, the others are done and kept: "
+            f"{'; '.join(dict.fromkeys(lost))}. Run the sweep again: it announces and pays for what was "
+            "lost, and for nothing else"
+        )
 
 
 def _trained(

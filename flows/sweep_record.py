@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.panel import Panel
+from dp.ledger import fingerprint, local_secret
+from dp.ledger.identity import release_key
 from flows import frontier, frontier_page, outcome
 from flows.charges import Announcement, kept_in
 from flows.grid import Point
@@ -29,6 +30,7 @@ def write(
     recipes: list[dict[str, Any]],
     results: Results,
     total: Announcement,
+    panel: Panel,
     home: Home,
 ) -> dict[str, Any]:
     """Record every training, draw the frontier; a sweep that is recorded already is not again.
@@ -39,12 +41,15 @@ def write(
         recipes: of all trainings.
         results: of the same (`flows.chunk.train_chunk`).
         total: what was announced.
+        panel: raw, of which a keyed fingerprint tells whether this very sweep is recorded already.
         home: where everything goes.
 
     Returns:
         The document that `veilcast sweep --json` prints.
     """
-    key = hashlib.sha256(json.dumps(recipes, sort_keys=True).encode()).hexdigest()[:12]
+    secret = local_secret(home.secret)
+    about_all = {"recipes": recipes, "data": fingerprint(secret, panel.counts)}
+    key = release_key(secret, about_all)[:12]
     seeds = len(recipes) // len(points)
     documents = [
         {**result["document"], "point": points[at // seeds].title}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +11,9 @@ import optuna
 from prefect import flow
 
 from data.panel import Panel
+from data.sources.credentials import shown
+from dp.ledger import fingerprint, local_secret
+from dp.ledger.identity import release_key
 from flows import progress
 from flows.backtest import Folds, compare
 from flows.errors import UsageError
@@ -70,7 +71,7 @@ def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
     raw, _ = validate_step(table, asked.source.max_gap)
     privatised = privatise_step(raw, asked, home)
     sigma, windows = privatised.promise.sigma or 0.0, _windows(privatised, raw)
-    study = _study(asked, folds, home)
+    study = _study(asked, raw, folds, home)
 
     def error(trial: optuna.Trial) -> float:
         tried = from_dict(_changed(asked, _suggest(trial, asked)))
@@ -117,10 +118,17 @@ def _windows(privatised: Privatised, raw: Panel) -> Any:
     return windows
 
 
-def _study(asked: Recipe, folds: Folds, home: Home) -> optuna.Study:
+def _study(asked: Recipe, raw: Panel, folds: Folds, home: Home) -> optuna.Study:
     """The search of this recipe on these folds, kept in the home folder."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    name = hashlib.sha256(json.dumps([asked.to_dict(), vars(folds)]).encode()).hexdigest()[:16]
+    # with other counts it is another search; the name tells nothing without the key
+    secret = local_secret(home.secret)
+    about = {
+        "recipe": asked.to_dict(),
+        "folds": vars(folds),
+        "data": fingerprint(secret, raw.counts),
+    }
+    name = release_key(secret, about)[:16]
     study = optuna.create_study(
         storage=f"sqlite:///{home.root / 'tuning.db'}",
         study_name=name,
@@ -170,7 +178,7 @@ def _changed(asked: Recipe, settings: dict[str, Any]) -> Values:
 
 def _write(recipe: Recipe, home: Home) -> Path:
     """The recipe as a file, to train with."""
-    name = "".join(one if one.isalnum() else "-" for one in Path(recipe.source.name).stem)
+    name = "".join(one if one.isalnum() else "-" for one in Path(shown(recipe.source.name)).stem)
     path = home.root / "tuned" / f"{name}-{recipe.model.name}.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(recipe.to_toml())

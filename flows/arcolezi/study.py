@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data import sources, validate
 from data.panel import Panel
+from dp.ledger import local_secret
 from flows import progress
 from flows.arcolezi import accounts, honest, protocol, published
 from flows.arcolezi.honest import MODELS, QUESTION, SETTINGS, Privacy
@@ -64,7 +65,7 @@ def reproduce(effort: Effort) -> dict[str, Any]:
         effort: how much.
     """
     started, home = time.perf_counter(), open_home()
-    keep = Kept(home.root / "reproduce")
+    keep = Kept(home.root / "reproduce", local_secret(home.secret))
     panel, _ = validate.to_panel(sources.read("paris-cdr"), max_gap="1d")
     rows = effort.settings_of_a_table
     runs = (4 + 2 * rows) * effort.paper_seeds + rows

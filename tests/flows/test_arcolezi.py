@@ -89,7 +89,7 @@ def test_a_piece_is_done_once(tmp_path: Path) -> None:
         calls.append(number)
         return {"twice": 2 * number}
 
-    for keep in (Kept(tmp_path), Kept(tmp_path)):
+    for keep in (Kept(tmp_path, b"key"), Kept(tmp_path, b"key")):
         assert [keep(piece, number=n) for n in (1, 2)] == [{"twice": 2}, {"twice": 4}]
     assert calls == [1, 2]
 

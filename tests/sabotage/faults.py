@@ -249,5 +249,44 @@ FAULTS = (
         '"all_varchar": True', '"all_varchar": False',
         (f"{NEIGHBOURS}::test_csv_and_parquet_order_whole_numbers_alike",),
     ),
+    Fault(
+        "credentials shown", "data/sources/credentials.py",
+        'return f"{dialect}://{found.host}{port}{found.path}{table}"', "return source",
+        ("tests/data/test_credentials.py::test_no_password_is_shown_or_kept",),
+    ),
+    Fault(
+        "credentials kept (query of a URL)", "data/sources/credentials.py",
+        'return setting if plain in _HARMLESS else f"{name}={hide(value, plain)}"', "return setting",
+        ("tests/data/test_credentials.py::test_no_password_is_shown_or_kept",),
+    ),
+    Fault(
+        "two names of one table", "data/sources/identity.py",
+        'schema = before[-1] if before else default', 'schema = before[-1] if before else ""',
+        ("tests/data/test_identity.py::test_many_spellings_of_a_table_are_one",),
+    ),
+    Fault(
+        "stream key without the stream's name", "dp/stream.py",
+        'return release_key(secret, {"one stream": stream, **piece})',
+        'return release_key(secret, {"stream": names[0], **piece})',
+        ("tests/dp/test_stream.py::test_two_streams_of_one_data_set_share_no_release",),
+    ),
+    Fault(
+        "stream recovers another stream's releases", "dp/stream.py",
+        "        and stream_of(entry) in (stream, *earlier)\n", "",
+        ("tests/flows/loop/test_two_streams.py"
+         "::test_a_release_that_was_not_written_down_is_its_own_stream_s",),
+    ),
+    Fault(
+        "kept result found by recipe alone", "flows/kept.py",
+        '_UNNAMED = ("home", "on_epoch", "label")',
+        '_UNNAMED = ("home", "on_epoch", "label", "panel", "counts")',
+        ("tests/flows/test_sweep_lost.py::test_a_file_that_changed_has_no_kept_results",),
+    ),
+    Fault(
+        "retry that pays again", "dp/once.py",
+        "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
+        "if (lost := None) is not None:",
+        ("tests/flows/test_sweep_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
+    ),
     *ACCOUNTS,
 )  # fmt: skip
