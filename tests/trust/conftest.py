@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ import pytest
 
 from flows import report
 from flows.settings import Home, open_home
+
+if TYPE_CHECKING:
+    from tests.trust.bench import Bench
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,3 +129,12 @@ def prefect_server() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=180):
         yield
+
+
+@pytest.fixture(scope="module")
+def bench(prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
+    """Commands on neighbouring files, in homes of their own, under noise that drowns everything."""
+    from tests.trust.bench import opened
+
+    with opened(tmp_path_factory.mktemp("neighbours")) as found:
+        yield found
