@@ -208,9 +208,9 @@ def test_an_identifier_of_any_size_refuses_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [[], [("x", ("a", 1, 0, 1))]])
 def test_text_of_csv_stays_what_it_is(more: list[Any], tmp_path: Path) -> None:
-    """`007` is not `7`, nor `01` the place `1`, whoever else is in the file."""
+    """`007` is not `7`, and `1.5` may be a place, whoever else is in the file."""
     events = frame([("7", ("a", 1, 0, 1)), ("007", ("a", 1, 0, 1)), *more])
-    events["place"] = ["01", "01", *["elsewhere" for _ in more]]
-    config = EventsConfig(**PERIOD, regions=("01", "02"))
+    events["place"] = ["1.5", "1.5", *["elsewhere" for _ in more]]
+    config = EventsConfig(**PERIOD, regions=("1.5", "2.5"))
     table = counted(events, tmp_path / "e.csv", config, Limits("user"))
-    assert table.frame["01"].sum() == 2
+    assert table.frame["1.5"].sum() == 2
