@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -130,7 +130,7 @@ def _complete(table: Table) -> Table:
     last = frame["time"] == frame["time"].max()
     if frame.loc[last].isna().to_numpy().any():
         frame = frame[~last]
-    return Table(frame, table.name, table.public, table.persons, table.regions_per_interval)
+    return replace(table, frame=frame)
 
 
 def _check(table: Table, found: Iterable[Finding]) -> None:

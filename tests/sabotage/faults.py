@@ -234,8 +234,8 @@ FAULTS = (
     Fault(
         "events cut over intervals for interval-w", "flows/counted.py",
         "return Limits(PrivacyUnit.USER.value, None, regions, weight)",
-        "cut = recipe.privacy.intervals_per_unit\n        return Limits(PrivacyUnit.USER.value, cut, "
-        "regions, weight)",
+        "most = recipe.privacy.intervals_per_unit\n"
+        "        return Limits(PrivacyUnit.USER.value, most, regions, weight)",
         ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
     ),
     Fault(
@@ -247,7 +247,7 @@ FAULTS = (
     Fault(
         "types of a CSV file guessed from all rows", "data/events/connect.py",
         '"all_varchar": True', '"all_varchar": False',
-        (f"{NEIGHBOURS}::test_csv_and_parquet_order_whole_numbers_alike",),
+        (f"{NEIGHBOURS}::test_text_of_csv_stays_what_it_is",),
     ),
     Fault(
         "credentials shown", "data/sources/credentials.py",

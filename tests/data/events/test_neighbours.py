@@ -204,3 +204,13 @@ def test_an_identifier_of_any_size_refuses_nobody(tmp_path: Path) -> None:
     events.astype({"person": "uint64"}).to_parquet(path)
     table = read_events(str(path), config, Limits("user", 2), secret=b"k")
     assert table.frame["a"].sum() == 4
+
+
+@pytest.mark.parametrize("more", [[], [("x", ("a", 1, 0, 1))]])
+def test_text_of_csv_stays_what_it_is(more: list[Any], tmp_path: Path) -> None:
+    """`007` is not `7`, and `1.5` may be a place, whoever else is in the file."""
+    events = frame([("7", ("a", 1, 0, 1)), ("007", ("a", 1, 0, 1)), *more])
+    events["place"] = ["1.5", "1.5", *["elsewhere" for _ in more]]
+    config = EventsConfig(**PERIOD, regions=("1.5", "2.5"))
+    table = counted(events, tmp_path / "e.csv", config, Limits("user"))
+    assert table.frame["1.5"].sum() == 2
