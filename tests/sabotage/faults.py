@@ -29,6 +29,7 @@ class Fault:
 AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
+STATEMENT = "tests/dp/test_statement.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "parameter.grad = clipped + self._randomness.normal(clipped, std)"
 _FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
@@ -164,5 +165,29 @@ FAULTS = (
         "if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):",
         "if not touched:",
         (f"{RELEASE}::test_past_the_cap_nothing_is_drawn",),
+    ),
+    Fault(
+        "a stream promises what other releases can break", "dp/statement.py",
+        "of all that this stream alone may ever release about one unit",
+        "whatever is released before or after",
+        (f"{STATEMENT}::test_a_stream_says_what_other_releases_and_a_cap_do_to_it",),
+    ),
+    Fault(
+        "a statement keeps silent about what has no noise", "dp/disclosed.py",
+        "which intervals were observed and which are missing (outages), and the calendar",
+        "the calendar",
+        (f"{STATEMENT}::test_unprotected_quantities_are_named",),
+    ),
+    Fault(
+        "an attacker is said to need more releases than would do", "dp/identification.py",
+        "math.ceil((_SURE / separation) ** 2)", "math.ceil((2 * _SURE / separation) ** 2)",
+        ("tests/dp/test_identification.py::"
+         "test_releases_needed_are_those_of_the_most_powerful_test",),
+    ),
+    Fault(
+        "an exported deployment names the machine's folders", "flows/registry.py",
+        r'return re.split(r"[/\\]", dataset.rstrip("/\\"))[-1] or dataset', "return dataset",
+        ("tests/flows/test_registry.py::"
+         "test_names_are_without_machine_paths_and_slugs_are_unique",),
     ),
 )  # fmt: skip
