@@ -201,7 +201,7 @@ def _code(version: dict[str, Any], *, commit: bool = False) -> str:
     if commit and version["commit"]:
         changes = ", with uncommitted changes" if version["uncommitted_changes"] else ""
         told += f" (commit {version['commit'][:12]}{changes})"
-    parts = [f"Python {version['python']}"]
+    parts = [f"Python {'.'.join(version['python'].split('.')[:2])}"]
     parts += [f"{name} {found}" for name, found in version["libraries"].items() if found]
     return f"{told}, {', '.join(parts)}"
 

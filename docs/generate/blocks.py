@@ -88,9 +88,10 @@ def examples(page: str) -> list[Example]:
 
 
 def stable(output: str, title: str = "") -> str:
-    """What is the same in every run: no ids, moments, seconds, paths; no drawn number if noised."""
+    """What is the same in every run: no ids, moments, paths, versions; no drawn number if noised."""
     text = re.sub(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b|\b[0-9a-f]{8}\b", "<id>", output)
     text = re.sub(r"\(\d+(\.\d+)? s\)", "(<seconds>)", text)
+    text = re.sub(r"\b\d+\.\d+\.\d+\b", "<version>", text)
     text = re.sub(r"\b20[2-9]\d-\d\d-\d\d \d\d:\d\d(:\d\d)?\b", _moment, text)
     text = re.sub(r"\S*/(?=(reports|var)/)", "", text)
     if title == NOISED:

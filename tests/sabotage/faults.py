@@ -10,6 +10,7 @@ PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
 RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
 FINDINGS, NEIGHBOURS = "tests/data/test_findings.py", "tests/data/events/test_neighbours.py"
 ARBITRARY = "tests/dp/clipping/test_arbitrary.py"
+STATEMENT = "tests/dp/test_statement.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "noised = clipped.cpu().double() + self._randomness.normal(clipped, std)"
 _KEY = "self._start(secrets.token_bytes(KEY_BYTES) if key is None else key)"
@@ -287,6 +288,30 @@ FAULTS = (
         "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
         "if (lost := None) is not None:",
         ("tests/flows/test_sweep_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
+    ),
+    Fault(
+        "a stream promises what other releases can break", "dp/statement.py",
+        "of all that this stream alone may ever release about one unit",
+        "whatever is released before or after",
+        (f"{STATEMENT}::test_a_stream_says_what_other_releases_and_a_cap_do_to_it",),
+    ),
+    Fault(
+        "a statement keeps silent about what has no noise", "dp/disclosed.py",
+        "which intervals were observed and which are missing (outages), and the calendar",
+        "the calendar",
+        (f"{STATEMENT}::test_unprotected_quantities_are_named",),
+    ),
+    Fault(
+        "an attacker is said to need more releases than would do", "dp/identification.py",
+        "math.ceil((_SURE / separation) ** 2)", "math.ceil((2 * _SURE / separation) ** 2)",
+        ("tests/dp/test_identification.py::"
+         "test_releases_needed_are_those_of_the_most_powerful_test",),
+    ),
+    Fault(
+        "an exported deployment names the machine's folders", "flows/registry.py",
+        r'return re.split(r"[/\\]", dataset.rstrip("/\\"))[-1] or dataset', "return dataset",
+        ("tests/flows/test_registry.py::"
+         "test_names_are_without_machine_paths_and_slugs_are_unique",),
     ),
     *ACCOUNTS,
 )  # fmt: skip
