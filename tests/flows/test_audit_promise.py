@@ -69,18 +69,18 @@ def _shortened(patch: pytest.MonkeyPatch, bits: int) -> None:
 
 
 def test_a_short_key_is_found_and_tells_the_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
-    _shortened(monkeypatch, 16)
+    _shortened(monkeypatch, 10)
     released, neighbours = keys.released_under(None)
-    found = keys.search(released, neighbours, range(2**16))
+    found = keys.search(released, neighbours, range(2**10))
     assert found.found
     assert found.right
-    other = keys.search(released, neighbours[::-1], range(2**16))
+    other = keys.search(released, neighbours[::-1], range(2**10))
     assert other.right is False  # it is the noise that tells, and no order of asking
-    attempt = key_attacks.search(2**16)
+    attempt = key_attacks.search(2**10)
     assert attempt.refutes
     bits = key_attacks.bits()
     assert bits.refutes
-    assert bits.found.startswith("16 bits")
+    assert bits.found.startswith("10 bits")
 
 
 def test_keys_a_multiple_of_two_to_the_32_apart_differ() -> None:
