@@ -1,4 +1,4 @@
-"""What events are refused for: for what cannot be data under a mechanism, for what looks wrong besides.
+"""What events are refused for where their values may be looked at: not under a mechanism.
 
 Checks look at whether something wrong is there, never at how much of it, and quote no cell.
 """
@@ -26,7 +26,10 @@ def within(events: Expression, start: pd.Timestamp | None, end: pd.Timestamp | N
 
 
 def refuse_impossible(place: Place, events: Expression, config: EventsConfig) -> None:
-    """Refuse what no event can be: it is in neither of two neighbouring data sets.
+    """Refuse what no event can be.
+
+    One record decides about it, so this is for `check` and for runs without a mechanism; under one
+    such records are left out (`data.events.columns`).
 
     Raises:
         DataError: coordinates outside the world, weights below 0.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import ibis
 
 from data.errors import DataError
+from data.events.lines import header, read_lines, separator
 from data.sources.credentials import HINT, connectable, shown
 from data.sources.files import existing
 
@@ -49,6 +49,7 @@ def opened(
     *,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    look: bool = False,
 ) -> Iterator[Place]:
     """The table of events of a source; the connection is closed afterwards.
 
@@ -57,6 +58,7 @@ def opened(
             with `query`). `${NAME}` in a URL stands for an environment variable.
         query: SQL with `:name` for parameters, for database URLs.
         parameters: their values.
+        look: whether a broken line of a CSV file is an error, or else no record.
 
     Raises:
         DataError: it cannot be opened; no value of the data and no password is in the message.
@@ -76,7 +78,7 @@ def opened(
         elif query:
             raise DataError(f"{name}: a query is for database URLs; files are read whole")
         else:
-            connection, table, text = _files(Path(source), spill)
+            connection, table, text = _files(Path(source), spill, look=look)
         try:
             yield Place(connection, table, name, connection.name == "duckdb", text)
         finally:
@@ -122,7 +124,7 @@ def _synthetic(source: str) -> tuple[Any, Any]:
     return connection, connection.table("made_up")
 
 
-def _files(path: Path, spill: str) -> tuple[Any, Any, bool]:
+def _files(path: Path, spill: str, *, look: bool) -> tuple[Any, Any, bool]:
     kind = _kind(path)
     connection = ibis.duckdb.connect()
     settings = {
@@ -136,8 +138,10 @@ def _files(path: Path, spill: str) -> tuple[Any, Any, bool]:
     if kind[0] == "parquet":
         folders = {"hive_partitioning": path.is_dir(), "hive_types_autocast": False}
         return connection, connection.read_parquet(place, **folders), False
-    first = min(path.rglob(f"*{kind[1]}")) if path.is_dir() else path
-    return connection, connection.read_csv(place, **_dialect(first)), True
+    files = sorted(path.rglob(f"*{kind[1]}")) if path.is_dir() else [path]
+    if not look:
+        return connection, read_lines(connection, place, files), True
+    return connection, connection.read_csv(place, **_dialect(files[0])), True
 
 
 def _dialect(path: Path) -> dict[str, Any]:
@@ -146,13 +150,8 @@ def _dialect(path: Path) -> dict[str, Any]:
     What an engine guesses of the rows depends on all persons in them: a single identifier with a
     letter would make text of everybody's, and the order of contributions follows from them.
     """
-    from data.sources.csv import SEPARATORS
-
-    with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as file:
-        line = file.readline()
-    separator = max(SEPARATORS, key=line.count)
-    return {"header": True, "delim": separator, "quote": '"', "escape": '"', "all_varchar": True,
-            "skip": 0, "comment": ""}  # fmt: skip
+    return {"header": True, "delim": separator(header(path)), "quote": '"', "escape": '"',
+            "all_varchar": True, "skip": 0, "comment": ""}  # fmt: skip
 
 
 def _kind(path: Path) -> tuple[str, str]:

@@ -19,7 +19,7 @@ def looks_like_a_record(names: list[str]) -> bool:
     return any(_VALUE.search(name) is not None for name in names)
 
 
-def named(table: Expression, column: str, role: str, name: str) -> Expression:
+def named(table: Expression, column: str, role: str, name: str, *, told: bool = True) -> Expression:
     """A column of a table.
 
     Args:
@@ -27,6 +27,8 @@ def named(table: Expression, column: str, role: str, name: str) -> Expression:
         column: what the recipe calls it.
         role: what it is for.
         name: of the source.
+        told: whether the columns that are there may be told. Not those of a private file without types:
+            where its header line is missing they are somebody's record, whatever that looks like.
 
     Raises:
         DataError: there is none; no name is quoted that may be a record.
@@ -34,6 +36,12 @@ def named(table: Expression, column: str, role: str, name: str) -> Expression:
     columns = [str(one) for one in table.columns]
     if column in columns:
         return table[column]
+    if not told:
+        raise DataError(
+            f"{name} has no column {column!r} in its header line (events.{role} names it). What it has "
+            "is not shown: where a header line is missing it is a record. Begin with one, say "
+            "person,time,place"
+        )
     if looks_like_a_record(columns):
         raise DataError(
             f"{name} has no column {column!r}, and its columns have names like data, which are not "

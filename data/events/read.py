@@ -55,7 +55,7 @@ def read_events(
 
     An interval in which nobody was seen has counts of 0: which intervals a panel has follows from its
     period. Regions and period are those that are declared. Nothing but the counts depends on the
-    events, as long as they are possible ones.
+    events: a record that cannot be one is left out, like one without a person, a time or a place.
 
     Args:
         source: path, folder or database URL (`data.events.connect.opened`), or `synthetic`.
@@ -74,8 +74,8 @@ def read_events(
     known = declared(source, config)
     if not look:
         require(known, source)
-    with opened(source, query=query, parameters=parameters) as place:
-        found = events_of(place, config)
+    with opened(source, query=query, parameters=parameters, look=look) as place:
+        found = events_of(place, config, look=look)
         times = _times(place, found.table, config, known, look=look)
         events = within(found.table, times[0], times[-1] + config.length)
         events, regions = located(place, events, config, known.regions, look=look)
@@ -131,11 +131,11 @@ def panel_times(config: EventsConfig, start: pd.Timestamp, end: pd.Timestamp) ->
 def _times(
     place: Place, events: Any, config: EventsConfig, known: Declared, *, look: bool
 ) -> pd.DatetimeIndex:
-    """Starts of the panel's intervals; events that cannot be are refused on the way."""
+    """Starts of the panel's intervals; with `look`, events that cannot be are refused on the way."""
     asked = within(events, known.start, known.end)
-    refuse_impossible(place, asked, config)
     start, end = known.start, known.end
     if look:
+        refuse_impossible(place, asked, config)
         first, last = looked_at(place, asked, config)
         start = first.floor(config.length) if start is None else start
         end = last.floor(config.length) + config.length if end is None else end
