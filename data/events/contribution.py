@@ -78,7 +78,7 @@ def seen_intervals(
         inside = within(events, known.start, known.end)
         length, origin = bound.span or (2**40, 0)
         seen = inside.mutate(interval=inside.time.epoch_seconds() // seconds)
-        seen = seen.select("person", "interval").distinct()
+        seen = seen.filter(seen.interval.notnull()).select("person", "interval").distinct()
         start = ((seen.interval * seconds - origin) // length).cast("int64")
         each = seen.mutate(unit=start).group_by("person", "unit").agg(intervals=lambda t: t.count())
         found = place.connection.execute(

@@ -38,6 +38,8 @@ def bounded_counts(
     weighted = "weight" in events.columns
     # not rounded to seconds first: 00:29:59.9 belongs to the interval before 00:30
     seen = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
+    # SQLite holds text in a column of times: it has no interval, and nothing is refused for one record
+    seen = seen.filter(seen.interval.notnull())
     order = keyed_order(secret, "region", seen.person, seen.interval, seen.region, written=written)
     if bound.regions == 1 and not weighted:
         cells = seen.group_by("person", "interval").agg(region=seen.region.argmin(order))
