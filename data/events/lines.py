@@ -70,7 +70,7 @@ def read_lines(connection: Any, place: str, files: list[Path]) -> Expression:
     others = rf"(?:{re.escape(mark)}{field}){{{len(names) - 1}}}"
     whole = ibis.ifelse(quoted, line.re_search(rf"^{field}{others}$"), parts.length() == len(names))
     records = table.filter(whole)
-    found = {}
+    found: dict[str, Expression] = {}
     for number, name in enumerate(names):
         one = _extract(line, rf"^(?:{field}{re.escape(mark)}){{{number}}}({field})", 1)
         plain = ibis.ifelse(
