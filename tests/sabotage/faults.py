@@ -159,7 +159,7 @@ FAULTS = (
         "training loss kept and told", "dp/private.py",
         "        noised.step()\n",
         "        noised.step()\n        return found.losses.mean()  # type: ignore[return-value]\n",
-        (TOLD,),
+        (f"{TOLD}::test_no_loss_is_kept_or_told",),
     ),
     Fault(
         "losses of earlier releases told", "flows/gradient.py",
