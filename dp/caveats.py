@@ -37,7 +37,7 @@ def of_training() -> list[str]:
         "Gaussian is the sum of four draws, which hides what the rounding of a single one can give "
         "away (Holohan and Braghin 2021); sums of gradients are rounded all the same",
         f"{_TIMING}; the size of a batch shows in the time of its update",
-        "randomness: noise and batches come from ChaCha20 with a 256-bit key from the operating "
+        "randomness: noise and batches come from AES-256 in counter mode, its key from the operating "
         "system. The guarantee holds against whoever cannot break that",
         _PLATFORM,
     ]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from data.events.bound import Bound
 from data.panel import Panel
+from data.sources.credentials import shown
 from data.sources.identity import identities
 from dp import statement
 from dp.composition import Total
@@ -170,8 +171,16 @@ def _about(
 
 
 def aliases(recipe: Recipe) -> tuple[str, ...]:
-    """Further names of the recipe's data set, by which the ledger knows it whatever it is called."""
-    return identities(recipe.source.name, recipe.source.query)
+    """Further names of the recipe's data set, by which the ledger knows it whatever it is called.
+
+    A table of which somebody made a stream may be on record under the stream's name, which is the URL
+    without its dialect.
+    """
+    source = recipe.source
+    names = identities(source.name, source.query)
+    if "://" not in source.name:
+        return names
+    return (*names, shown(source.name).rpartition("://")[2])
 
 
 def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from data.sources.credentials import HINT, expanded, shown, without_secrets
 from data.store import open_store, released_until, rename_panel
 from flows.errors import UsageError
+from flows.privatise import aliases
 from flows.recipe import Recipe
 from flows.settings import Home
 
@@ -61,6 +62,12 @@ def earlier_names(recipe: Recipe) -> tuple[str, ...]:
         return ()
     names = (one.rpartition("@")[2].rpartition("://")[2] for one in (source, expanded(source)))
     return tuple(dict.fromkeys(one for one in names if one != now))
+
+
+def known_by(recipe: Recipe, stream: str) -> tuple[str, ...]:
+    """Names by which the ledger knows the stream's data set, without those that hold a secret."""
+    before = (one for one in earlier_names(recipe) if not _holds_a_secret(one, recipe))
+    return (*aliases(recipe), stream, *before)
 
 
 def dataset_of(recipe: Recipe, called: str) -> str:

@@ -21,8 +21,7 @@ from dp.stream import give_back, pieces, release_piece, stream_noise, streamed
 from dp.unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
-from flows.loop.names import dataset_of, earlier_names, in_use
-from flows.privatise import aliases
+from flows.loop.names import dataset_of, earlier_names, in_use, known_by
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
@@ -158,7 +157,7 @@ class _Release:
             earlier=(self.stream, *self.earlier),
             draw=self.recipe.privacy.draw,
             intervals_per_unit=self.recipe.privacy.intervals_per_unit,
-            aliases=(*aliases(self.recipe), self.stream),
+            aliases=known_by(self.recipe, self.stream),
             timezone=raw.timezone,
             bound=reasons,
             population=self.recipe.source.population,

@@ -259,7 +259,7 @@ def test_caveats_and_versions(promised: dict[str, Any]) -> None:
     for part in ("floating point", "timing", "operating system", "memory of the process"):
         assert part in said
     gradient = promised["mechanism"] == "gradient"
-    assert ("ChaCha20 with a 256-bit key" in said) == gradient
+    assert ("AES-256 in counter mode" in said) == gradient
     assert ("32-bit" in said) == gradient
     libraries = promised["version"]["libraries"]
     exact = not gradient or promised["inputs"] != "raw"

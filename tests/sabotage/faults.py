@@ -157,9 +157,12 @@ FAULTS = (
     ),
     Fault(
         "training loss kept and told", "dp/private.py",
-        "        noised.step()\n",
-        "        noised.step()\n        return found.losses.mean()  # type: ignore[return-value]\n",
-        (TOLD,),
+        "            self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))\n"
+        "            return\n",
+        "            found = self._clipper(lambda: loss(model, batch))\n"
+        "            self.apply(model, optimizer, found)\n"
+        "            return found.losses.mean()\n",
+        (f"{TOLD}::test_no_loss_is_kept_or_told",),
     ),
     Fault(
         "losses of earlier releases told", "flows/gradient.py",
