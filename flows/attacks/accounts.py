@@ -34,7 +34,8 @@ from flows.settings import Home
 DELTA = 1e-7
 REFUSALS = (UsageError, DataError, LedgerError, BudgetRefused)
 """What a release may be answered with in place of noise; each is a message for people."""
-_ROUNDING = 1e-6
+_ROUNDING = 1e-3
+"""What discrete noise costs less than the Gaussian that the true cost is worked out by."""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ def test_no_password_is_shown_or_kept(driver: str, form: str, password: str, pla
 @settings(max_examples=300, deadline=None)
 @given(driver=st.sampled_from(DRIVERS), form=st.sampled_from(FORMS), password=ANY)
 def test_no_reader_quotes_it(driver: str, form: str, password: str) -> None:
+    assume(password not in "127.0.0.1:1")  # which is told
     source = url_of(driver, form, password).replace("db.example.org", "127.0.0.1:1")
     for attempt in (check, read, lambda url: opened(url).__enter__()):
         said = ""

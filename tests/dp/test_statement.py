@@ -12,6 +12,7 @@ from dp.mechanisms import calibrate
 from dp.sampling import WindowSampling
 from dp.statement import gradient_perturbation, input_perturbation, no_privacy, stream, unproven
 from dp.unit import (
+    MONDAY,
     NEIGHBOURS,
     ContributionBound,
     IntervalUnit,
@@ -35,6 +36,7 @@ def statement(
         interval=timedelta(minutes=30),
         regions=6,
         regions_per_interval=2,
+        start=MONDAY,
     )
     noise = calibrate(Budget(1.0, delta), bound)
     said: dict[str, Any] = says(

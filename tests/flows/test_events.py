@@ -20,7 +20,7 @@ from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.mechanisms import calibrate
 from dp.period import Period
-from dp.unit import PrivacyUnit, derive_bound
+from dp.unit import MONDAY, PrivacyUnit, derive_bound
 from flows import counted
 from flows.cli import app
 from flows.contribution import plan_events
@@ -144,6 +144,7 @@ def test_the_noise_takes_the_enforced_numbers(
     declared, _ = derive_bound(
         PrivacyUnit(unit), observed=periods, interval=interval, regions=regions,
         regions_per_interval=bound.regions, intervals_per_unit=most, weight=weight,
+        start=MONDAY,
     )  # fmt: skip
     assert declared == taken  # what would be derived had it been declared
 

@@ -28,7 +28,7 @@ TRAINING = {
     **WindowSampling(2688, 512, 252, 55, 300.0).event(),
     "panel": {"observed": 3000, "interval_seconds": 1800.0, "regions": 6,
               "regions_per_interval": 2, "lags": 4, "seasonal": [48], "horizon": 1,
-              "distance": 60},
+              "distance": 60, "intervals_per_unit": 5, "enforced": True},
 }  # fmt: skip
 
 

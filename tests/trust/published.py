@@ -95,14 +95,18 @@ def fingerprints(published: Path) -> set[str]:
 
 
 def prefect_rows(since: set[str]) -> tuple[str, set[str]]:
-    """Parameters and states of flow runs that are not among `since`, and the ids of all."""
+    """Parameters and last states of flow runs that are not among `since`, and the ids of all.
+
+    States on the way are written when the server finds the time.
+    """
     url = str(PREFECT_API_DATABASE_CONNECTION_URL.value())
     with sqlite3.connect(
         f"file:{url.partition('///')[2].partition('?')[0]}?mode=ro", uri=True
     ) as base:
         runs = base.execute("SELECT id, parameters, tags, state_type FROM flow_run").fetchall()
         states = base.execute(
-            "SELECT flow_run_id, type, message, data FROM flow_run_state"
+            "SELECT flow_run_id, type, message, data FROM flow_run_state "
+            "WHERE type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
         ).fetchall()
     new = {row[0] for row in runs} - since
     rows = sorted(str(row[1:]) for row in [*runs, *states] if row[0] in new)
