@@ -209,7 +209,7 @@ FAULTS = (
     ),
     Fault(
         "caps are not looked at", "dp/ledger/accounts.py",
-        "if not all(total.plus(event).within(cap) for total in totals.largest(touched.values())):",
+        "if not all(total.within(cap) for total in (*full, *totals.largest(apart.values()))):",
         "if not touched:",
         (f"{RELEASE}::test_past_the_cap_nothing_is_drawn",),
     ),
