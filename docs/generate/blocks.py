@@ -79,7 +79,7 @@ def blocks(page: str) -> list[Block]:
 def examples(page: str) -> list[Example]:
     """Blocks that are files or are run, each with its output."""
     found = blocks(page)
-    after = [*found[1:], None]
+    after = [*found, None][1:]
     return [
         Example(one, following if following and following.lang == "text" and one.run else None)
         for one, following in zip(found, after, strict=True)
