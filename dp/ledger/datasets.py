@@ -21,7 +21,7 @@ from dp.ledger import log
 from dp.ledger.entries import all_entries
 from dp.ledger.tables import AccountRow, DatasetRow, LogRow, NameRow
 from dp.ledger.values import Charge, Entry
-from dp.time_grid import TimeGrid
+from dp.time_grid import UNSAID, TimeGrid
 from dp.unit import PrivacyUnit
 
 _SHARED = 2
@@ -174,6 +174,8 @@ def _check_clock(session: Session, family: Family, after: TimeGrid, charge: Char
 
 
 def _clock(timezone: str | None) -> str:
+    if timezone == UNSAID:
+        return "UTC or the source (it was not kept which)"
     return "the source, which names no zone" if timezone is None else timezone
 
 

@@ -122,6 +122,8 @@ def test_the_clock_of_before_stays_the_clock(old: str) -> None:
     ledger.reserve(charge("counts.csv", "c1", timezone="UTC"))
     with pytest.raises(LedgerError, match=r"clock of UTC, this panel .* Europe/Paris.*nothing was"):
         ledger.reserve(charge("counts.csv", "c2", timezone="Europe/Paris"))
+    with pytest.raises(LedgerError, match=r"clock of UTC or the source .* Asia/Tokyo"):
+        ledger.reserve(charge("late.csv", "c4", timezone="Asia/Tokyo"))
     before = ledger.spent("trips.csv", PrivacyUnit.USER_DAY, DELTA)
     ledger.reserve(charge("trips.csv", "c3", timezone="Asia/Tokyo", start=datetime(2025, 1, 1)))
     assert ledger.spent("trips.csv", PrivacyUnit.USER_DAY, DELTA) > before  # nothing is parallel
