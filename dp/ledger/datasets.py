@@ -9,6 +9,7 @@ charged together from then on.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -135,12 +136,30 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
         .where(DatasetRow.name.in_(called) | NameRow.value.in_(digests))
     )
     rows = {row.id: row for row in session.scalars(query)}
-    files = [name for name in called if name.startswith(_FILE)]
-    if files:  # relative paths from before paths were resolved
+    places = [name for name in called if name.startswith(_FILE) or "://" in name]
+    if places:  # names from before they had one spelling
         for row in session.scalars(select(DatasetRow).where(DatasetRow.old)):
-            if any(name.endswith("/" + row.name.removeprefix("./").lstrip("/")) for name in files):
+            if any(_may_be(row.name, name) for name in places):
                 rows[row.id] = row
     return [rows[number] for number in sorted(rows)]
+
+
+def _may_be(old: str, name: str) -> bool:
+    """Whether an old name may be that of a place: they end alike, as far as that can be told.
+
+    Relative paths were kept as typed, and URLs with whatever port, driver and schema they had.
+    """
+    if "://" in old:
+        return "#" in old and "#" in name and _own(old) == _own(name)
+    path = posixpath.normpath(old).removeprefix("~/")
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+    return name.startswith(_FILE) and name.endswith("/" + path.lstrip("/"))
+
+
+def _own(url: str) -> str:
+    """A table's own name."""
+    return url.rpartition("#")[2].rpartition(".")[2].lower()
 
 
 def _declared_apart(session: Session, row: DatasetRow, charge: Charge) -> bool:
