@@ -238,11 +238,27 @@ def _store(session: Session, number: int, grid: TimeGrid) -> None:
 
 def remember(session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]) -> None:
     """Note what a data set is recognised by from now on."""
-    values = {*(_digest(name) for name in names), *prints}
+    values = _values(names, prints)
     query = select(NameRow.value).where(NameRow.dataset == dataset, NameRow.value.in_(values))
     for value in sorted(values - set(session.scalars(query))):
         session.add(NameRow(dataset=dataset, value=value))
     session.flush()
+
+
+def forgotten(
+    session: Session, family: Family, names: Iterable[str], prints: Iterable[str]
+) -> bool:
+    """Whether something that was noted of a data set is no longer there."""
+    query = (
+        select(NameRow.value)
+        .join(DatasetRow, NameRow.dataset == DatasetRow.id)
+        .where(DatasetRow.name.in_(family.names), NameRow.value.in_(_values(names, prints)))
+    )
+    return bool(_values(names, prints) - set(session.scalars(query)))
+
+
+def _values(names: Iterable[str], prints: Iterable[str]) -> set[str]:
+    return {*(_digest(name) for name in names), *prints}
 
 
 def _digest(name: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from dp.accounting import gaussian_epsilon
 from dp.budget import Budget, BudgetRefused
@@ -107,6 +107,15 @@ def test_a_short_cut_and_a_long_growth_are_recognised(charge: Charges, days: int
     copy = counts.iloc[: 48 * days] if days > 72 else counts.iloc[20 * 48 : (20 + days) * 48]
     entry = ledger.reserve(charge(noised(), key="b", dataset="elsewhere.csv", **prints(copy)))
     assert entry.dataset == "city.csv"
+
+
+def test_names_cannot_be_taken_away(url: str, charge: Charges) -> None:
+    ledger = Ledger(url)
+    ledger.reserve(charge(noised(), dataset="a.csv", aliases=("file:/a.csv",), **prints(panel(28))))
+    assert verify(ledger).holds
+    with ledger.database.writing() as session:
+        session.execute(text("DELETE FROM ledger_names WHERE value NOT LIKE :one"), {"one": "0%"})
+    assert "no longer known" in verify(ledger).broken[0][1]
 
 
 def test_closed_nights_make_nothing_the_same(charge: Charges) -> None:
