@@ -25,7 +25,8 @@ def of_counts() -> list[str]:
     return [
         f"floating point: {EXACT}",
         _TIMING,
-        "randomness: the noise is drawn from the operating system's generator and is as secret as that",
+        "randomness: the noise is drawn from OpenSSL's generator, which the operating system seeds, "
+        "and is as secret as that",
         _PLATFORM,
     ]
 

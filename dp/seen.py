@@ -31,6 +31,8 @@ from dp.unit import (
 if TYPE_CHECKING:
     from dp.ledger.values import Charge
 
+_MANY = 10**9
+"""More intervals than any source has."""
 _LENGTH = (PrivacyUnit.USER_INTERVAL, PrivacyUnit.USER_DAY, PrivacyUnit.USER_WEEK, PrivacyUnit.USER)
 
 
@@ -64,13 +66,20 @@ def reach_of(unit: Unit, charge: Charge, grid: TimeGrid) -> Reach:
         first, last = charge.period.reach(unit)
     else:
         first, last = _longest(unit, charge.period, grid)
-    touch = _touch(unit, charge, grid)
-    if touch.coupled and not _enforced(
-        charge
-    ):  # cut at the source, in releases of other periods too
-        far = EVER if isinstance(unit, IntervalUnit) else charge.period.reach(charge.unit)
+    if _touch(unit, charge, grid).coupled and not _enforced(charge):
+        # cut at the source, in releases of other periods too
+        far = _coupled_reach(unit, charge, grid)
         first, last = min(first, far[0]), max(last, far[1])
     return first, last
+
+
+def _coupled_reach(unit: Unit, charge: Charge, grid: TimeGrid) -> Reach:
+    """Where records of a unit can lie in whose place some of the release are counted."""
+    if isinstance(unit, IntervalUnit):
+        return EVER
+    first, last = charge.period.reach(charge.unit)
+    across = int(charge.period.interval.total_seconds()) if _crosses(charge, grid) else 0
+    return first - across, last + across
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,8 @@ class _Touch:
     Attributes:
         width: consecutive intervals that hold all of its own records.
         changed: how many of these can change.
-        coupled: further intervals anywhere, counted in the place of those that were its own.
+        coupled: further intervals anywhere, counted in the place of those that were its own; some of
+            them may be in other releases.
     """
 
     width: int
@@ -98,12 +108,16 @@ def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
         return _Touch(width, min(width, limit))
     if isinstance(unit, IntervalUnit):  # of everybody: all of them may move
         return _Touch(width, width, observed)
-    # an interval across a border belongs to two of the units that were cut
-    crosses = crosses_borders(own, interval=charge.period.interval, start=_start(charge, grid))
+    crosses = _crosses(charge, grid)
     most = min(width, limit * 2 if crosses else limit)
     if unit == own or _LENGTH.index(unit) < _LENGTH.index(own):
-        return _Touch(width, most, min(most, observed - most))
-    return _Touch(width, width, min(most, observed - width) if crosses else 0)
+        return _Touch(width, most, most)
+    return _Touch(width, width, most if crosses else 0)
+
+
+def _crosses(charge: Charge, grid: TimeGrid) -> bool:
+    """Whether an interval can belong to two of the units that were cut."""
+    return crosses_borders(charge.unit, interval=charge.period.interval, start=_start(charge, grid))
 
 
 def _counts(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
@@ -111,7 +125,8 @@ def _counts(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
     least = _least(unit, charge, charge.event["intervals"])
     if unit != charge.unit:
         least = min(least, _observed(charge))
-    return {**charge.event, "intervals": max(touch.changed + touch.coupled, least)}
+    changed = min(touch.changed + touch.coupled, _observed(charge))
+    return {**charge.event, "intervals": max(changed, least)}
 
 
 def _training(unit: Unit, charge: Charge, grid: TimeGrid) -> Event:
@@ -159,11 +174,12 @@ def _width(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
     """Consecutive intervals of the release that a unit can have records in."""
     period = charge.period
     if _interval_long(unit):
-        if grid.uniform:
+        if grid.uniform and grid.one_clock:
             return unit.width if isinstance(unit, IntervalUnit) else 1
         offset = None
-        if grid.offset is not None and not isinstance(unit, IntervalUnit):
-            offset = timedelta(seconds=period.seconds[0] - grid.offset)
+        known = grid.offset is not None and grid.one_clock
+        if known and not isinstance(unit, IntervalUnit):
+            offset = timedelta(seconds=period.seconds[0] - float(grid.offset or 0))
         return touched_intervals(_span(unit, grid), period.interval, offset)
     return intervals_of(
         unit, observed=_observed(charge), interval=period.interval, start=_start(charge, grid)
@@ -208,7 +224,10 @@ def _enforced(charge: Charge) -> bool:
 
 
 def _limit(charge: Charge) -> int | None:
-    """K, where a person of the own unit can have more records than were counted."""
+    """K, where a person of the own unit can have more records than were counted.
+
+    Those that were cut at the source may have had more than the release has intervals.
+    """
     panel, own = charge.event["panel"], charge.unit
     if isinstance(own, IntervalUnit):
         return None
@@ -216,11 +235,13 @@ def _limit(charge: Charge) -> int | None:
         limit = panel["intervals_per_unit"]
     else:  # charged before it was kept
         limit = charge.recipe.get("privacy", {}).get("intervals_per_unit")
-        limit = charge.event.get("intervals") if limit is None else limit
+    observed = _MANY
+    if limit is None or _enforced(charge):
+        observed = _observed(charge)
+    if limit is None and "intervals_per_unit" not in panel:
+        limit = charge.event.get("intervals")
     period = charge.period
-    slots = intervals_of(
-        own, observed=_observed(charge), interval=period.interval, start=period.start
-    )
+    slots = intervals_of(own, observed=observed, interval=period.interval, start=period.start)
     if "intervals_per_unit" not in panel and own.span:  # borders were not looked at either
         slots = min(slots, math.ceil(own.span / period.interval))
     return limit if limit is not None and limit < slots else None

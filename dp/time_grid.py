@@ -13,7 +13,9 @@ from datetime import timedelta
 from dp.period import Period
 
 UNSAID = "?"
-"""Clock of releases that were charged before clocks were kept."""
+"""Clock of releases that were charged before clocks were kept: that of UTC, or of the source."""
+_UNSAID = (None, "UTC")
+"""What it may be; any other clock was named in the recipe."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,10 @@ class TimeGrid:
         return cls(tuple(clocks), length, offset, uniform)
 
     def _clocks(self, timezone: str | None) -> tuple[str | None, ...]:
-        said = tuple(clock for clock in self.clocks if clock != UNSAID)
+        known = self.clocks
         if timezone == UNSAID:
-            return self.clocks or (UNSAID,)
-        # what was not said is taken to be what is said first: the same source has the same clock
-        return said if timezone in said else (*said, timezone)
+            return known if {UNSAID, *_UNSAID} & set(known) else (*known, UNSAID)
+        if timezone in _UNSAID:
+            # what was not said is taken to be what is said first: the same source has the same clock
+            known = tuple(clock for clock in known if clock != UNSAID)
+        return known if timezone in known else (*known, timezone)

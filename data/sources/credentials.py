@@ -36,6 +36,8 @@ _REFERENCE = re.compile(r"\$\{\w+\}|\$\w+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\})*|\[[0-9A-Fa-f:.%]+\]")
 _PORT = re.compile(r"\d{0,5}|\$\{\w+\}")
+_INSIDE = re.compile(r";|:.*@|(?:password|passwd|pwd|token|secret)\s*=", re.DOTALL | re.IGNORECASE)
+"""What a harmless parameter does not hold, unless further ones were written into it."""
 _PATH = re.compile(r"[^@:;=&#]*")
 _LOGIN = re.compile(r":.*@|(?:password|passwd|pwd)=", re.DOTALL | re.IGNORECASE)
 _TABLE = re.compile(r"[^@:;=&?#/]*")
@@ -250,12 +252,13 @@ def _table_apart(query: str) -> tuple[str, str, str]:
 
 
 def _hidden(setting: str, hide: Any) -> str:
-    """One `name=value`, its value hidden unless the name is known to hold no secret."""
+    """One `name=value`, its value hidden unless it is known to hold no secret."""
     name, equals, value = setting.partition("=")
     if not equals:  # what stands behind an & in a password
         return str(hide(setting))
     plain = unquote_plus(name).strip().lower()
-    return setting if plain in _HARMLESS else f"{name}={hide(value, plain)}"
+    harmless = plain in _HARMLESS and not _INSIDE.search(unquote_plus(value))
+    return setting if harmless else f"{name}={hide(value, plain)}"
 
 
 def _variable(name: str, value: str, digest: str, made: dict[str, str]) -> str:

@@ -34,18 +34,8 @@ _SCHEMAS = {
 }  # fmt: skip
 _FLAT = ("mysql", "clickhouse", "bigquery", "impala")
 """Dialects whose schemas are databases."""
-_FOLDED = (
-    "sqlite",
-    "duckdb",
-    "mssql",
-    "mysql",
-    "snowflake",
-    "oracle",
-    "trino",
-    "databricks",
-    "impala",
-)
-"""Dialects in which two names that differ in case are, or may be, one table: they share an account."""
+_EXACT = ("postgresql", "clickhouse", "bigquery")
+"""Dialects in which two names that differ in case are two tables; in others they share an account."""
 _PARSERS = {"postgresql": "postgres", "mssql": "tsql", "impala": "hive"}
 """What sqlglot calls a dialect, where it has another name for it."""
 _WAY_OUT = (
@@ -129,7 +119,7 @@ def _table(address: Address, parts: list[str]) -> str:
         if dialect == "bigquery" and not host:
             host = database
         place = f"{host}{port}"
-    *before, table = (one.lower() if dialect in _FOLDED else one for one in parts)
+    *before, table = (one if dialect in _EXACT else one.lower() for one in parts)
     schema = before[-1] if before else default
     if dialect in _FLAT:
         database, schema = schema if before else database, ""
@@ -137,7 +127,7 @@ def _table(address: Address, parts: list[str]) -> str:
             place = before[-2]
     elif len(before) > 1 and dialect not in FILES:
         database = before[-2]
-    if dialect in _FOLDED:
+    if dialect not in _EXACT:
         database, schema = database.lower(), schema.lower()
     middle = "" if dialect in FILES else f"/{database}"
     return f"{dialect}://{place}{middle}#{schema}.{table}" if schema else (
@@ -167,8 +157,12 @@ def _server(
         host, port = host or os.environ.get("PGHOST", ""), port or os.environ.get("PGPORT", "")
     if not address.host and host.rpartition(":")[2].isdigit() and not port:
         host, _, port = host.rpartition(":")
+    if dialect == "mssql" and "," in host:  # as its drivers write a port
+        host, _, port = host.partition(",")
     usual = _PORTS.get(driver, _PORTS.get(dialect))
-    return _host(host, dialect), "" if not port or int(port) == usual else f":{int(port)}"
+    if not port.isdecimal():  # several hosts, each with its own
+        return _host(host, dialect), f":{port}" if port else ""
+    return _host(host, dialect), "" if int(port) == usual else f":{int(port)}"
 
 
 def _host(host: str, dialect: str) -> str:

@@ -9,6 +9,7 @@ charged together from then on.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from dp.ledger import log
 from dp.ledger.entries import all_entries
 from dp.ledger.tables import AccountRow, DatasetRow, LogRow, NameRow
 from dp.ledger.values import Charge, Entry
-from dp.time_grid import TimeGrid
+from dp.time_grid import UNSAID, TimeGrid
 from dp.unit import PrivacyUnit
 
 _SHARED = 2
@@ -135,12 +136,30 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
         .where(DatasetRow.name.in_(called) | NameRow.value.in_(digests))
     )
     rows = {row.id: row for row in session.scalars(query)}
-    files = [name for name in called if name.startswith(_FILE)]
-    if files:  # relative paths from before paths were resolved
+    places = [name for name in called if name.startswith(_FILE) or "://" in name]
+    if places:  # names from before they had one spelling
         for row in session.scalars(select(DatasetRow).where(DatasetRow.old)):
-            if any(name.endswith("/" + row.name.removeprefix("./").lstrip("/")) for name in files):
+            if any(_may_be(row.name, name) for name in places):
                 rows[row.id] = row
     return [rows[number] for number in sorted(rows)]
+
+
+def _may_be(old: str, name: str) -> bool:
+    """Whether an old name may be that of a place: they end alike, as far as that can be told.
+
+    Relative paths were kept as typed, and URLs with whatever port, driver and schema they had.
+    """
+    if "://" in old:
+        return "#" in old and "#" in name and _own(old) == _own(name)
+    path = posixpath.normpath(old).removeprefix("~/")
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+    return name.startswith(_FILE) and name.endswith("/" + path.lstrip("/"))
+
+
+def _own(url: str) -> str:
+    """A table's own name."""
+    return url.rpartition("#")[2].rpartition(".")[2].lower()
 
 
 def _declared_apart(session: Session, row: DatasetRow, charge: Charge) -> bool:
@@ -174,6 +193,8 @@ def _check_clock(session: Session, family: Family, after: TimeGrid, charge: Char
 
 
 def _clock(timezone: str | None) -> str:
+    if timezone == UNSAID:
+        return "UTC or the source (it was not kept which)"
     return "the source, which names no zone" if timezone is None else timezone
 
 
@@ -217,11 +238,27 @@ def _store(session: Session, number: int, grid: TimeGrid) -> None:
 
 def remember(session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]) -> None:
     """Note what a data set is recognised by from now on."""
-    values = {*(_digest(name) for name in names), *prints}
+    values = _values(names, prints)
     query = select(NameRow.value).where(NameRow.dataset == dataset, NameRow.value.in_(values))
     for value in sorted(values - set(session.scalars(query))):
         session.add(NameRow(dataset=dataset, value=value))
     session.flush()
+
+
+def forgotten(
+    session: Session, family: Family, names: Iterable[str], prints: Iterable[str]
+) -> bool:
+    """Whether something that was noted of a data set is no longer there."""
+    query = (
+        select(NameRow.value)
+        .join(DatasetRow, NameRow.dataset == DatasetRow.id)
+        .where(DatasetRow.name.in_(family.names), NameRow.value.in_(_values(names, prints)))
+    )
+    return bool(_values(names, prints) - set(session.scalars(query)))
+
+
+def _values(names: Iterable[str], prints: Iterable[str]) -> set[str]:
+    return {*(_digest(name) for name in names), *prints}
 
 
 def _digest(name: str) -> str:

@@ -49,8 +49,8 @@ def fingerprint(secret: bytes, counts: pd.DataFrame) -> str:
 
 _BLOCK = 32
 """Intervals that are printed together."""
-_PRINTS = 32
-"""How many prints a sketch has."""
+_PRINTS = 512
+"""How many prints a sketch has at most: a few days of a few months in a few regions still meet two."""
 _DISTINCT = 4
 """Different counts that a block must hold; blocks of closed nights are alike everywhere."""
 
@@ -67,7 +67,7 @@ def sketch(secret: bytes, counts: pd.DataFrame, interval: timedelta) -> tuple[st
         interval: length of one.
 
     Returns:
-        At most 32 prints of 64 bits, sorted; none of a panel that is shorter than a block.
+        At most 512 prints of 64 bits, sorted; none of a panel that is shorter than a block.
     """
     times = counts.index.to_numpy(dtype="datetime64[ns]").view(np.int64) // 10**9
     span = int(interval.total_seconds() * _BLOCK)

@@ -53,6 +53,7 @@ def verify(ledger: Ledger, head: str | None = None) -> Verdict:
             broken += _states(rows)
             broken += _releases(session, rows)
             broken += _accounts_differ(session, rows)
+            broken += _names(session, rows)
         last = rows[-1].hash if rows else log.START
         return Verdict(len(rows), tuple(sorted(broken)), last)
 
@@ -115,6 +116,24 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
         if totals.load(session, account) != due:
             found.append((account.id, "the totals do not follow from the entries"))
     return found + [(number, "the account is gone") for number in told]
+
+
+def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
+    """Charges whose data set is no longer recognised by what was charged."""
+    found = []
+    for row in rows:
+        if row.kind != "reserved":
+            continue
+        body = json.loads(row.body)
+        family = datasets.named(session, body["dataset"])
+        names = [body["dataset"], body["called"], *body.get("aliases", ())]
+        if family is not None and datasets.forgotten(
+            session, family, names, body.get("sketch", ())
+        ):
+            found.append(
+                (row.seq, "its data set is no longer known by the names it was charged by")
+            )
+    return found
 
 
 def _linked(rows: list[LogRow]) -> dict[str, set[str]]:

@@ -167,3 +167,16 @@ def test_a_variable_that_is_not_set_is_named() -> None:
 def test_a_driver_may_quote_it() -> None:
     said = scrubbed('no host "hunter2x"', "postgresql://me:hunter2x@h/db?password=s%40cret#t")
     assert said == 'no host "***"'
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["driver=ODBC+Driver+18;UID=me;PWD=Secret1", "options=-c%20password=Secret1",
+     "database=x%3Bpassword%3DSecret1", "service=x%26password=Secret1", "host=me:Secret1@h"],
+)  # fmt: skip
+def test_a_secret_within_a_harmless_parameter_is_moved(query: str) -> None:
+    source = f"mssql+pyodbc://h/db?{query}#t"
+    kept, made = without_secrets(source)
+    assert "Secret1" not in kept
+    assert "Secret1" not in shown(source)
+    assert any("Secret1" in value for value in made.values())

@@ -212,3 +212,19 @@ def test_what_names_no_table_is_refused() -> None:
 def test_a_query_may_open_a_file() -> None:
     found = identities("duckdb:////tmp/x.duckdb", "SELECT * FROM 'counts.csv'")
     assert found == identities("counts.csv") == (f"file:{os.path.realpath('counts.csv')}",)
+
+
+@pytest.mark.parametrize("dialect", ["redshift", "presto", "hive", "exasol", "db2", "cockroachdb"])
+def test_where_case_may_not_matter_two_spellings_share_an_account(dialect: str) -> None:
+    upper, lower = (
+        identities(f"{dialect}://h/db", f"SELECT time FROM {name}") for name in ("Calls", "calls")
+    )
+    assert upper == lower
+
+
+def test_a_port_is_the_same_behind_a_comma() -> None:
+    assert identities("mssql+pyodbc://h,1433/db#t") == identities("mssql://h/db#dbo.t")
+
+
+def test_several_hosts_have_a_name() -> None:
+    assert identities("postgresql://h1:5432,h2:5432/db#t")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from dp.accounting import gaussian_epsilon
 from dp.budget import Budget, BudgetRefused
@@ -100,6 +100,24 @@ def test_a_changed_copy_is_the_same_data_set(url: str, charge: Charges, change: 
     assert other.dataset == "village.csv"
 
 
+@pytest.mark.parametrize("days", [3, 10, 72 * 8])
+def test_a_short_cut_and_a_long_growth_are_recognised(charge: Charges, days: int) -> None:
+    ledger, counts = Ledger("sqlite://"), panel(max(72, days), columns="abcdef")
+    ledger.reserve(charge(noised(), dataset="city.csv", **prints(counts.iloc[: 72 * 48])))
+    copy = counts.iloc[: 48 * days] if days > 72 else counts.iloc[20 * 48 : (20 + days) * 48]
+    entry = ledger.reserve(charge(noised(), key="b", dataset="elsewhere.csv", **prints(copy)))
+    assert entry.dataset == "city.csv"
+
+
+def test_names_cannot_be_taken_away(url: str, charge: Charges) -> None:
+    ledger = Ledger(url)
+    ledger.reserve(charge(noised(), dataset="a.csv", aliases=("file:/a.csv",), **prints(panel(28))))
+    assert verify(ledger).holds
+    with ledger.database.writing() as session:
+        session.execute(text("DELETE FROM ledger_names WHERE value NOT LIKE :one"), {"one": "0%"})
+    assert "no longer known" in verify(ledger).broken[0][1]
+
+
 def test_closed_nights_make_nothing_the_same(charge: Charges) -> None:
     """Blocks of zeros, or of one and the same count, are alike everywhere."""
     for level in (0.0, 3.0):
@@ -112,7 +130,7 @@ def test_closed_nights_make_nothing_the_same(charge: Charges) -> None:
 def test_prints_tell_nothing_without_the_key() -> None:
     counts = panel(28)
     mine, theirs = (sketch(key, counts, HALF_HOUR) for key in (SECRET, bytes(32)))
-    assert len(mine) == len(theirs) == 32
+    assert len(mine) == len(theirs) == 82
     assert not set(mine) & set(theirs)
 
 

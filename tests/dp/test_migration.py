@@ -15,7 +15,7 @@ from sqlalchemy import text
 from dp.budget import Budget, BudgetRefused
 from dp.composition import Total, largest_epsilon
 from dp.errors import LedgerError
-from dp.ledger import Charge, Ledger, database, verify
+from dp.ledger import Charge, Ledger, database, datasets, verify
 from dp.period import Period
 from dp.unit import PrivacyUnit
 
@@ -103,6 +103,28 @@ def test_old_accounts_are_found_under_resolved_names(old: str) -> None:
     assert verify(ledger).holds
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("../flows.csv", "file:/data/flows.csv"),
+        ("x/../y//flows.csv", "file:/data/y/flows.csv"),
+        ("~/flows.csv", "file:/home/me/flows.csv"),
+        ("postgresql://h:5432/db#flows", "postgresql://h/db#public.flows"),
+        ("mysql://h/db#Flows", "mysql://h/db#flows"),
+    ],
+)
+def test_old_names_are_found_however_they_were_typed(old: str, before: str, now: str) -> None:
+    with database.Database(old).writing() as session:
+        session.execute(
+            text("UPDATE ledger_datasets SET name = :name WHERE name = 'late.csv'"),
+            {"name": before},
+        )
+    for named, found in ((now, before), (now.replace("flows", "cities"), "another")):
+        with database.Database(old).reading() as session:
+            family = datasets.named(session, "another", (named,))
+            assert (family is not None and family.names == (before,)) == (found == before)
+
+
 def test_an_old_cap_still_binds(old: str) -> None:
     ledger = Ledger(old)
 
@@ -122,6 +144,8 @@ def test_the_clock_of_before_stays_the_clock(old: str) -> None:
     ledger.reserve(charge("counts.csv", "c1", timezone="UTC"))
     with pytest.raises(LedgerError, match=r"clock of UTC, this panel .* Europe/Paris.*nothing was"):
         ledger.reserve(charge("counts.csv", "c2", timezone="Europe/Paris"))
+    with pytest.raises(LedgerError, match=r"clock of UTC or the source .* Asia/Tokyo"):
+        ledger.reserve(charge("late.csv", "c4", timezone="Asia/Tokyo"))
     before = ledger.spent("trips.csv", PrivacyUnit.USER_DAY, DELTA)
     ledger.reserve(charge("trips.csv", "c3", timezone="Asia/Tokyo", start=datetime(2025, 1, 1)))
     assert ledger.spent("trips.csv", PrivacyUnit.USER_DAY, DELTA) > before  # nothing is parallel

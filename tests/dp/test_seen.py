@@ -90,6 +90,48 @@ def test_no_neighbour_changes_more_than_is_charged(
     assert first <= start < last
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    own=st.sampled_from([(USER, 24 * 7), (WEEK, 24 * 7), (DAY, 24)]),
+    unit=st.sampled_from([(WEEK, 24 * 7), (DAY, 24), (INTERVAL, 1)]),
+    piece=st.sampled_from([1, 2, 7, 24, 24 * 7]),
+    limit=st.integers(1, 30),
+    records=st.sets(st.integers(0, 24 * 7 - 1), min_size=1, max_size=100),
+    removed=st.integers(0, 99),
+    seed=st.integers(0, 5),
+)
+def test_what_was_cut_at_the_source_is_coupled_across_short_releases(
+    charge: Charges,
+    own: tuple[PrivacyUnit, int],
+    unit: tuple[PrivacyUnit, int],
+    piece: int,
+    limit: int,
+    records: set[int],
+    removed: int,
+    seed: int,
+) -> None:
+    """Oracle: take one unit out of records that were cut before they were released in pieces."""
+    (mine, length), (theirs, span), total = own, unit, 24 * 7
+    charges = [
+        charge(
+            event(min(limit, piece, length), piece, 3600.0, intervals_per_unit=limit),
+            unit=mine,
+            period=Period(START + at * HOUR, START + (at + piece) * HOUR, HOUR),
+        )
+        for at in range(0, total, piece)
+    ]
+    grid = TimeGrid()
+    for one in charges:
+        grid = grid.plus(one.period, None)
+    gone = sorted(records)[removed % len(records)] // span
+    less = {interval for interval in records if interval // span != gone}
+    changed = counted(records, limit, length, seed) ^ counted(less, limit, length, seed)
+    start = int(START.replace(tzinfo=UTC).timestamp()) + gone * span * 3600
+    reached = [one for one in charges if reach_of(theirs, one, grid)[0] <= start
+               < reach_of(theirs, one, grid)[1]]  # fmt: skip
+    assert len(changed) <= sum(cost(theirs, one, grid) for one in reached)
+
+
 def test_a_day_under_a_bound_for_the_whole_panel_changes_twice_what_it_has(
     charge: Charges,
 ) -> None:
@@ -167,9 +209,27 @@ def test_by_two_clocks_nothing_is_parallel(charge: Charges) -> None:
         event(10, 96, 1800.0, intervals_per_unit=10, enforced=True), unit=DAY, timezone="UTC"
     )
     assert cost(DAY, cut, grid) == 40  # a day there holds parts of two days here
+    days = Period(START, START + timedelta(days=28), timedelta(days=1))
+    daily = charge(event(28, 28, 86400.0), unit=USER, period=days, timezone="UTC")
+    both = TimeGrid().plus(days, "UTC").plus(days, "Asia/Tokyo")
+    assert cost(INTERVAL, daily, both) == 2  # one interval here meets two by the other clock
     before = TimeGrid().plus(asked.period, UNSAID)
     assert before.plus(asked.period, "UTC").clocks == ("UTC",)
     assert before.plus(asked.period, "UTC").plus(asked.period, UNSAID).one_clock
+
+
+TOKYO = "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    "order", [(UNSAID, TOKYO), (TOKYO, UNSAID), (TOKYO, UNSAID, "UTC"), (UNSAID, TOKYO, None)]
+)
+def test_a_clock_that_was_not_kept_is_no_other_zone(order: tuple[str | None, ...]) -> None:
+    """It was that of UTC or of the source: zones that are named were kept in the recipe."""
+    grid = TimeGrid()
+    for clock in order:
+        grid = grid.plus(Period(START, START + HOUR, HOUR), clock)
+    assert len(grid.clocks) == 2
 
 
 @pytest.mark.parametrize("grid", [TimeGrid(), TimeGrid().plus(Period(START, START + HOUR, HOUR), None),

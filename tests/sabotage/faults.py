@@ -271,7 +271,7 @@ FAULTS = (
     ),
     Fault(
         "credentials kept (query of a URL)", "data/sources/credentials.py",
-        'return setting if plain in _HARMLESS else f"{name}={hide(value, plain)}"', "return setting",
+        'return setting if harmless else f"{name}={hide(value, plain)}"', "return setting",
         ("tests/data/test_credentials.py::test_no_password_is_shown_or_kept",),
     ),
     Fault(
