@@ -38,6 +38,7 @@ _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\})*|\[[0-9A-Fa-f:.%]+\]")
 _PORT = re.compile(r"\d{0,5}|\$\{\w+\}")
 _INSIDE = re.compile(r";|:.*@|(?:password|passwd|pwd|token|secret)\s*=", re.DOTALL | re.IGNORECASE)
 """What a harmless parameter does not hold, unless further ones were written into it."""
+_SETTING = re.compile(r";[^;=]*=")
 _PATH = re.compile(r"[^@:;=&#]*")
 _LOGIN = re.compile(r":.*@|(?:password|passwd|pwd)=", re.DOTALL | re.IGNORECASE)
 _TABLE = re.compile(r"[^@:;=&?#/]*")
@@ -140,6 +141,8 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
         place, question, query = place.partition("?")
     name, colon, password = user.partition(":")
     user = f"{name}{colon}{hide(password)}"
+    if _SETTING.search(password):  # or the last @ is one of a password among parameters
+        return f"{scheme}://{user}{at}{hide(place + question + query)}", made
     first, *settings = ("" if "?" in password else place).split(";")
     place = ";".join([first, *(_hidden(one, hide) for one in settings)])
     if query:

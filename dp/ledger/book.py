@@ -61,7 +61,7 @@ class Ledger:
                 return found
             if found is not None and found.state != "voided":
                 raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
-            family, anew = datasets.admit(session, charge)
+            family, anew, kept = datasets.admit(session, charge)
             own = accounts.opened(session, family, charge.unit, charge.population)
             charged = accounts.of(session, family)
             if anew:
@@ -73,7 +73,7 @@ class Ledger:
             row = log.append(
                 session,
                 "reserved",
-                entries.body_of(charge, family.names[0]),
+                entries.body_of(kept, family.names[0]),
                 account=own.id,
                 key=charge.key,
                 fingerprint=charge.fingerprint,

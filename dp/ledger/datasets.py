@@ -61,12 +61,13 @@ def register(session: Session, name: str, aliases: Iterable[str]) -> Family:
     return known
 
 
-def admit(session: Session, charge: Charge) -> tuple[Family, bool]:
+def admit(session: Session, charge: Charge) -> tuple[Family, bool, Charge]:
     """The data set of a charge, which is noted to be one more release of it.
 
     Returns:
         The data set, with the charge in its grid; whether totals of earlier charges must be worked out
-        anew, since two data sets became one or the meaning of "one interval" has changed.
+        anew, since two data sets became one or the meaning of "one interval" has changed; the charge
+        with no prints but new ones, for the log.
 
     Raises:
         LedgerError: the charge goes by another clock than all before it.
@@ -83,8 +84,9 @@ def admit(session: Session, charge: Charge) -> tuple[Family, bool]:
     _check_clock(session, before, after, charge)
     changed = bool(before.grid.clocks) and not before.grid.same_costs(after)
     _store(session, before.id, after)
-    remember(session, before.id, [charge.dataset, *charge.aliases], charge.sketch)
-    return replace(before, grid=after), joined or changed
+    new = remember(session, before.id, [charge.dataset, *charge.aliases], charge.sketch)
+    fresh = replace(charge, sketch=tuple(one for one in charge.sketch if one in new))
+    return replace(before, grid=after), joined or changed, fresh
 
 
 def grid_with(family: Family | None, charges: Iterable[Charge]) -> TimeGrid:
@@ -136,7 +138,7 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
         .where(DatasetRow.name.in_(called) | NameRow.value.in_(digests))
     )
     rows = {row.id: row for row in session.scalars(query)}
-    places = [name for name in called if name.startswith(_FILE) or "://" in name]
+    places = [name for name in called if name.startswith(_FILE) or "#" in name]
     if places:  # names from before they had one spelling
         for row in session.scalars(select(DatasetRow).where(DatasetRow.old)):
             if any(_may_be(row.name, name) for name in places):
@@ -149,17 +151,19 @@ def _may_be(old: str, name: str) -> bool:
 
     Relative paths were kept as typed, and URLs with whatever port, driver and schema they had.
     """
-    if "://" in old:
-        return "#" in old and "#" in name and _own(old) == _own(name)
+    if "#" in old:
+        return "#" in name and _bare(old) == _bare(name)
     path = posixpath.normpath(old).removeprefix("~/")
     while path.startswith("../"):
         path = path.removeprefix("../")
     return name.startswith(_FILE) and name.endswith("/" + path.lstrip("/"))
 
 
-def _own(url: str) -> str:
-    """A table's own name."""
-    return url.rpartition("#")[2].rpartition(".")[2].lower()
+def _bare(url: str) -> tuple[str, str, str]:
+    """Host, database and own name of a table, without what may have been left out."""
+    place, _, table = url.rpartition("://")[2].rpartition("#")
+    host, _, database = place.partition("?")[0].partition("/")
+    return host.partition(":")[0].lower(), database.lower(), table.rpartition(".")[2].lower()
 
 
 def _declared_apart(session: Session, row: DatasetRow, charge: Charge) -> bool:
@@ -236,13 +240,16 @@ def _store(session: Session, number: int, grid: TimeGrid) -> None:
     session.flush()
 
 
-def remember(session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]) -> None:
-    """Note what a data set is recognised by from now on."""
+def remember(
+    session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]
+) -> set[str]:
+    """Note what a data set is recognised by from now on; what of it is new."""
     values = _values(names, prints)
     query = select(NameRow.value).where(NameRow.dataset == dataset, NameRow.value.in_(values))
-    for value in sorted(values - set(session.scalars(query))):
-        session.add(NameRow(dataset=dataset, value=value))
+    new = values - set(session.scalars(query))
+    session.add_all(NameRow(dataset=dataset, value=value) for value in sorted(new))
     session.flush()
+    return new
 
 
 def forgotten(

@@ -59,7 +59,9 @@ def sketch(secret: bytes, counts: pd.DataFrame, interval: timedelta) -> tuple[st
     """Keyed prints by which a panel is known that grew, was cut, or has its columns in another order.
 
     Of all blocks of 32 intervals of one region those with the smallest keyed hashes (bottom-k sketch,
-    Broder 1997). Two panels that share many blocks share many prints; others share none.
+    Broder 1997). Two panels that share many blocks share many prints; others share none. Blocks with
+    hardly any different counts are printed with the whole panel, so that they are like no other's, and
+    how many prints there are does not tell how many such blocks.
 
     Args:
         secret: the installation's key.
@@ -74,16 +76,17 @@ def sketch(secret: bytes, counts: pd.DataFrame, interval: timedelta) -> tuple[st
     starts = np.flatnonzero(times % span < interval.total_seconds())
     values = counts.to_numpy(dtype=np.float64)
     names = [json.dumps([str(name), span]).encode() for name in counts.columns]
+    whole = bytes.fromhex(fingerprint(secret, counts))
     found: set[str] = set()
     for start in starts:
         block = values[start : start + _BLOCK]
         if len(block) < _BLOCK or np.isnan(block).any():
             continue
         for name, column in zip(names, block.T, strict=True):
-            if len(set(column.tolist())) >= _DISTINCT:
-                digest = hashlib.blake2b(key=secret[:64], digest_size=8, person=b"sketch")
-                digest.update(name + str(times[start]).encode() + column.tobytes())
-                found.add(digest.hexdigest())
+            told = column.tobytes() if len(set(column.tolist())) >= _DISTINCT else whole
+            digest = hashlib.blake2b(key=secret[:64], digest_size=8, person=b"sketch")
+            digest.update(name + str(times[start]).encode() + told)
+            found.add(digest.hexdigest())
     return tuple(sorted(found)[:_PRINTS])
 
 

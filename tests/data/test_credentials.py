@@ -111,6 +111,11 @@ def test_no_two_sources_share_a_variable(pairs: list[tuple[str, str]]) -> None:
             del os.environ[name]
 
 
+def test_an_at_in_a_password_among_parameters_is_hidden_with_what_follows() -> None:
+    kept, _ = without_secrets("snowflake://reader:@000@db.example.org;password=@000#hourly")
+    assert "000" not in kept
+
+
 def test_the_first_password_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, environment = without_secrets("postgresql://me:hunter2@host/db#t")
     assert kept == "postgresql://me:${VEILCAST_SOURCE_PASSWORD}@host/db#t"

@@ -118,12 +118,18 @@ def test_names_cannot_be_taken_away(url: str, charge: Charges) -> None:
     assert "no longer known" in verify(ledger).broken[0][1]
 
 
-def test_closed_nights_make_nothing_the_same(charge: Charges) -> None:
+def test_closed_nights_make_nothing_the_same() -> None:
     """Blocks of zeros, or of one and the same count, are alike everywhere."""
+    lively, found = panel(28), []
     for level in (0.0, 3.0):
-        counts = panel(28)
-        counts.loc[:] = level
-        assert sketch(SECRET, counts, HALF_HOUR) == ()
+        for longer in (28, 35):
+            counts = panel(longer)
+            counts.loc[:] = level
+            found.append(set(sketch(SECRET, counts, HALF_HOUR)))
+    for number, one in enumerate(found):
+        assert not any(one & other for other in found[:number])
+    # how many prints there are follows from the times and the regions alone
+    assert len(found[0]) == len(found[2]) == len(sketch(SECRET, lively, HALF_HOUR))
     assert sketch(SECRET, panel(28).iloc[:20], HALF_HOUR) == ()
 
 
