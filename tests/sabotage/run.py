@@ -101,6 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         for fault in FAULTS
         if ("--quick" not in arguments or fault.quick) and all(word in fault.name for word in words)
     ]
+    if not chosen:
+        raise SystemExit(f"no fault has all of {', '.join(words)} in its name")
     healthy(chosen)
     width = max(len(fault.name) for fault in chosen)
     print(f"{'fault':<{width}}  {'s':>5}  caught by")  # noqa: T201
