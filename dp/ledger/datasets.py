@@ -244,7 +244,7 @@ def remember(
     session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]
 ) -> set[str]:
     """Note what a data set is recognised by from now on; what of it is new."""
-    values = _values(names, prints)
+    values = values_of(names, prints)
     query = select(NameRow.value).where(NameRow.dataset == dataset, NameRow.value.in_(values))
     new = values - set(session.scalars(query))
     session.add_all(NameRow(dataset=dataset, value=value) for value in sorted(new))
@@ -252,19 +252,18 @@ def remember(
     return new
 
 
-def forgotten(
-    session: Session, family: Family, names: Iterable[str], prints: Iterable[str]
-) -> bool:
-    """Whether something that was noted of a data set is no longer there."""
+def noted(session: Session, family: Family) -> set[str]:
+    """All that a data set is recognised by, as `values_of` gives it."""
     query = (
         select(NameRow.value)
         .join(DatasetRow, NameRow.dataset == DatasetRow.id)
-        .where(DatasetRow.name.in_(family.names), NameRow.value.in_(_values(names, prints)))
+        .where(DatasetRow.name.in_(family.names))
     )
-    return bool(_values(names, prints) - set(session.scalars(query)))
+    return set(session.scalars(query))
 
 
-def _values(names: Iterable[str], prints: Iterable[str]) -> set[str]:
+def values_of(names: Iterable[str], prints: Iterable[str]) -> set[str]:
+    """Names and prints as they are noted."""
     return {*(_digest(name) for name in names), *prints}
 
 

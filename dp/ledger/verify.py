@@ -121,15 +121,17 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
 def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
     """Charges whose data set is no longer recognised by what was charged."""
     found = []
+    known: dict[str, set[str]] = {}
     for row in rows:
         if row.kind != "reserved":
             continue
         body = json.loads(row.body)
-        family = datasets.named(session, body["dataset"])
-        names = [body["dataset"], body["called"], *body.get("aliases", ())]
-        if family is not None and datasets.forgotten(
-            session, family, names, body.get("sketch", ())
-        ):
+        dataset = body["dataset"]
+        if dataset not in known:
+            family = datasets.named(session, dataset)
+            known[dataset] = set() if family is None else datasets.noted(session, family)
+        names = [dataset, body["called"], *body.get("aliases", ())]
+        if datasets.values_of(names, body.get("sketch", ())) - known[dataset]:
             found.append(
                 (row.seq, "its data set is no longer known by the names it was charged by")
             )

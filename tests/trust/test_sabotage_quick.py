@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,17 +18,23 @@ def test_deliberate_faults_are_caught() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 of 4 faults caught" in done.stdout
+    quick = sum(fault.quick for fault in _faults())
+    assert quick >= 4
+    assert f"{quick} of {quick} faults caught" in done.stdout
 
 
 def test_every_fault_still_applies_and_names_tests_that_exist() -> None:
+    for fault in _faults():
+        assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
+        for test in fault.tests:
+            file, _, name = test.partition("::")
+            assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(), test
+
+
+def _faults() -> tuple[Any, ...]:
     sys.path.insert(0, str(RUN.parent))
     try:
         from faults import FAULTS
     finally:
         sys.path.remove(str(RUN.parent))
-    for fault in FAULTS:
-        assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
-        for test in fault.tests:
-            file, _, name = test.partition("::")
-            assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(), test
+    return FAULTS
