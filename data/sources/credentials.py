@@ -133,8 +133,8 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
         return (f"{scheme}:{hide(rest)}", made) if colon and _misspelt(source) else (source, made)
     user, at, place = rest.rpartition("@")
     question, query = "", ""
-    if at and ":" not in user:  # no password before this @, which may be one of the query
-        user, at, place = "", "", rest
+    if at and (":" not in user or "?" in user.partition(":")[0]):
+        user, at, place = "", "", rest  # no password before this @, which is one of the query
     if "?" in user:  # either the password has a question mark, or the query has an @: hide both
         query = place
     else:
@@ -142,7 +142,7 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
     name, colon, password = user.partition(":")
     user = f"{name}{colon}{hide(password)}"
     if _SETTING.search(password):  # or the last @ is one of a password among parameters
-        return f"{scheme}://{user}{at}{hide(place + question + query)}", made
+        return f"{scheme}://{user}{at}{hide(rest.rpartition('@')[2])}", made
     first, *settings = ("" if "?" in password else place).split(";")
     place = ";".join([first, *(_hidden(one, hide) for one in settings)])
     if query:

@@ -5,8 +5,11 @@ import math
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from dp.mechanisms import discrete_gaussian
 from dp.randomness import Generator
 from dp.seed import KEY_BYTES, Seed
 
+ROOT = Path(__file__).resolve().parents[2]
 KNOWN = bytes(range(KEY_BYTES))
 LIKE = torch.empty(300)
 
@@ -202,6 +206,17 @@ def in_fork(draw: Callable[[], list[float] | str]) -> list[float] | str:
 
 @pytest.mark.parametrize("begun", [True, False], ids=["begun", "fresh"])
 def test_a_fork_never_draws_what_its_parent_draws(begun: bool) -> None:
+    # in a process that has used nothing else: torch's threads of a busy one are not there in a fork
+    code = f"import runpy, sys; runpy.run_path(sys.argv[1])['forks'](begun={begun})"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, __file__], cwd=ROOT, capture_output=True, text=True,
+        timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+
+
+def forks(begun: bool) -> None:
+    """Two forks and their parent, none of which may draw what another one draws."""
     generator = Generator()
     if begun:  # values that are made and not used yet
         generator.normal(torch.empty(10), 1.0)

@@ -19,7 +19,8 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 EVENT = {
     "mechanism": "poisson-sampled windows", "rate": 0.1, "windows": 100, "batch": 10, "steps": 3,
     "hit": 2, "noise_multiplier": 30.0, "aside": None,
-    "panel": {"observed": 100, "interval_seconds": 1800.0, "regions": 1, "window": 2},
+    "panel": {"observed": 100, "interval_seconds": 1800.0, "regions": 1, "regions_per_interval": 1,
+              "lags": 1, "seasonal": [], "horizon": 1, "distance": 2},
 }  # fmt: skip
 
 

@@ -82,7 +82,7 @@ from dp.seed import Seed
 gradient.train = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 for recipe, seed in zip(json.loads(sys.argv[1]), json.loads(sys.argv[2])):
     if os.fork() == 0:
-        train_chunk([recipe], [Seed(seed)], open_home())
+        train_chunk([recipe], [Seed(bytes.fromhex(seed))], open_home())
     os.wait()
 """
 
@@ -90,7 +90,7 @@ for recipe, seed in zip(json.loads(sys.argv[1]), json.loads(sys.argv[2])):
 def test_a_worker_that_is_killed_costs_no_second_charge(opened: Home) -> None:
     estimated, declared = grid(CITY, "gradient"), grid(CITY, "gradient", max_count=600)
     recipes, seeds = [recipe(estimated), recipe(declared)], [Seed(), Seed()]
-    numbers = json.dumps([seed.value for seed in seeds])
+    numbers = json.dumps([seed.value.hex() for seed in seeds])
     subprocess.run([sys.executable, "-c", KILLED, json.dumps(recipes), numbers], check=True,
                    env=dict(os.environ))  # fmt: skip
     assert states(opened) == ["committed", "committed"]

@@ -67,6 +67,6 @@ def test_a_private_training(capped: Home) -> None:
 def test_a_stream(capped: Home, tmp_path: Path) -> None:
     panel().counts.astype(int).to_csv(tmp_path / "mine.csv")
     asked = recipe("input", name=str(tmp_path / "mine.csv"), account="mine", regions_per_interval=1)
-    stream.release(asked, capped, stream.arrived(asked, capped))
-    released = replace(stream.panel(asked, capped), timezone="Asia/Tokyo")
-    check(stream.promise(asked, released, capped).statement)
+    arrived = replace(stream.arrived(asked, capped), timezone="Asia/Tokyo")
+    stream.release(asked, capped, arrived)
+    check(stream.promise(asked, stream.panel(asked, capped), capped).statement)
