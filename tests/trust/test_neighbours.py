@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from tests.trust.bench import Bench
 from tests.trust.scenarios import SCENARIOS
 
+QUICK = ("train counts", "train events", "train counts by gradient", "ingest events")
+"""What is tried in every run of the quick tests; the rest, and more neighbours, among the slow ones."""
+
 
 class Nothing:
     """No change at all."""
@@ -42,7 +45,10 @@ def test_the_same_file_twice_is_published_alike(bench: Bench) -> None:
     bench.compare("train counts", scenario.base(), Nothing(), scenario.steps)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SCENARIOS],
+)
 def test_neighbours_are_published_alike(bench: Bench, name: str) -> None:
     neighbours_of(bench, name, 1)
 
@@ -50,4 +56,4 @@ def test_neighbours_are_published_alike(bench: Bench, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_many_neighbours_are_published_alike(bench: Bench, name: str) -> None:
-    neighbours_of(bench, name, 12)
+    neighbours_of(bench, name, 4)
