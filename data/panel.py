@@ -1,22 +1,17 @@
-"""The panel: a regular series of counts, one column a region, gaps in plain sight."""
+"""The panel: a regular series of counts, one column per region, gaps kept as rows."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.events.bound import Bound
+from data.bound import Bound
 from data.spans import to_span
-
-if TYPE_CHECKING:
-    from data.sources.table import Table
 
 
 @dataclass(frozen=True)
@@ -55,52 +50,8 @@ class Panel:
         if (missing.any(axis=1) != missing.all(axis=1)).any():
             raise ValueError("an interval is observed in all regions or in none")
 
-    @classmethod
-    def from_csv(
-        cls,
-        path: str | Path,
-        *,
-        regions_per_interval: int | None = None,
-        persons: int | None = None,
-        max_gap: str = "1d",
-    ) -> Panel:
-        """Raw counts from a CSV file, wide (time, one column a region) or long (time, region, count).
-
-        What is odd about them, but not in the way, comes as Python warnings.
-
-        Args:
-            path: of the file; may be gzipped.
-            regions_per_interval: M, the regions that can count one person within one interval.
-            persons: how many people can be in it.
-            max_gap: the longest gap that may be repaired.
-
-        Raises:
-            DataError: the file cannot be used; the message lists what is wrong, where, and the fix.
-        """
-        from data.sources import csv
-
-        table = csv.read(Path(path))
-        declared = {"regions_per_interval": regions_per_interval, "persons": persons}
-        return _validated(replace(table, **declared), max_gap)  # type: ignore[arg-type]
-
-    @classmethod
-    def from_source(cls, source: str, *, max_gap: str = "1d", **declared: Any) -> Panel:
-        """Raw counts from anything that `--source` takes: `synthetic`, `paris-cdr`, a path, a URL.
-
-        Args:
-            source: as `data.sources.read` takes it.
-            max_gap: the longest gap that may be repaired.
-            declared: further arguments of `data.sources.read`.
-
-        Raises:
-            DataError: it cannot be used.
-        """
-        from data import sources
-
-        return _validated(sources.read(source, **declared), max_gap)
-
     def plot(self, regions: Sequence[str] | None = None) -> Any:
-        """Draw the counts, one picture a region; the title says whether they are raw.
+        """Draw the counts, one plot per region; the title says whether they are raw.
 
         Args:
             regions: names; by default the first dozen.
@@ -113,7 +64,9 @@ class Panel:
         """
         from data import plot
 
-        return plot.panel(self, regions)
+        privacy = plot.NOISED if self.noised else plot.RAW
+        title = f"Persons per interval, {self.source}: {privacy}"
+        return plot.series(self.counts, title, regions)
 
     def __repr__(self) -> str:
         """Its outline; counts are not shown unasked."""
@@ -160,13 +113,3 @@ class Panel:
             values.astype(np.float64), index=self.counts.index, columns=self.counts.columns
         )
         return replace(self, counts=frame)
-
-
-def _validated(table: Table, max_gap: str) -> Panel:
-    from data.validate import to_panel
-
-    panel, found = to_panel(table, max_gap=max_gap)
-    for finding in found:
-        if finding.severity == "warning":
-            warnings.warn(str(finding), stacklevel=3)
-    return panel

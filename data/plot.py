@@ -1,16 +1,14 @@
-"""Drawings of panels: one small picture a region. matplotlib is imported when something is drawn."""
+"""Plots of panels: one small plot per region. matplotlib is imported when something is drawn."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from data.panel import Panel
 
 RAW, NOISED = "raw, not private", "released, with noise"
 COUNTS, FORECAST = "#9aa5b1", "#0b6e99"
@@ -57,20 +55,20 @@ def grid(regions: Sequence[str], title: str) -> NDArray[Any]:
     return found
 
 
-def panel(counts: Panel, regions: Sequence[str] | None = None) -> NDArray[Any]:
-    """Counts over time, [R] axes; the title says whether they are raw.
+def series(counts: pd.DataFrame, title: str, regions: Sequence[str] | None = None) -> NDArray[Any]:
+    """Counts over time, [R] axes.
 
     Args:
-        counts: what to draw; gaps break the line.
+        counts: frame of times × regions; gaps (NaN) break the line.
+        title: of the figure; says whether the counts are raw.
         regions: which; by default the first dozen.
 
     Raises:
         ValueError: an unknown region.
     """
-    names = chosen(counts.regions, regions)
-    said = NOISED if counts.noised else RAW
-    axes = grid(names, f"Persons per interval, {counts.source}: {said}")
+    names = chosen([str(name) for name in counts.columns], regions)
+    axes = grid(names, title)
     for axis, name in zip(axes, names, strict=True):
-        axis.plot(counts.times, counts.values[:, counts.regions.index(name)], color=COUNTS, lw=1)
+        axis.plot(counts.index, counts[name], color=COUNTS, lw=1)
         axis.margins(x=0.01)
     return axes

@@ -7,11 +7,11 @@
 from pathlib import Path
 from tempfile import mkdtemp
 
-from data.panel import Panel
+from data import load
 from flows.notebook import list_runs, load_run, train
 
 # %%
-city = Panel.from_source("synthetic:days=42,seed=7")
+city = load.from_source("synthetic:days=42,seed=7")
 path = Path(mkdtemp()) / "counts.csv"
 city.counts.astype(int).to_csv(path)
 
@@ -19,7 +19,7 @@ city.counts.astype(int).to_csv(path)
 # Reading it validates it: a fault stops here and says where it is and what to do.
 
 # %%
-panel = Panel.from_csv(path, regions_per_interval=1, persons=4_000)
+panel = load.from_csv(path, regions_per_interval=1, persons=4_000)
 panel.plot()  # the title says "raw, not private": keep this picture to yourself
 
 # %% [markdown]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import matplotlib.pyplot as plt
 
-from data.panel import Panel
+from data import load
 from dp import (
     Budget,
     PrivacyUnit,
@@ -54,4 +54,4 @@ points = {e: train(settings={**city, "privacy.epsilon": e}).result for e in (0.5
 figure, axis = plt.subplots()
 axis.plot(list(points), [one["rmse"]["mean"] for one in points.values()], marker="o")
 axis.set(xlabel="epsilon (unit user, delta 1e-7, add or remove)", ylabel="RMSE, persons")
-Panel.from_source("synthetic:days=42").plot(["region 1", "region 2"])
+load.from_source("synthetic:days=42").plot(["region 1", "region 2"])

@@ -75,7 +75,18 @@ class Forecast:
         """
         from flows.ahead_figure import figure
 
-        return figure(self, regions, days)
+        before = None
+        if self.recent is not None:
+            first = self.values.index[0] - pd.Timedelta(days=days)
+            before = self.recent.counts[self.recent.times >= first]
+        return figure(
+            self.values,
+            self.ends,
+            before,
+            title=f"Next intervals of {self.source}, in persons",
+            caption=self.privacy[0].upper() + self.privacy[1:] + ".",
+            regions=regions,
+        )
 
 
 def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:

@@ -82,8 +82,8 @@ class Run:
         if panel is None:
             raise UsageError(
                 f"run {self.run_id[:8]} released no counts, it read raw ones "
-                f"(mechanism={self.recipe().privacy.mechanism}); Panel.from_source(...).plot() draws "
-                "those, and says so"
+                f"(mechanism={self.recipe().privacy.mechanism}); data.load.from_source(...).plot() "
+                "draws those, and says so"
             )
         return panel
 

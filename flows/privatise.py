@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from data.events.bound import Bound
+from data.bound import Bound
 from data.panel import Panel
 from data.sources.credentials import shown
 from data.sources.identity import identities

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data.bound import enforceable
 from data.errors import DataError
-from data.events.bound import enforceable
 from data.events.checks import within
 from data.events.columns import events_of
 from data.events.config import EventsConfig

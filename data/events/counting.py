@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis
 
-from data.events.bound import Bound
+from data.bound import Bound
 from data.events.order import keyed_order
 
 Expression = Any  # of Ibis, which has no types for mypy

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.bound import enforceable
 from data.errors import DataError
-from data.events.bound import enforceable
 from data.events.checks import look as looked_at
 from data.events.checks import refuse_impossible, within
 from data.events.columns import events_of

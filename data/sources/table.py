@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data.events.bound import Bound
+from data.bound import Bound
 
 
 @dataclass(frozen=True)

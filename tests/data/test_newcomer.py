@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data import load
 from data.errors import DataError
 from data.findings import lines
-from data.panel import Panel
 from data.sources import read
 from data.validate import findings
 
@@ -23,7 +23,7 @@ def good() -> pd.DataFrame:
 
 def told(path: Path) -> str:
     with pytest.raises(DataError) as error:
-        Panel.from_csv(path)
+        load.from_csv(path)
     return str(error.value)
 
 
@@ -76,7 +76,7 @@ def test_what_is_usual_in_files_is_read(tmp_path: Path) -> None:
     for name, options in {"bom": {"encoding": "utf-8-sig"}, "semicolons": {"sep": ";"}}.items():
         path = tmp_path / f"{name}.csv"
         table.to_csv(path, index=False, **options)  # type: ignore[call-overload]
-        assert Panel.from_csv(path).regions == ("north", "south", "harbour")
+        assert load.from_csv(path).regions == ("north", "south", "harbour")
 
 
 def test_one_fault_in_a_thousand_columns_is_found_without_a_thousand_schemas(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
-from data.events.bound import Bound, enforceable
+from data.bound import Bound, enforceable
 from data.sources.synthetic import events as made_up
 from dp.budget import Budget
 from dp.ledger import Ledger

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from data import load
 from data.errors import DataError
-from data.panel import Panel
 from dp.ledger import Ledger
 from flows.errors import UsageError
 from flows.notebook import Run, list_runs, load_run, train
@@ -52,7 +52,7 @@ def drawn(axes: np.ndarray) -> list[str]:
 
 
 def test_raw_counts_are_drawn_as_such(csv: Path) -> None:
-    panel = Panel.from_csv(csv, regions_per_interval=1)
+    panel = load.from_csv(csv, regions_per_interval=1)
     axes = panel.plot()
     assert len(axes) == 2
     assert "raw, not private" in drawn(axes)[0]
@@ -68,14 +68,14 @@ def test_a_file_with_faults_stops_and_an_odd_one_warns(csv: Path, tmp_path: Path
     bad, odd = tmp_path / "bad.csv", tmp_path / "odd.csv"
     table.assign(north=-1).to_csv(bad, index=False)
     with pytest.raises(DataError, match="negative-count"):
-        Panel.from_csv(bad)
+        load.from_csv(bad)
     table.drop(index=[40, 41]).to_csv(odd, index=False)
     with pytest.warns(UserWarning, match="missing-intervals") as said:
-        Panel.from_csv(odd)
+        load.from_csv(odd)
     assert said[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Panel.from_csv(csv)
+        load.from_csv(csv)
 
 
 def test_a_private_run_is_opened_and_drawn_again(home: Home, csv: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_private_run_is_opened_and_drawn_again(home: Home, csv: Path) -> None:
     assert again == load_run("latest") == run
     assert list(list_runs()["run_id"]) == [run.run_id]
 
-    released, raw = again.released(), Panel.from_csv(csv)
+    released, raw = again.released(), load.from_csv(csv)
     assert released.noised
     assert not raw.noised
     assert (released.values != raw.values).any()

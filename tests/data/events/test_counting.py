@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.events.bound import Bound
+from data.bound import Bound
 from data.events.counting import bounded_counts
 from data.events.order import PRIME, coefficients, keyed_order
 
