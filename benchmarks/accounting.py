@@ -3,9 +3,9 @@
 import json
 import math
 
-from dp.accounting import discrete_sigma, gaussian_mu, zcdp_delta
+from dp.accounting.gaussian import discrete_sigma, gaussian_mu, zcdp_delta
 from dp.budget import Budget
-from dp.unit import ContributionBound
+from dp.unit.contribution import ContributionBound
 
 
 def zcdp_sigma(budget: Budget, bound: ContributionBound) -> float:

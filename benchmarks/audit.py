@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from dp.accounting import gaussian_mu
+from dp.accounting.gaussian import gaussian_mu
 from dp.audit import counts, gradients, measure, plan
 from dp.budget import Budget
-from dp.mechanisms import calibrate as calibrate_counts
-from dp.sampling import calibrate as calibrate_training
-from dp.unit import ContributionBound
+from dp.mechanisms.count_noise import calibrate as calibrate_counts
+from dp.mechanisms.window_sampling import calibrate_sampling as calibrate_training
+from dp.unit.contribution import ContributionBound
 
 
 def audited(epsilon: float, canaries: int) -> dict[str, Any]:

@@ -51,9 +51,9 @@ from data.spans import to_span
 from dp.budget import Budget, BudgetRefused
 from dp.errors import LedgerError
 from dp.ledger import Charge, Ledger
-from dp.period import Period
-from dp.release import panel_of
-from dp.unit import PrivacyUnit, parse_unit
+from dp.release.panel import panel_of
+from dp.unit.period import Period
+from dp.unit.privacy_unit import PrivacyUnit, parse_unit
 from flows.compose import override
 from flows.errors import UsageError
 from flows.recipe import from_dict, without_password

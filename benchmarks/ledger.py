@@ -20,8 +20,8 @@ from typing import Any
 from sqlalchemy import text
 
 from dp.ledger import Charge, Ledger
-from dp.period import Period
-from dp.unit import PrivacyUnit
+from dp.unit.period import Period
+from dp.unit.privacy_unit import PrivacyUnit
 
 DAY = timedelta(days=1)
 

@@ -99,7 +99,7 @@ def panel(regions: int, days: int) -> dict[str, Any]:
 
 
 def noise(cells: int) -> dict[str, Any]:
-    from dp.mechanisms import discrete_gaussian
+    from dp.mechanisms.count_noise import discrete_gaussian
 
     half, _ = timed(lambda: discrete_gaussian(np.zeros(cells // 2, dtype=np.int64), 40.0))
     whole, _ = timed(lambda: discrete_gaussian(np.zeros(cells, dtype=np.int64), 40.0))
@@ -143,8 +143,8 @@ def ledger(count: int) -> dict[str, Any]:
     import datetime as dt
 
     from dp.ledger import Charge, Ledger, verify
-    from dp.period import Period
-    from dp.unit import PrivacyUnit
+    from dp.unit.period import Period
+    from dp.unit.privacy_unit import PrivacyUnit
 
     day = dt.timedelta(days=1)
 

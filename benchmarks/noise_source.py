@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from dp import private
-from dp.randomness import Generator, Randomness
-from dp.sampling import WindowSampling
+from dp.mechanisms.randomness import Generator, Randomness
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private import training
 
 FEATURES, OUT = 17, 6
 
@@ -66,7 +66,7 @@ def step(source: Randomness, hidden: int, batch: int, length: int) -> Callable[[
     torch.manual_seed(0)
     model, windows = Net(hidden), Windows(batch, length)
     sampling = WindowSampling(10 * batch, batch, 10**6, 5, 2.0)
-    steps, optimizer = private._Steps(sampling, 1.0, source), torch.optim.Adam(model.parameters())
+    steps, optimizer = training._Steps(sampling, 1.0, source), torch.optim.Adam(model.parameters())
     return lambda: steps.step(model, optimizer, windows, loss)
 
 

@@ -20,7 +20,7 @@ import torch
 from private_training import recipe_of, synthetic, train_privately, windows_of
 
 from data.panel import Panel
-from dp.unit import IntervalUnit
+from dp.unit.privacy_unit import IntervalUnit
 from models import metrics, regime
 from models.baselines import persistence
 from models.settings import TrainingConfig

@@ -17,12 +17,12 @@ from data.panel import Panel
 from data.split import Split, split
 from data.windows import make
 from dp.ledger import Charge, Ledger
-from dp.private import PrivateTraining
-from dp.reach import WindowReach
-from dp.release import period_of
-from dp.sampling import WindowSampling, calibrate
-from dp.scale import estimate, scale_noise
-from dp.unit import IntervalUnit
+from dp.mechanisms.scale import estimate, scale_noise
+from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
+from dp.private.training import PrivateTraining
+from dp.release.panel import period_of
+from dp.unit.privacy_unit import IntervalUnit
+from dp.unit.window_reach import WindowReach
 from flows.compose import override
 from flows.recipe import Recipe, from_dict
 from models import metrics
@@ -105,12 +105,12 @@ def train_privately(
     budget = recipe.privacy.budget
     intervals = len(panel.times) - panel.steps("7d")
     aside = scale_noise(budget, width=1, intervals=intervals, regions=len(panel.regions))
-    sampling = calibrate(
+    sampling = calibrate_sampling(
         budget,
         windows=len(parts.train),
         batch=training.batch_size,
         steps=training.epochs * -(-len(parts.train) // training.batch_size),
-        hit=WindowReach(spec.lags, spec.seasonal, spec.horizon).hit(1),
+        hit=WindowReach(spec.lags, spec.seasonal, spec.horizon).affected(1),
         aside=aside,
     )
     # The ledger gives leave to draw, here as anywhere; it is forgotten with the run.

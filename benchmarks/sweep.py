@@ -1,8 +1,8 @@
 """Many runs at once: runs trained as one computation against the same runs one after another.
 
 The peer is single training as it is (`models.training.train`): torch's own layers for the plain step,
-`dp.private` for the private one. Both train the same windows from the same weights and seeds; whole
-trainings are timed, optimizer, noise and all. CPU seconds of the process stand beside wall time:
+`dp.private.training` for the private one. Both train the same windows from the same weights and seeds;
+whole trainings are timed, optimizer, noise and all. CPU seconds of the process stand beside wall time:
 on a machine that others use they are the steadier of the two, but they hide what a second core saves.
 Peak memory is what a fresh process needs beyond its windows and models.
 """
@@ -21,10 +21,10 @@ import torch
 
 from data.panel import Panel
 from data.windows import Windows, WindowSpec, make
-from dp import private
 from dp.clipping import Stack
-from dp.randomness import Generator
-from dp.sampling import WindowSampling
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private import training
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster, fit_scaler
 from models.kinds import new
@@ -67,7 +67,7 @@ def jobs_of(windows: Windows, asked: argparse.Namespace) -> list[Job]:
             steps = asked.epochs * -(-len(windows) // asked.batch)
             sampling = WindowSampling(len(windows), asked.batch, steps, 1, 1.0 + 0.1 * seed)
             # made-up data, so that nobody has to pay
-            updates = private._Steps(sampling, 1.0, Generator(seed.to_bytes(32, "big")))
+            updates = training._Steps(sampling, 1.0, Generator(seed.to_bytes(32, "big")))
         found.append(Job(model, windows, None, config, updates))
     return found
 

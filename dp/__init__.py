@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dp.accounting import (
+    from dp.accounting.gaussian import (
         discrete_delta,
         discrete_epsilon,
         discrete_sigma,
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
         zcdp_delta,
         zcdp_epsilon,
     )
+    from dp.accounting.sliding_window import epsilon_of, naive_epsilon, noise_for
     from dp.budget import Budget, BudgetRefused
-    from dp.composition import Total, total
+    from dp.composition.risk import trade_off
+    from dp.composition.total import Total, total
     from dp.ledger import Account, Charge, Entry, Ledger, local_secret
-    from dp.mechanisms import CountNoise, calibrate
-    from dp.private import PrivateTraining
-    from dp.reach import WindowReach, hit_windows
-    from dp.release import Release, charge_for_counts, release_counts
-    from dp.risk import trade_off
-    from dp.sampling import WindowSampling
-    from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit, derive_bound, parse_unit
-    from dp.windowed import epsilon_of, naive_epsilon, noise_for
+    from dp.mechanisms.count_noise import CountNoise, calibrate
+    from dp.mechanisms.window_sampling import WindowSampling
+    from dp.private.training import PrivateTraining
+    from dp.release.panel import Release, charge_for_counts, release_counts
+    from dp.unit.contribution import ContributionBound, derive_bound
+    from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
+    from dp.unit.window_reach import WindowReach, affected_windows
 
 __all__ = [
     "Account",
@@ -49,6 +50,7 @@ __all__ = [
     "Total",
     "WindowReach",
     "WindowSampling",
+    "affected_windows",
     "calibrate",
     "charge_for_counts",
     "derive_bound",
@@ -59,7 +61,6 @@ __all__ = [
     "gaussian_delta",
     "gaussian_epsilon",
     "gaussian_mu",
-    "hit_windows",
     "local_secret",
     "naive_epsilon",
     "noise_for",
@@ -72,19 +73,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "accounting": "discrete_delta discrete_epsilon discrete_sigma gaussian_delta gaussian_epsilon "
-    "gaussian_mu zcdp_delta zcdp_epsilon",
+    "accounting.gaussian": "discrete_delta discrete_epsilon discrete_sigma gaussian_delta "
+    "gaussian_epsilon gaussian_mu zcdp_delta zcdp_epsilon",
+    "accounting.sliding_window": "epsilon_of naive_epsilon noise_for",
     "budget": "Budget BudgetRefused",
-    "composition": "Total total",
+    "composition.risk": "trade_off",
+    "composition.total": "Total total",
     "ledger": "Account Charge Entry Ledger local_secret",
-    "mechanisms": "CountNoise calibrate",
-    "private": "PrivateTraining",
-    "reach": "WindowReach hit_windows",
-    "release": "Release charge_for_counts release_counts",
-    "risk": "trade_off",
-    "sampling": "WindowSampling",
-    "unit": "ContributionBound IntervalUnit PrivacyUnit derive_bound parse_unit",
-    "windowed": "epsilon_of naive_epsilon noise_for",
+    "mechanisms.count_noise": "CountNoise calibrate",
+    "mechanisms.window_sampling": "WindowSampling",
+    "private.training": "PrivateTraining",
+    "release.panel": "Release charge_for_counts release_counts",
+    "unit.contribution": "ContributionBound derive_bound",
+    "unit.privacy_unit": "IntervalUnit PrivacyUnit parse_unit",
+    "unit.window_reach": "WindowReach affected_windows",
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 

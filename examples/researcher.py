@@ -12,11 +12,11 @@ from dp import (
     Budget,
     PrivacyUnit,
     WindowReach,
+    affected_windows,
     calibrate,
     derive_bound,
     epsilon_of,
     gaussian_epsilon,
-    hit_windows,
     naive_epsilon,
     parse_unit,
 )
@@ -40,7 +40,7 @@ for unit in PrivacyUnit:
 
 # %%
 reach = WindowReach(lags=6)
-hit, _ = hit_windows(parse_unit("interval-1"), reach, windows=3114, interval=interval)
+hit, _ = affected_windows(parse_unit("interval-1"), reach, windows=3114, interval=interval)
 rate, steps, multiplier = 512 / 3114, 300, 30.0
 print("interval-1: epsilon", round(epsilon_of(hit, rate, multiplier, steps, 1e-7), 2))
 print("naive, per window, no guarantee:", round(naive_epsilon(rate, multiplier, steps, 1e-7), 2))

@@ -14,11 +14,12 @@ from typing import Any
 
 from dp.audit import Measured
 from dp.budget import Budget
-from dp.composition import COUNTS
+from dp.composition.total import COUNTS
 from dp.ledger import Entry, Ledger
-from dp.mechanisms import CountNoise, calibrate
-from dp.sampling import WindowSampling, of_event
-from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit, derive_bound, parse_unit
+from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.mechanisms.window_sampling import WindowSampling, sampling_of
+from dp.unit.contribution import ContributionBound, derive_bound
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows import audit_counts, audit_training, progress
 from flows.audit_figure import draw
 from flows.compose import load, recipe_folder
@@ -169,7 +170,7 @@ def _sampling(subject: Subject, prepared: Any, recipe: Recipe) -> tuple[WindowSa
     """What was charged for a run, or would be for a recipe on the city."""
     charged = [one for one in subject.charges if one.purpose == "training"]
     if charged:
-        return of_event(charged[0].event), Budget(charged[0].epsilon, charged[0].delta)
+        return sampling_of(charged[0].event), Budget(charged[0].epsilon, charged[0].delta)
     made = make_plan(prepared, recipe)
     return made.sampling, Budget(made.sampling.epsilon(made.delta), made.delta)
 

@@ -14,10 +14,11 @@ from data.windows import WindowSpec, latest, make
 from dp.audit import Guesses, Measured, clopper_pearson, measure, plan
 from dp.audit.counts import permit_for, plant
 from dp.budget import Budget
-from dp.composition import Total
-from dp.mechanisms import CountNoise, calibrate
-from dp.risk import risk
-from dp.unit import MONDAY, ContributionBound, PrivacyUnit, derive_bound
+from dp.composition.risk import risk
+from dp.composition.total import Total
+from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.unit.contribution import ContributionBound, derive_bound
+from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from models.config import ForecasterConfig
 from models.kinds import new
 from models.predict import predict

@@ -16,7 +16,7 @@ from dp.audit import Guesses, Measured, measure, plan
 from dp.audit.gradients import Seen, Training
 from dp.audit.gradients import plant as plant_gradients
 from dp.budget import Budget
-from dp.sampling import WindowSampling
+from dp.mechanisms.window_sampling import WindowSampling
 from flows.gradient import fit_privately
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised

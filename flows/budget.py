@@ -7,9 +7,9 @@ from typing import Any
 from data.errors import DataError
 from data.sources.identity import identities
 from dp.budget import Budget
-from dp.composition import largest_epsilon
+from dp.composition.total import largest_epsilon
 from dp.ledger import Account, Entry, Ledger, verify
-from dp.unit import parse_unit
+from dp.unit.privacy_unit import parse_unit
 from flows.errors import UsageError
 from flows.settings import Home
 

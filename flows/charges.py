@@ -10,12 +10,13 @@ from functools import cache
 from data import validate
 from data.panel import Panel
 from dp.budget import Budget, BudgetRefused
-from dp.composition import Total, largest_epsilon
+from dp.composition.total import Total, largest_epsilon
+from dp.composition.unit_conversion import event_for_unit
 from dp.ledger import Charge, Entry, Ledger, local_secret
-from dp.once import paid, reserve
-from dp.seen import seen_by
-from dp.time_grid import TimeGrid
-from dp.unit import Unit
+from dp.release.idempotent import is_paid as paid
+from dp.release.idempotent import reserve
+from dp.unit.privacy_unit import Unit
+from dp.unit.time_grid import TimeGrid
 from flows import gradient, privatise
 from flows.grid import Grid, Point
 from flows.kept import Kept
@@ -209,5 +210,5 @@ def _of(
 
 def _sum(total: Total, charges: list[Charge], unit: Unit, grid: TimeGrid) -> Total:
     for one in charges:
-        total = total.plus(seen_by(unit, one, grid))
+        total = total.plus(event_for_unit(unit, one, grid))
     return total

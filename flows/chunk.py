@@ -23,7 +23,7 @@ from data.findings import Finding
 from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.errors import ReleaseLostError
-from dp.seed import Seed
+from dp.mechanisms.seed import Seed
 from flows import evaluate, outcome, prepare, privatise
 from flows.charges import kept_in
 from flows.errors import SetupError, UsageError

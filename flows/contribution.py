@@ -11,9 +11,10 @@ import pandas as pd
 from data.events.contribution import seen_intervals
 from dp.budget import Budget
 from dp.ledger import Ledger, local_secret
-from dp.mechanisms import calibrate
-from dp.release import release_counts
-from dp.unit import ContributionBound, PrivacyUnit
+from dp.mechanisms.count_noise import calibrate
+from dp.release.panel import release_counts
+from dp.unit.contribution import ContributionBound
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.privatise import aliases
 from flows.recipe import Recipe

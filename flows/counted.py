@@ -10,7 +10,7 @@ from data.errors import DataError
 from data.events.config import EventsConfig
 from data.sources import Table
 from dp.ledger import local_secret
-from dp.unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
 from flows.recipe import Recipe
 from flows.settings import open_home
 

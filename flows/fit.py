@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from data.windows import Windows
 from dp.clipping import Stack
 from dp.errors import ReleaseLostError
-from dp.seed import Seed
+from dp.mechanisms.seed import Seed
 from flows import gradient, progress
 from flows.prepare import Prepared
 from flows.private_run import PrivateJob

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from dp import scale, statement
-from dp.composition import Total
+from dp import statement
+from dp.composition.total import Total
 from dp.errors import ReleaseLostError
 from dp.ledger import Charge, Entry, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key, sketch
-from dp.once import Kept, Wanted, each_once
+from dp.mechanisms import scale
 from dp.permit import Permit
-from dp.proof import reread
-from dp.release import period_of
+from dp.private.noise_proof import reread
+from dp.release.idempotent import Released, Request, release_each_once
+from dp.release.panel import period_of
 from flows.prepare import Prepared
 from flows.private_plan import Plan, facts, make_plan
 from flows.private_run import OnEpoch, PrivateJob, PrivateRun, train
@@ -101,7 +102,7 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
 
     secret = local_secret(home.secret)
     wanted = [
-        Wanted(
+        Request(
             _charge(run.plan, run.job.prepared, run.job.recipe, home),
             run.job.recipe.privacy.cap,
             None if run.seed is None else run.seed.mark(secret),
@@ -110,7 +111,7 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
         for run in runs
     ]
     results: list[Trained | ModelError | ReleaseLostError] = []
-    for place, kept in enumerate(each_once(ledger, wanted, make)):
+    for place, kept in enumerate(release_each_once(ledger, wanted, make)):
         if isinstance(kept, ReleaseLostError):
             results.append(kept)
         elif kept is None:
@@ -121,7 +122,7 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
     return results
 
 
-def _result(run: PrivateRun, kept: Kept, ledger: Ledger) -> Trained:
+def _result(run: PrivateRun, kept: Released, ledger: Ledger) -> Trained:
     """What was kept, with what it promises."""
     model, history, proof = _unpacked(kept.content)
     if not kept.fresh:

@@ -13,7 +13,7 @@ from data.sources.credentials import shown
 from data.spans import to_span
 from data.store import Check, Database, Released
 from dp.ledger import Ledger, local_secret
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import counted
 from flows.errors import UsageError
 from flows.privatise import Noised, noised

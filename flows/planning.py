@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from data import sources, validate
 from data.panel import Panel
 from dp.budget import Budget
-from dp.mechanisms import calibrate
-from dp.unit import PrivacyUnit, derive_bound
+from dp.mechanisms.count_noise import calibrate
+from dp.unit.contribution import derive_bound
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.prepare import prepare
 from flows.privatise import Privatised

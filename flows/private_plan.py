@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dp import scale
-from dp.reach import WindowReach, hit_windows
-from dp.sampling import WindowSampling, calibrate
-from dp.unit import IntervalUnit, Unit, intervals_of, parse_unit
-from dp.windowed import CellNoise
+from dp.accounting.sliding_window import CellNoise
+from dp.mechanisms import scale
+from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
+from dp.unit.privacy_unit import IntervalUnit, Unit, intervals_of, parse_unit
+from dp.unit.window_reach import WindowReach, affected_windows
 from flows.errors import UsageError
 from flows.prepare import Prepared
 from flows.recipe import Recipe
@@ -56,7 +56,7 @@ def make_plan(prepared: Prepared, recipe: Recipe) -> Plan:
     windows = len(prepared.split.train)
     try:
         reach = WindowReach(spec.lags, spec.seasonal, spec.horizon)
-        hit, why = hit_windows(
+        hit, why = affected_windows(
             unit,
             reach,
             windows=windows,
@@ -89,7 +89,7 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
         "windows": windows, "batch": training.batch_size, "steps": steps, "hit": hit, "aside": aside
     }  # fmt: skip
     if privacy.noise_multiplier is None:
-        return calibrate(budget, **shape)  # type: ignore[arg-type]
+        return calibrate_sampling(budget, **shape)  # type: ignore[arg-type]
     asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
     spent = asked.epsilon(budget.delta)
     if spent > budget.epsilon:
@@ -102,7 +102,7 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
 
 
 def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> dict[str, Any]:
-    """What is public and decides what the training costs other units (`dp.seen`)."""
+    """Public facts that decide what the training costs other units."""
     spec, panel = prepared.spec, prepared.raw
     return {
         "observed": len(training_counts(prepared)),

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from dp import scale
 from dp.clipping import Stack
+from dp.mechanisms import scale
+from dp.mechanisms.scale import Scale
+from dp.mechanisms.seed import Seed
 from dp.permit import Permit
-from dp.private import PrivateTraining, check_model, twins_differ
-from dp.proof import prove
-from dp.scale import Scale
-from dp.seed import Seed
+from dp.private.noise_proof import prove
+from dp.private.training import PrivateTraining, check_model, twins_differ
 from flows.prepare import Prepared
 from flows.private_plan import Plan, make_plan, training_counts
 from flows.promise import Promise

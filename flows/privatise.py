@@ -12,11 +12,12 @@ from data.panel import Panel
 from data.sources.credentials import shown
 from data.sources.identity import identities
 from dp import statement
-from dp.composition import Total
+from dp.composition.total import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
-from dp.mechanisms import CountNoise, calibrate
-from dp.release import charge_for_counts, panel_of, release_counts
-from dp.unit import ContributionBound, PrivacyUnit, derive_bound, enforced_bound
+from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.release.panel import charge_for_counts, panel_of, release_counts
+from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.promise import Promise
 from flows.recipe import Recipe

@@ -11,9 +11,9 @@ import re
 from collections import Counter
 from typing import Any
 
-from dp import caveats, disclosed
-from dp.composition import COUNTS, TRAINING
-from dp.version import code_version
+from dp.composition.total import COUNTS, TRAINING
+from dp.statement import caveats, disclosed
+from dp.statement.code_version import code_version
 
 FILL_IN = "TO FILL IN by the data owner"
 _REPOSITORY_RULE = (

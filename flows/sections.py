@@ -8,7 +8,7 @@ from data.panel import Panel
 from data.spans import to_span
 from data.windows import WindowSpec
 from dp.budget import Budget
-from dp.unit import IntervalUnit, PrivacyUnit, parse_unit
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
 from models.config import MEMBERS, ForecasterConfig
 
 MECHANISMS = ("none", "input", "gradient")

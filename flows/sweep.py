@@ -10,7 +10,7 @@ from prefect.futures import as_completed
 
 from data.panel import Panel
 from dp.errors import ReleaseLostError
-from dp.seed import Seed
+from dp.mechanisms.seed import Seed
 from flows import progress, sweep_record
 from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
 from flows.chunk import LOST, Values, chunk_step

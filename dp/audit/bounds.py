@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import beta, binom
 
-from dp.accounting import gaussian_epsilon
+from dp.accounting.gaussian import gaussian_epsilon
 
 _LARGEST = 64.0
 """Epsilon and μ beyond which nothing is looked for."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dp.ledger import Charge, Ledger
-from dp.mechanisms import CountNoise
-from dp.period import Period
+from dp.mechanisms.count_noise import CountNoise
 from dp.permit import Permit
-from dp.unit import PrivacyUnit
+from dp.unit.period import Period
+from dp.unit.privacy_unit import PrivacyUnit
 
 Floats = NDArray[np.float64]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from dp.private import _Steps
-from dp.randomness import Generator
-from dp.sampling import WindowSampling
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private.training import _Steps
 
 Loss = Callable[[Any, Any], Tensor]
 Take = Callable[[Tensor], Any]

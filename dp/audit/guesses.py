@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from dp.accounting import gaussian_mu
+from dp.accounting.gaussian import gaussian_mu
 from dp.audit.bounds import rate_bound, tradeoff_bound
 from dp.budget import Budget
 

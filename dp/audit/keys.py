@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dp.randomness import Generator
-from dp.seed import KEY_BYTES, Seed
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.seed import KEY_BYTES, Seed
 
 Floats = NDArray[np.float64]
 Noise = Callable[[int], Floats]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dp.clipping.passes import taped
+from dp.clipping.stacked_pass import taped
 from dp.clipping.support import check_layers
 from dp.clipping.workspace import Workspace
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dp.clipping.activations import sigmoid_backward, tanh_, tanh_backward
 from dp.clipping.recurrent import RecurrentRecord
-from dp.clipping.squash import sigmoid_backward, tanh_, tanh_backward
 from dp.clipping.tape import Tape
 from dp.clipping.unrolled import Layer, Terms
 

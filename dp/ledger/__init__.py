@@ -1,8 +1,9 @@
 """The ledger: what was spent on whom, written down before noise is drawn."""
 
-from dp.ledger.book import Ledger
+from dp.charge import Charge
 from dp.ledger.identity import fingerprint, local_secret
-from dp.ledger.values import Account, Charge, Entry
+from dp.ledger.ledger import Ledger
+from dp.ledger.values import Account, Entry
 from dp.ledger.verify import Verdict, verify
 
 __all__ = [

@@ -9,15 +9,16 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from dp.budget import Budget
+from dp.charge import Charge
+from dp.composition.unit_conversion import event_for_unit, times_of_unit
 from dp.errors import LedgerError
 from dp.ledger import datasets, entries, log, totals
 from dp.ledger.datasets import Family
 from dp.ledger.refusal import refusal
 from dp.ledger.tables import AccountRow
-from dp.ledger.values import Account, Charge, Entry
-from dp.seen import reach_of, seen_by
-from dp.time_grid import TimeGrid
-from dp.unit import Unit, parse_unit
+from dp.ledger.values import Account, Entry
+from dp.unit.privacy_unit import Unit, parse_unit
+from dp.unit.time_grid import TimeGrid
 
 
 def of(session: Session, family: Family | None) -> tuple[Account, ...]:
@@ -113,8 +114,8 @@ def add(
         caps: that hold for the account.
         everywhere: whether to look at what the charge does not reach as well, which has just changed.
     """
-    reach = reach_of(account.unit, charge, grid)
-    event = seen_by(account.unit, charge, grid)
+    reach = times_of_unit(account.unit, charge, grid)
+    event = event_for_unit(account.unit, charge, grid)
     before = totals.load(session, account, reach)
     after, touched = totals.add(before, reach, event)
     apart = totals.load(session, account) if everywhere else {}

@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dp.charge import Charge
 from dp.errors import LedgerError
 from dp.ledger import log
 from dp.ledger.entries import all_entries
 from dp.ledger.tables import AccountRow, DatasetRow, LogRow, NameRow
-from dp.ledger.values import Charge, Entry
-from dp.time_grid import UNSAID, TimeGrid
-from dp.unit import PrivacyUnit
+from dp.ledger.values import Entry
+from dp.unit.privacy_unit import PrivacyUnit
+from dp.unit.time_grid import UNSAID, TimeGrid
 
 _SHARED = 2
 """Prints in common that make two panels the same data; one could be a coincidence."""

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dp.charge import Charge
 from dp.ledger.tables import LogRow
-from dp.ledger.values import Charge, Entry
-from dp.period import Period
-from dp.time_grid import UNSAID
-from dp.unit import parse_unit
+from dp.ledger.values import Entry
+from dp.unit.period import Period
+from dp.unit.privacy_unit import parse_unit
+from dp.unit.time_grid import UNSAID
 
 
 def all_entries(session: Session, after: int = 0) -> list[Entry]:

@@ -6,11 +6,12 @@ import math
 from datetime import UTC, datetime
 
 from dp.budget import Budget, BudgetRefused
-from dp.composition import COUNTS, Event, Total, largest_fitting
+from dp.charge import Charge
+from dp.composition.total import COUNTS, Event, Total, largest_fitting
 from dp.ledger import totals
 from dp.ledger.totals import Stretches
-from dp.ledger.values import Account, Charge
-from dp.period import EVER
+from dp.ledger.values import Account
+from dp.unit.period import EVER
 
 
 def refusal(

@@ -11,18 +11,19 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from dp.composition import Event, Total, largest_epsilon
+from dp.charge import Charge
+from dp.composition.total import Event, Total, largest_epsilon
+from dp.composition.unit_conversion import event_for_unit, times_of_unit
 from dp.ledger.tables import TotalRow
-from dp.ledger.values import Account, Charge
-from dp.period import Reach
-from dp.seen import reach_of, seen_by
-from dp.time_grid import TimeGrid
+from dp.ledger.values import Account
+from dp.unit.period import TimeRange
+from dp.unit.time_grid import TimeGrid
 
-Stretches = dict[Reach, Total]
+Stretches = dict[TimeRange, Total]
 """What has been spent on the units of each stretch; together they have no gaps and no overlaps."""
 
 
-def load(session: Session, account: Account, reach: Reach | None = None) -> Stretches:
+def load(session: Session, account: Account, reach: TimeRange | None = None) -> Stretches:
     """What has been spent, as far as it overlaps `reach`."""
     query = select(TotalRow.start, TotalRow.end, TotalRow.total).where(
         TotalRow.account == account.id
@@ -33,7 +34,7 @@ def load(session: Session, account: Account, reach: Reach | None = None) -> Stre
     return {(row.start, row.end): Total.from_json(row.total) for row in rows}
 
 
-def add(before: Stretches, reach: Reach, event: Event | None) -> tuple[Stretches, Stretches]:
+def add(before: Stretches, reach: TimeRange, event: Event | None) -> tuple[Stretches, Stretches]:
     """Stretches with one more event.
 
     Args:
@@ -86,13 +87,13 @@ def of_charges(account: Account, charges: Iterable[Charge], grid: TimeGrid) -> S
     """What charges to the account's data set have spent on the account's unit, from nothing."""
     found: Stretches = {}
     for charge in charges:
-        reach = reach_of(account.unit, charge, grid)
+        reach = times_of_unit(account.unit, charge, grid)
         near = {
             one: total for one, total in found.items() if one[0] < reach[1] and one[1] > reach[0]
         }
         for stretch in near:
             del found[stretch]
-        found.update(add(near, reach, seen_by(account.unit, charge, grid))[0])
+        found.update(add(near, reach, event_for_unit(account.unit, charge, grid))[0])
     return found
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dp.ledger import accounts, datasets, log, totals
-from dp.ledger.book import Ledger
 from dp.ledger.entries import all_entries
+from dp.ledger.ledger import Ledger
 from dp.ledger.tables import LogRow, ReleaseRow
 
 _NEXT = {"reserved": ("committed", "voided"), "committed": ("released",)}

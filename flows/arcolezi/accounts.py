@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dp.accounting import discrete_epsilon
-from dp.reach import WindowReach
-from dp.sampling import WindowSampling
-from dp.unit import ContributionBound
+from dp.accounting.gaussian import discrete_epsilon
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.unit.contribution import ContributionBound
+from dp.unit.window_reach import WindowReach
 from flows.arcolezi.published import DELTA, EPOCHS, LAGS, Setting, claimed_sigma
 
 INTERVALS, DAY, WINDOWS = 3456, 48, 3114
@@ -62,5 +62,5 @@ def account(setting: Setting, epochs: int) -> WindowSampling:
     """Batches and noise of a training at these settings, for all values of one interval."""
     assert setting.noise_multiplier is not None  # noqa: S101  (of table 4)
     steps = epochs * -(-WINDOWS // setting.batch_size)
-    hit = WindowReach(LAGS).hit(1)
+    hit = WindowReach(LAGS).affected(1)
     return WindowSampling(WINDOWS, setting.batch_size, steps, hit, setting.noise_multiplier)

@@ -15,18 +15,19 @@ from torch import Tensor, nn
 
 from data.panel import Panel
 from data.sources.identity import identities
-from dp.accounting import discrete_epsilon
+from dp.accounting.gaussian import discrete_epsilon
 from dp.budget import Budget
 from dp.ledger import Charge, Ledger, fingerprint, local_secret
 from dp.ledger.identity import release_key, sketch
-from dp.mechanisms import CountNoise
-from dp.once import once
+from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.window_sampling import WindowSampling
 from dp.permit import Permit
-from dp.private import PrivateTraining, twins_differ
-from dp.proof import Proof, prove, reread
-from dp.release import period_of, release_counts
-from dp.sampling import WindowSampling
-from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit
+from dp.private.noise_proof import Proof, prove, reread
+from dp.private.training import PrivateTraining, twins_differ
+from dp.release.idempotent import release_once
+from dp.release.panel import period_of, release_counts
+from dp.unit.contribution import ContributionBound
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 from flows.arcolezi.accounts import account
 from flows.arcolezi.published import DELTA, LAGS, REGIONS, TEST, Setting, claimed_sigma
 from flows.settings import Home
@@ -101,7 +102,7 @@ def train_noised(
         forecast, proof = _private(panel, setting, sampling, permit, on_epoch)
         return json.dumps({"forecast": forecast.tolist(), "proof": proof.to_dict()}).encode()
 
-    kept = once(Ledger(home.database_url), charge, make)
+    kept = release_once(Ledger(home.database_url), charge, make)
     found = json.loads(kept.content)
     proof = reread(found["proof"])
     return {
@@ -205,7 +206,7 @@ def _private(
 
 
 def _facts(panel: Panel) -> dict[str, Any]:
-    """What is public and decides what the training costs other units (`dp.seen`)."""
+    """Public facts that decide what the training costs other units."""
     return {
         "observed": int(panel.observed.sum()) - TEST,
         "interval_seconds": panel.interval.total_seconds(),

@@ -19,11 +19,11 @@ import pandas as pd
 from data import validate
 from data.errors import DataError
 from data.panel import Panel
-from dp.accounting import gaussian_delta, smallest_epsilon
+from dp.accounting.gaussian import gaussian_delta, smallest_epsilon
 from dp.budget import BudgetRefused
 from dp.errors import LedgerError
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import counted, privatise
 from flows.attacks.attempt import Attempt
 from flows.errors import UsageError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.attacks.accounts import Part, attempt, cost, values
 from flows.attacks.attempt import Attempt
 from flows.rehearse import forgotten

@@ -12,7 +12,7 @@ from data.panel import Panel
 from data.store import Run, append_run, open_store, panel_releases
 from data.windows import Windows
 from dp.ledger import Ledger, verify
-from dp.release import panel_of
+from dp.release.panel import panel_of
 from flows import evaluate, fit, outcome, prepare
 from flows.loop import stream
 from flows.loop.champion import Champion, adopt, champion

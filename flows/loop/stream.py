@@ -13,12 +13,12 @@ from data.store import Database, Released, append_panel, open_store, panel_relea
 from data.store import released_until as until
 from dp import statement
 from dp.budget import BudgetRefused
-from dp.composition import Total
+from dp.composition.total import Total
 from dp.ledger import Entry, Ledger, local_secret
-from dp.mechanisms import CountNoise
-from dp.release import panel_of
-from dp.stream import give_back, pieces, release_piece, stream_noise, streamed
-from dp.unit import PrivacyUnit
+from dp.mechanisms.count_noise import CountNoise
+from dp.release.panel import panel_of
+from dp.release.stream import give_back, pieces, release_piece, stream_noise, streamed
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
 from flows.loop.names import dataset_of, earlier_names, in_use, known_by

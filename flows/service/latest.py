@@ -10,7 +10,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from data.store import Database, find_run, forecast_names, latest_forecasts
-from dp.unit import parse_unit
+from dp.unit.privacy_unit import parse_unit
 from flows.service.answers import Forecasts, Statement, Streams
 
 Key = tuple[str | None, ...]

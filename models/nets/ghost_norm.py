@@ -32,7 +32,7 @@ class GhostBatchNorm(nn.BatchNorm1d):
     One person's window would change the gradients of up to `ghost` windows, and a clip of each
     bounds nothing that the noise is measured by; the running statistics, moreover, would leave with
     the model without any noise. Opacus refuses batch statistics for that reason, and so does
-    `dp.private.check_model`. Under `input` the counts are noised before, and this is free.
+    `dp.private.training.check_model`. Under `input` the counts are noised before, and this is free.
 
     Args:
         features: F, values a row.

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dp.ledger import Charge, Ledger
-from dp.period import Period
 from dp.permit import Permit
-from dp.unit import PrivacyUnit
+from dp.unit.period import Period
+from dp.unit.privacy_unit import PrivacyUnit
 
 DAY = Period(datetime(2024, 1, 1), datetime(2024, 1, 2), timedelta(minutes=30))
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from data import sources, validate
 from data.panel import Panel
-from dp import private
 from dp.ledger import Ledger
+from dp.private import training as private
 from flows.arcolezi import accounts, honest, protocol, published, report, study
 from flows.arcolezi.study import Effort
 from flows.cli import app

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.randomness import Generator
-from dp.unit import PrivacyUnit
+from dp.mechanisms.randomness import Generator
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import audit_counts
 from flows.cli import app
 from flows.settings import Home
@@ -135,7 +135,7 @@ def test_a_person_without_noise_is_found_and_with_it_is_not(
     for attack in audit_counts.find_a_person(Budget(1.0, 1e-7), unit):
         assert not attack.refutes
         assert attack.promised == pytest.approx(0.543)
-    monkeypatch.setattr("dp.mechanisms.discrete_gaussian", lambda counts, *_: counts)
+    monkeypatch.setattr("dp.mechanisms.count_noise.discrete_gaussian", lambda counts, *_: counts)
     panel, forecasts = audit_counts.find_a_person(Budget(1.0, 1e-7), unit)
     assert panel.right == panel.trials
     assert panel.refutes

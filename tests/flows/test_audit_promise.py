@@ -11,8 +11,8 @@ import torch
 from typer.testing import CliRunner
 
 from dp.audit import keys
-from dp.randomness import Generator
-from dp.seed import Seed
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.seed import Seed
 from flows.attacks import accounts, files
 from flows.attacks import keys as key_attacks
 from flows.attacks.attempt import Attempt

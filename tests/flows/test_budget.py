@@ -13,7 +13,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.cli import app
 from flows.settings import Home
 

@@ -18,9 +18,10 @@ from data.bound import Bound, enforceable
 from data.sources.synthetic import events as made_up
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.mechanisms import calibrate
-from dp.period import Period
-from dp.unit import MONDAY, PrivacyUnit, derive_bound
+from dp.mechanisms.count_noise import calibrate
+from dp.unit.contribution import derive_bound
+from dp.unit.period import Period
+from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from flows import counted
 from flows.cli import app
 from flows.contribution import plan_events
@@ -157,7 +158,7 @@ def test_units_are_those_of_the_ledger(halves: int, unit: str) -> None:
     half_hour = pd.Timedelta("30min").to_pytimedelta()
     period = Period(start.to_pydatetime(), start.to_pydatetime() + half_hour, half_hour)
     first = (start.value // 10**9 - origin) // length * length + origin
-    assert period.reach(PrivacyUnit(unit)) == (first, first + length)
+    assert period.unit_range(PrivacyUnit(unit)) == (first, first + length)
 
 
 def test_another_unit_than_counted_for_is_refused() -> None:

@@ -12,10 +12,10 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
-from dp.private import PrivateTraining
-from dp.randomness import Generator
-from dp.sampling import of_event
-from dp.unit import IntervalUnit, PrivacyUnit
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import sampling_of
+from dp.private.training import PrivateTraining
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 from flows.cli import app
 from flows.record import Tracker
 from flows.settings import Home
@@ -72,8 +72,8 @@ def test_a_private_training_from_file_to_record(home: Home, csv: Path) -> None:
 
     (entry,) = Ledger(home.database_url).entries(str(csv), UNIT)
     assert (entry.purpose, entry.state) == ("training", "released")
-    assert of_event(entry.event).epsilon(1e-6) == pytest.approx(first["epsilon"], rel=1e-12)
-    assert of_event(entry.event).noise_multiplier == first["sigma"]
+    assert sampling_of(entry.event).epsilon(1e-6) == pytest.approx(first["epsilon"], rel=1e-12)
+    assert sampling_of(entry.event).noise_multiplier == first["sigma"]
 
     # The budget spent is logged after every epoch, and no loss is.
     client = MlflowClient(home.tracking_uri)
@@ -135,7 +135,9 @@ def test_past_the_cap_nothing_is_drawn(
     trained("--source", csv, epsilon=4)
     for name in ("step", "batches"):
         monkeypatch.setattr(PrivateTraining, name, lambda *_: pytest.fail("something was drawn"))
-    monkeypatch.setattr("dp.scale.estimate", lambda *_, **__: pytest.fail("a histogram was drawn"))
+    monkeypatch.setattr(
+        "dp.mechanisms.scale.estimate", lambda *_, **__: pytest.fail("a histogram was drawn")
+    )
     result = veilcast(
         "train", "--source", csv, "--unit", "interval-1", "--epsilon", 4, "--delta", 1e-6, *SMALL,
         "--seed", 1, "--set", "privacy.cap_epsilon=5",
@@ -195,7 +197,9 @@ def test_protected_inputs_are_noised_and_charged(home: Home, csv: Path) -> None:
 def test_a_declared_largest_count_spends_nothing_on_the_scale(
     home: Home, csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dp.scale.estimate", lambda *_, **__: pytest.fail("counts were looked at"))
+    monkeypatch.setattr(
+        "dp.mechanisms.scale.estimate", lambda *_, **__: pytest.fail("counts were looked at")
+    )
     document = trained(
         "--source", csv, "--set", "source.max_count=8000000", unit="user-day", epsilon=20
     )

@@ -26,8 +26,8 @@ from typer.testing import CliRunner
 
 from data.panel import Panel
 from dp.ledger import Ledger
-from dp.private import _Steps
-from dp.proof import CRYPTOGRAPHIC
+from dp.private.noise_proof import CRYPTOGRAPHIC
+from dp.private.training import _Steps
 from flows import gradient, private_run
 from flows.cli import app
 from flows.fit import fit

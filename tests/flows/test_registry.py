@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from dp.budget import Budget
 from dp.ledger import Charge, Ledger
-from dp.mechanisms import calibrate
-from dp.period import Period
-from dp.sampling import WindowSampling
-from dp.unit import ContributionBound, IntervalUnit, PrivacyUnit, Unit
+from dp.mechanisms.count_noise import calibrate
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.unit.contribution import ContributionBound
+from dp.unit.period import Period
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
 from flows import budget, registry
 from flows.cli import app
 from flows.settings import Home

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.cli import app
 from flows.errors import SetupError, UsageError
 from flows.runners import check, chunks, threads

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.cli import app
 from flows.record import Tracker
 from flows.settings import Home

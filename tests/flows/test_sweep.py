@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.charges import announced
 from flows.cli import app
 from flows.errors import UsageError

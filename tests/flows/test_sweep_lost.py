@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from data.panel import Panel
 from dp.ledger import Ledger
-from dp.mechanisms import CountNoise
-from dp.once import reserve
-from dp.seed import Seed
+from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.seed import Seed
+from dp.release.idempotent import reserve
 from flows import gradient
 from flows.charges import charges_of, panel_of
 from flows.chunk import LOST, train_chunk
@@ -77,7 +77,7 @@ import json, os, signal, sys
 from flows import gradient
 from flows.chunk import train_chunk
 from flows.settings import open_home
-from dp.seed import Seed
+from dp.mechanisms.seed import Seed
 
 gradient.train = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 for recipe, seed in zip(json.loads(sys.argv[1]), json.loads(sys.argv[2])):

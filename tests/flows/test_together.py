@@ -13,7 +13,7 @@ import torch
 from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.ledger import Ledger
-from dp.seed import Seed
+from dp.mechanisms.seed import Seed
 from flows import gradient, private_run
 from flows.fit import Fit, Fitted, fit, fit_together
 from flows.prepare import Prepared, prepare

@@ -11,7 +11,7 @@ import pytest
 from data.panel import Panel
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.gradient import fit_privately
 from flows.loop import stream
 from flows.privatise import Privatised, privatise

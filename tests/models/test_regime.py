@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dp.budget import Budget
-from dp.private import _Steps
-from dp.randomness import Generator
-from dp.sampling import WindowSampling, calibrate
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
+from dp.private.training import _Steps
 from models import optimizers, regime
 from models.errors import ModelError
 from models.settings import TrainingConfig
@@ -112,7 +112,7 @@ def test_dp_noise_of_private_steps_is_kept_by_the_rule_that_suits(optimizer: str
 def test_at_fixed_epsilon_and_updates_the_noise_of_a_large_batch_stays() -> None:
     """σ grows with B once it is large: then there is nothing for a learning rate to follow."""
     sigmas = {
-        batch: calibrate(
+        batch: calibrate_sampling(
             Budget(1.0, 1e-7), windows=3_000, batch=batch, steps=100, hit=5
         ).noise_multiplier
         for batch in (64, 512, 1_024)

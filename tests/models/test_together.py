@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dp import private
 from dp.clipping import Stack
 from dp.clipping.workspace import Workspace
-from dp.proof import prove
-from dp.randomness import Generator
-from dp.sampling import WindowSampling
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private import training
+from dp.private.noise_proof import prove
 from models import memory, nets, optimizers
 from models.errors import ModelError
 from models.forecaster import fit_scaler
@@ -53,7 +53,7 @@ def jobs_of(panel_windows, config_of, configs, name="gru", *, noise=None, **shap
         if noise is not None:
             steps = config.epochs * math.ceil(len(past) / config.batch_size)
             sampling = WindowSampling(len(past), config.batch_size, steps, 2, noise + number / 10)
-            updates = private._Steps(
+            updates = training._Steps(
                 sampling, config.grad_norm, Generator(number.to_bytes(32, "big"))
             )
         found.append(Job(model, past, None if updates else later, config, updates))

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import LambdaLR
 
-from dp import private
-from dp.randomness import Generator
-from dp.sampling import WindowSampling
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private import training as private
 from models.forecaster import fit_scaler
 from models.kinds import new
 from models.optimizers.tract import FIRST, TrAct, precondition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fault import Fault
 
-DATASETS, SEEN = "tests/dp/test_datasets.py", "tests/dp/test_seen.py"
+DATASETS, SEEN = "tests/dp/ledger/test_datasets.py", "tests/dp/composition/test_unit_conversion.py"
 
 ACCOUNTS = (
     Fault(
@@ -23,7 +23,7 @@ ACCOUNTS = (
         (f"{DATASETS}::test_two_accounts_that_turn_out_to_be_one_are_charged_together",),
     ),
     Fault(
-        "caps are looked at only where a charge reaches", "dp/ledger/book.py",
+        "caps are looked at only where a charge reaches", "dp/ledger/ledger.py",
         "family.grid, caps, everywhere=anew)", "family.grid, caps)",
         (f"{DATASETS}::test_accounts_that_would_pass_a_cap_together_are_refused_whole",),
     ),
@@ -33,34 +33,34 @@ ACCOUNTS = (
         (f"{DATASETS}::test_a_clock_that_changed_is_refused",),
     ),
     Fault(
-        "periods by two clocks are parallel", "dp/seen.py",
+        "periods by two clocks are parallel", "dp/composition/unit_conversion.py",
         "if unit is PrivacyUnit.USER or not grid.one_clock:", "if unit is PrivacyUnit.USER:",
         (f"{SEEN}::test_by_two_clocks_nothing_is_parallel",),
     ),
     Fault(
-        "one interval is whatever a release says", "dp/seen.py",
+        "one interval is whatever a release says", "dp/composition/unit_conversion.py",
         "        if grid.uniform and grid.one_clock:\n            return unit.width",
         "        if True:\n            return unit.width",
         (f"{SEEN}::test_an_interval_is_as_long_as_the_longest_that_was_released",),
     ),
     Fault(
-        "records that are let in for others are not charged", "dp/seen.py",
+        "records that are let in for others are not charged", "dp/composition/unit_conversion.py",
         "return _Touch(width, most, most)", "return _Touch(width, most)",
         (f"{SEEN}::test_no_neighbour_changes_more_than_is_charged",),
     ),
     Fault(
-        "an interval belongs to the day in which it starts", "dp/unit.py",
+        "an interval belongs to the day in which it starts", "dp/unit/privacy_unit.py",
         "first = step - 1 if offset is None else -(offset // _TICK) % step", "first = 0",
-        ("tests/dp/test_unit.py::test_touched_intervals_are_those_that_overlap",),
+        ("tests/dp/unit/test_privacy_unit.py::test_touched_intervals_are_those_that_overlap",),
     ),
     Fault(
-        "pairs of intervals never move together", "dp/seen.py",
+        "pairs of intervals never move together", "dp/composition/unit_conversion.py",
         "int(min(pairs, all_pairs)) ** 2", "int(min(pairs, all_pairs))",
         (f"{SEEN}::test_trainings_are_coupled_by_a_bound_as_well",),
     ),
     Fault(
         "an old ledger keeps its old totals", "dp/ledger/upgrade.py",
         "            accounts.rebuild(session, [account], family)\n", "",
-        ("tests/dp/test_migration.py::test_no_line_is_lost_and_no_total_gets_lower",),
+        ("tests/dp/ledger/test_upgrade.py::test_no_line_is_lost_and_no_total_gets_lower",),
     ),
 )  # fmt: skip

@@ -5,39 +5,40 @@ from __future__ import annotations
 from account_faults import ACCOUNTS
 from fault import Fault
 
-AUDIT, ORDER = "tests/dp/test_audit.py", "tests/trust/test_before_the_noise.py"
-PRIVATE, COUNTS = "tests/dp/test_private.py", "tests/dp/test_mechanisms.py"
-RELEASE, CLIPPING = "tests/dp/test_release.py", "tests/dp/clipping/test_clipping.py"
+AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
+PRIVATE, COUNTS = "tests/dp/private/test_training.py", "tests/dp/mechanisms/test_count_noise.py"
+RELEASE, CLIPPING = "tests/dp/release/test_panel.py", "tests/dp/clipping/test_clipping.py"
 FINDINGS, NEIGHBOURS = "tests/data/test_findings.py", "tests/data/events/test_neighbours.py"
 ARBITRARY = "tests/dp/clipping/test_arbitrary.py"
-STATEMENT = "tests/dp/test_statement.py"
+STATEMENT = "tests/dp/statement/test_statement.py"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "noised = clipped.cpu().double() + self._randomness.normal(clipped, std)"
 _KEY = "self._start(secrets.token_bytes(KEY_BYTES) if key is None else key)"
-RANDOM, TOLD = "tests/dp/test_randomness.py", "tests/flows/test_losses.py"
+RANDOM, TOLD = "tests/dp/mechanisms/test_randomness.py", "tests/flows/test_losses.py"
 _FACTORS = "factors = bounds / torch.maximum(norms, bounds)"
 
 FAULTS = (
     Fault(
-        "noise removed (counts)", "dp/mechanisms.py", _DRAWN, "return counts.copy()",
+        "noise removed (counts)", "dp/mechanisms/count_noise.py", _DRAWN, "return counts.copy()",
         (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",), quick=True,
     ),
     Fault(
-        "noise removed (gradients)", "dp/private.py", _NOISE, "noised = clipped.clone()",
+        "noise removed (gradients)", "dp/private/training.py", _NOISE, "noised = clipped.clone()",
         (f"{PRIVATE}::test_an_honest_run_proves_its_noise",), quick=True,
     ),
     Fault(
-        "noise removed (gradients), seen by the audit", "dp/private.py", _NOISE,
+        "noise removed (gradients), seen by the audit", "dp/private/training.py", _NOISE,
         "noised = clipped.clone()",
         (f"{AUDIT}::test_a_private_training_keeps_its_claim",),
     ),
     Fault(
-        "noise at half (counts)", "dp/mechanisms.py", _DRAWN,
+        "noise at half (counts)", "dp/mechanisms/count_noise.py", _DRAWN,
         _DRAWN.replace("noise(", "measurement(sigma / 2)("),
         (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",),
     ),
     Fault(
-        "noise at half (gradients)", "dp/private.py", "std = self.noise_multiplier * self.max_grad_norm",
+        "noise at half (gradients)", "dp/private/training.py",
+        "std = self.noise_multiplier * self.max_grad_norm",
         "std = self.noise_multiplier * self.max_grad_norm / 2",
         (
             f"{PRIVATE}::test_every_coordinate_gets_noise_of_the_deviation_accounted_for",
@@ -78,10 +79,10 @@ FAULTS = (
         (f"{ARBITRARY}::test_large_terms_that_cancel_do_not_hide_a_norm",),
     ),
     Fault(
-        "sampler shuffled instead of Poisson", "dp/sampling.py",
+        "sampler shuffled instead of Poisson", "dp/mechanisms/window_sampling.py",
         "            yield torch.nonzero(randomness.uniform(self.windows) < self.rate).flatten()",
         "            yield torch.argsort(randomness.uniform(self.windows))[: self.batch]",
-        ("tests/dp/test_sampling.py::test_every_window_is_drawn_independently_at_the_rate",
+        ("tests/dp/mechanisms/test_window_sampling.py::test_every_window_is_drawn_independently_at_the_rate",
          f"{PRIVATE}::test_an_honest_run_proves_its_noise"),
     ),
     Fault(
@@ -90,8 +91,8 @@ FAULTS = (
         (f"{ORDER}::test_the_published_data_set_counts_a_person_twice",),
     ),
     Fault(
-        "sensitivity without regions at all", "dp/unit.py", "math.sqrt(self.cells)",
-        "math.sqrt(self.intervals)", ("tests/dp/test_unit.py::test_the_bound_is_reached",),
+        "sensitivity without regions at all", "dp/unit/contribution.py", "math.sqrt(self.cells)",
+        "math.sqrt(self.intervals)", ("tests/dp/unit/test_privacy_unit.py::test_the_bound_is_reached",),
     ),
     Fault(
         "repair before noise (counts)", "flows/privatise.py",
@@ -106,10 +107,10 @@ FAULTS = (
         (f"{ORDER}::test_a_private_training_reads_no_repaired_count",),
     ),
     Fault(
-        "scaler from raw data", "dp/scale.py",
+        "scaler from raw data", "dp/mechanisms/scale.py",
         "    noised = discrete_gaussian(np.bincount(index, minlength=len(_EDGES)), sigma).astype(float)",
         "    noised = np.bincount(index, minlength=len(_EDGES)).astype(float)",
-        ("tests/dp/test_scale.py::test_every_histogram_gets_the_noise_accounted_for",
+        ("tests/dp/mechanisms/test_scale.py::test_every_histogram_gets_the_noise_accounted_for",
          f"{ORDER}::test_the_scaler_sees_noised_histograms_and_nothing_else"),
     ),
     Fault(
@@ -122,41 +123,41 @@ FAULTS = (
         (f"{ORDER}::test_the_scaler_sees_noised_histograms_and_nothing_else",),
     ),
     Fault(
-        "noise reused over two intervals", "dp/mechanisms.py",
+        "noise reused over two intervals", "dp/mechanisms/count_noise.py",
         "        noised[observed] = discrete_gaussian(whole, self.sigma, self)",
         "        drawn = discrete_gaussian(whole[::2], self.sigma, self) - whole[::2]\n"
         "        noised[observed] = whole + np.repeat(drawn, 2, axis=0)[: len(whole)]",
         (f"{ORDER}::test_noise_is_fresh_in_every_interval_and_region",),
     ),
     Fault(
-        "key of the noise cut to 32 bits", "dp/randomness.py", _KEY,
+        "key of the noise cut to 32 bits", "dp/mechanisms/randomness.py", _KEY,
         "self._start(((secrets.token_bytes(KEY_BYTES) if key is None else key)[-4:]).rjust(KEY_BYTES))",
         (f"{RANDOM}::test_keys_that_agree_in_their_low_bits_differ",
          f"{RANDOM}::test_every_bit_of_the_key_counts"), quick=True,
     ),
     Fault(
-        "32 bits asked of the system", "dp/randomness.py", _KEY,
+        "32 bits asked of the system", "dp/mechanisms/randomness.py", _KEY,
         _KEY.replace("secrets.token_bytes(KEY_BYTES)", "secrets.token_bytes(4).rjust(KEY_BYTES)"),
         (f"{RANDOM}::test_the_key_is_whole_and_from_the_operating_system",),
     ),
     Fault(
-        "another generator in a training", "dp/private.py",
+        "another generator in a training", "dp/private/training.py",
         "super().__init__(sampling, clip, Generator(None if seed is None else seed.value))",
         "super().__init__(sampling, clip, Generator(_KNOWN))",
         (f"{PRIVATE}::test_a_training_draws_from_its_seed_or_from_a_key_of_its_own",),
     ),
     Fault(
-        "a fork goes on with its parent's key", "dp/randomness.py",
+        "a fork goes on with its parent's key", "dp/mechanisms/randomness.py",
         "        if self._process == _process():\n", "        if True:\n",
         (f"{RANDOM}::test_a_fork_never_draws_what_its_parent_draws",),
     ),
     Fault(
-        "noise rounded before it is added", "dp/private.py", _NOISE,
+        "noise rounded before it is added", "dp/private/training.py", _NOISE,
         "noised = clipped + self._randomness.normal(clipped, std).to(clipped)",
         (f"{PRIVATE}::test_noise_is_added_before_it_is_rounded",),
     ),
     Fault(
-        "training loss kept and told", "dp/private.py",
+        "training loss kept and told", "dp/private/training.py",
         "            self.apply(model, optimizer, self._clipper(lambda: loss(model, batch)))\n"
         "            return\n",
         "            found = self._clipper(lambda: loss(model, batch))\n"
@@ -170,7 +171,7 @@ FAULTS = (
         (f"{TOLD}::test_losses_of_earlier_releases_are_dropped",),
     ),
     Fault(
-        "a run fails on its losses", "dp/private.py",
+        "a run fails on its losses", "dp/private/training.py",
         "        self.draws.used(len(found.losses))\n",
         "        self.draws.used(len(found.losses))\n"
         "        if not bool(torch.isfinite(found.losses).all()):\n"
@@ -178,23 +179,23 @@ FAULTS = (
         (f"{TOLD}::test_a_private_run_fails_on_its_weights_alone",),
     ),
     Fault(
-        "seed of the noise logged", "dp/randomness.py",
+        "seed of the noise logged", "dp/mechanisms/randomness.py",
         "        self._process = _process()\n",
         "        self._process = _process()\n        import logging\n\n"
         "        logging.getLogger(__name__).debug('key %s', key.hex())\n",
         (f"{ORDER}::test_no_seed_is_told_or_kept",), quick=True,
     ),
     Fault(
-        "sigma from the classical formula, under the exact claim", "dp/accounting.py",
+        "sigma from the classical formula, under the exact claim", "dp/accounting/gaussian.py",
         "    return high\n\n\ndef smallest_epsilon",
         "    classical = math.sqrt(2 * math.log(1.25 / budget.delta)) / budget.epsilon\n"
         "    return bound.sensitivity * classical\n\n\ndef smallest_epsilon",
-        ("tests/dp/test_accounting.py::test_calibrated_sigma_keeps_the_budget",
+        ("tests/dp/accounting/test_gaussian.py::test_calibrated_sigma_keeps_the_budget",
          f"{ORDER}::test_the_statement_names_the_noise_that_was_drawn"),
     ),
     Fault(
         "noise before the charge is committed",
-        "dp/once.py",
+        "dp/release/idempotent.py",
         "    return ledger.commit(entry, mark)",
         "    from dp.permit import _LEDGER\n\n"
         "    return Permit(entry.id, entry.key, entry.event, by=_LEDGER)",
@@ -202,7 +203,7 @@ FAULTS = (
     ),
     Fault(
         "a retry draws fresh noise",
-        "dp/once.py",
+        "dp/release/idempotent.py",
         'if entry.state != "released"\n        }',
         'if entry.state != "nothing"\n        }',
         (f"{RELEASE}::test_the_same_request_returns_the_same_release",),
@@ -280,13 +281,13 @@ FAULTS = (
         ("tests/data/test_identity.py::test_many_spellings_of_a_table_are_one",),
     ),
     Fault(
-        "stream key without the stream's name", "dp/stream.py",
+        "stream key without the stream's name", "dp/release/stream.py",
         'return release_key(secret, {"one stream": stream, **piece})',
         'return release_key(secret, {"stream": names[0], **piece})',
-        ("tests/dp/test_stream.py::test_two_streams_of_one_data_set_share_no_release",),
+        ("tests/dp/release/test_stream.py::test_two_streams_of_one_data_set_share_no_release",),
     ),
     Fault(
-        "stream recovers another stream's releases", "dp/stream.py",
+        "stream recovers another stream's releases", "dp/release/stream.py",
         "        and stream_of(entry) in (stream, *earlier)\n", "",
         ("tests/flows/loop/test_two_streams.py"
          "::test_a_release_that_was_not_written_down_is_its_own_stream_s",),
@@ -298,27 +299,27 @@ FAULTS = (
         ("tests/flows/test_sweep_lost.py::test_a_file_that_changed_has_no_kept_results",),
     ),
     Fault(
-        "retry that pays again", "dp/once.py",
+        "retry that pays again", "dp/release/idempotent.py",
         "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
         "if (lost := None) is not None:",
         ("tests/flows/test_sweep_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
     ),
     Fault(
-        "a stream promises what other releases can break", "dp/statement.py",
+        "a stream promises what other releases can break", "dp/statement/counts.py",
         "of all that this stream alone may ever release about one unit",
         "whatever is released before or after",
         (f"{STATEMENT}::test_a_stream_says_what_other_releases_and_a_cap_do_to_it",),
     ),
     Fault(
-        "a statement keeps silent about what has no noise", "dp/disclosed.py",
+        "a statement keeps silent about what has no noise", "dp/statement/disclosed.py",
         "which intervals were observed and which are missing (outages), and the calendar",
         "the calendar",
         (f"{STATEMENT}::test_unprotected_quantities_are_named",),
     ),
     Fault(
-        "an attacker is said to need more releases than would do", "dp/identification.py",
+        "an attacker is said to need more releases than would do", "dp/statement/identification.py",
         "math.ceil((_SURE / separation) ** 2)", "math.ceil((2 * _SURE / separation) ** 2)",
-        ("tests/dp/test_identification.py::"
+        ("tests/dp/statement/test_identification.py::"
          "test_releases_needed_are_those_of_the_most_powerful_test",),
     ),
     Fault(

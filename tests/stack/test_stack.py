@@ -23,8 +23,8 @@ from data.errors import DataError
 from data.store import latest_forecasts, open_store, read_forecasts, read_panel, read_runs
 from dp.errors import LedgerError
 from dp.ledger import Ledger, verify
-from dp.stream import streamed
-from dp.unit import PrivacyUnit
+from dp.release.stream import streamed
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import SetupError, UsageError
 from flows.stack import postgres, processes, stack
 from flows.stack.places import MARK, Places, open_places

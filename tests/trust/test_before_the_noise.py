@@ -16,17 +16,18 @@ from data import sources
 from data.panel import Panel
 from data.sources import Table
 from data.validate import to_panel
-from dp import mechanisms, scale
 from dp.audit.counts import permit_for
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.mechanisms import calibrate
-from dp.private import _Steps
-from dp.proof import prove
-from dp.randomness import Generator
-from dp.sampling import WindowSampling
-from dp.seed import KEY_BYTES
-from dp.unit import ContributionBound, PrivacyUnit
+from dp.mechanisms import count_noise, scale
+from dp.mechanisms.count_noise import calibrate
+from dp.mechanisms.randomness import Generator
+from dp.mechanisms.seed import KEY_BYTES
+from dp.mechanisms.window_sampling import WindowSampling
+from dp.private.noise_proof import prove
+from dp.private.training import _Steps
+from dp.unit.contribution import ContributionBound
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import gradient, private_run, privatise
 from flows.private_plan import make_plan
 from flows.privatise import Privatised
@@ -61,13 +62,13 @@ def test_noise_goes_on_observed_counts_and_repair_waits(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[np.ndarray] = []
-    honest = mechanisms.discrete_gaussian
+    honest = count_noise.discrete_gaussian
 
     def watched(counts: np.ndarray, *rest: Any) -> np.ndarray:
         seen.append(counts)
         return honest(counts, *rest)
 
-    monkeypatch.setattr(mechanisms, "discrete_gaussian", watched)
+    monkeypatch.setattr(count_noise, "discrete_gaussian", watched)
     raw = panel(gap=slice(100, 110))
     released, _ = privatise.noised(raw, recipe("input", unit="user-day"), home)
     (noised,) = seen

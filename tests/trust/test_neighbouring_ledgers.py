@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows.attacks.accounts import DELTA, Cost, Part, cost, epsilon_of, panel_of
 from flows.attacks.accounts import values as recipe
 from flows.cli import app

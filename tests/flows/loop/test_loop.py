@@ -16,8 +16,8 @@ from data.errors import DataError
 from data.panel import Panel
 from data.store import latest_forecasts, open_store, panel_releases, read_forecasts, read_panel
 from dp.ledger import Ledger, verify
-from dp.stream import streamed
-from dp.unit import PrivacyUnit
+from dp.release.stream import streamed
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import jobs
 from flows.errors import UsageError
 from flows.loop import foresee, retrain, stream

@@ -15,7 +15,7 @@ from data import sources, validate
 from data.store import Released, append_panel, open_store, panel_names, read_panel
 from dp.budget import Budget
 from dp.ledger import Ledger
-from dp.unit import PrivacyUnit
+from dp.unit.privacy_unit import PrivacyUnit
 from flows import privatise
 from flows.errors import UsageError
 from flows.loop import stream

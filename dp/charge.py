@@ -1,0 +1,60 @@
+"""Charges: what is about to be spent, and what other units' costs are worked out from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dp.unit.period import Period
+from dp.unit.privacy_unit import Unit
+
+PURPOSES = (
+    "panel", "stream", "training", "trial", "scaler", "statistic", "forecast inputs", "audit",
+)  # fmt: skip
+"""What a release is for; `stream` for intervals that are released as they come."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What is about to be spent.
+
+    Attributes:
+        key: idempotency key of the release.
+        dataset: the data set by name; everything spent on it adds up.
+        fingerprint: keyed fingerprint of the panel; the same panel is the same data set under any name.
+        period: of the panel.
+        unit: privacy unit.
+        epsilon: epsilon of this release at `delta`.
+        delta: delta.
+        event: the mechanism with its parameters, and under `panel` the public facts that other units'
+            cost is worked out from (`dp.composition.unit_conversion`).
+        purpose: one of `PURPOSES`.
+        bound: why one unit can change no more than the event says.
+        population: whose records these are, if declared.
+        recipe: what was asked for.
+        aliases: further names of the same data set: resolved paths, canonical URLs, a stream's.
+        sketch: keyed prints of parts of the panel (`dp.ledger.identity.sketch`).
+        timezone: zone by whose clock the period is told; None where the source does not say.
+    """
+
+    key: str
+    dataset: str
+    fingerprint: str
+    period: Period
+    unit: Unit
+    epsilon: float
+    delta: float
+    event: dict[str, Any]
+    purpose: str
+    bound: tuple[str, ...] = ()
+    population: str | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    sketch: tuple[str, ...] = ()
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.purpose not in PURPOSES:
+            raise ValueError(
+                f"purpose={self.purpose!r} is unknown; choose one of {', '.join(PURPOSES)}"
+            )

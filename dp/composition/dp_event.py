@@ -1,0 +1,34 @@
+"""A training as a dp-accounting `DpEvent`, for accountants and ledgers that speak its language."""
+
+from __future__ import annotations
+
+import attr
+import dp_accounting
+
+from dp.mechanisms.window_sampling import WindowSampling
+
+
+@attr.frozen
+class WindowedGaussianDpEvent(dp_accounting.DpEvent):  # type: ignore[misc]
+    """One update on Poisson-sampled windows of which a privacy unit changes several.
+
+    Attributes:
+        hit: k, windows that a unit can change.
+        sampling_probability: q, with which a window is in the batch.
+        noise_multiplier: s, standard deviation of the noise over the clip.
+    """
+
+    hit: int
+    sampling_probability: float
+    noise_multiplier: float
+
+
+def training_event(sampling: WindowSampling) -> dp_accounting.DpEvent:
+    """The whole training: every update, and what was released beside them."""
+    update = WindowedGaussianDpEvent(sampling.hit, sampling.rate, sampling.noise_multiplier)
+    updates = dp_accounting.SelfComposedDpEvent(update, sampling.steps)
+    if sampling.aside is None:
+        return updates
+    # n cells that change by 1 each: one Gaussian of sensitivity √n
+    aside = dp_accounting.GaussianDpEvent(sampling.aside.sigma / sampling.aside.cells**0.5)
+    return dp_accounting.ComposedDpEvent([updates, aside])

@@ -1,0 +1,255 @@
+"""Many releases of one data set together: the whole curve delta(epsilon), from events.
+
+Noised counts. A discrete Gaussian of parameter σ around a whole number has, up to a factor e^±κ, the
+law of a randomised rounding of a continuous Gaussian of variance σ² − r² around it (Peikert 2010,
+theorem 3.1, with rounding by a discrete Gaussian of parameter r), and Poisson summation gives
+κ ≤ 5·e^(−2π²r²) for σ² ≥ 2r². So any number of adaptive releases, of any σᵢ and weights, is post-
+processing of Gaussians whose μ² = Σ nᵢwᵢ²/(σᵢ² − r²) adds up exactly, and costs at most a factor
+e^(κN) in delta and 2κN in epsilon for N touched counts: with r² = 2 less than 1e-8 for 10^8 counts.
+Trainings are composed as privacy loss distributions, and so is everything where both occur
+(dominating pairs compose: Zhu, Dong, Wang 2022, theorem 10).
+
+What adds up is kept as whole numbers, so that neither order nor rounding can change a total.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from dp.accounting.gaussian import discrete_delta, gaussian_delta, smallest_epsilon, zcdp_delta
+from dp.budget import Budget
+from dp.mechanisms import window_sampling
+from dp.unit.contribution import ContributionBound
+
+Event = dict[str, Any]
+
+COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
+
+_ROUNDING = 2.0
+"""r²: variance given up to the randomised rounding."""
+_KAPPA = 5 * math.exp(-2 * math.pi**2 * _ROUNDING)
+_UNIT = 2**80
+"""Fixed point of what adds up; rounded up."""
+_POINTS = 400_000
+"""The most points that the privacy loss of a part is looked at when parts are composed."""
+_WEAKEST = 5_000.0
+"""Times the noise that was asked for: what does not fit then is not worth releasing."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """What several events come to for one privacy unit.
+
+    Attributes:
+        releases: how many there are.
+        cells: N, noised counts that the unit touches, over all releases.
+        mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `loud` instead.
+        rho: Σ nw²/(2σ²) of zero-concentrated DP, fixed point; of noised counts.
+        loud: releases of counts with σ² < 2r².
+        sigma: of all noised counts, if it is one and the same and weights are 1.
+        trainings: events of trainings, as JSON, with their number.
+        open: releases that promise this unit nothing.
+    """
+
+    releases: int = 0
+    cells: int = 0
+    mu2: int = 0
+    rho: int = 0
+    loud: int = 0
+    sigma: float | None = None
+    trainings: tuple[tuple[str, int], ...] = ()
+    open: int = 0
+
+    def plus(self, event: Event | None) -> Total:
+        """This and one more event; None for one that promises the unit nothing."""
+        more = replace(self, releases=self.releases + 1)
+        if event is None:
+            return replace(more, open=self.open + 1)
+        if event["mechanism"] == COUNTS:
+            return _with_counts(more, event)
+        if event["mechanism"] == TRAINING:
+            run = json.dumps(_plain(event), sort_keys=True)
+            count = dict(self.trainings)
+            count[run] = count.get(run, 0) + 1
+            return replace(more, trainings=tuple(sorted(count.items())))
+        raise ValueError(f"events of mechanism {event['mechanism']!r} cannot be accounted for")
+
+    def delta(self, epsilon: float) -> float:
+        """Delta(epsilon), never below the true one."""
+        if self.open:
+            return 1.0
+        if not self.trainings:
+            return _counts_delta(self, epsilon) if self.cells else 0.0
+        if self.loud:
+            return min(1.0, math.nextafter(self._epsilon_bracket(epsilon), 1))
+        slack = _KAPPA * self.cells
+        found = self._losses.get_delta_for_epsilon(max(0.0, epsilon - 2 * slack))
+        return min(1.0, float(found) * math.exp(slack))
+
+    def epsilon(self, delta: float) -> float:
+        """Epsilon(delta), never below the true one; infinite if there is none."""
+        if self.open:
+            return math.inf
+        if not self.trainings:
+            return smallest_epsilon(self.delta, delta) if self.cells else 0.0
+        if self.loud:  # both at half of delta, added up
+            counts = replace(self, trainings=()).epsilon(delta / 2)
+            return counts + replace(self, cells=0, loud=0).epsilon(delta / 2)
+        if not self.cells and len(self.trainings) == 1 and self.trainings[0][1] == 1:
+            return window_sampling.sampling_of(json.loads(self.trainings[0][0])).epsilon(delta)
+        slack = _KAPPA * self.cells
+        found = self._losses.get_epsilon_for_delta(delta * math.exp(-slack))
+        return float(found) + 2 * slack
+
+    def within(self, cap: Budget) -> bool:
+        """Whether the cap is kept."""
+        if self.trainings:
+            return self.epsilon(cap.delta) <= cap.epsilon
+        return self.delta(cap.epsilon) <= cap.delta
+
+    def to_json(self) -> str:
+        """As canonical JSON; whole numbers too long for most readers are text."""
+        return json.dumps({**asdict(self), "mu2": str(self.mu2), "rho": str(self.rho)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Total:
+        """The total that `to_json` gave."""
+        values = json.loads(text)
+        return cls(
+            **{
+                **values,
+                "mu2": int(values["mu2"]),
+                "rho": int(values["rho"]),
+                "trainings": tuple((event, count) for event, count in values["trainings"]),
+            }
+        )
+
+    def _epsilon_bracket(self, epsilon: float) -> float:
+        """Delta at epsilon by bisection of the inverse."""
+        low, high = -300.0, 0.0
+        while high - low > 1e-6:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.epsilon(10.0**middle) <= epsilon else (middle, high)
+        return float(10.0**high)
+
+    @cached_property
+    def _losses(self) -> Any:
+        """Privacy loss of everything (dp-accounting's `PrivacyLossDistribution`)."""
+        from dp_accounting.pld.privacy_loss_distribution import from_gaussian_mechanism
+
+        runs = [
+            (window_sampling.sampling_of(json.loads(text)), count) for text, count in self.trainings
+        ]
+        mu = math.sqrt(self.mu2 / _UNIT)
+        largest = [run.largest_loss for run, _ in runs]
+        finest = [run.spacing for run, _ in runs]
+        if self.cells:
+            largest.append(mu * (mu + 10))
+            finest.append(max(largest[-1] / 4_000, 1e-7))
+        # One grid for all: as fine as the quietest needs, as coarse as the loudest can be held.
+        spacing = max(min(finest), max(largest) / _POINTS)
+        parts = [_of_runs(text, count, spacing) for text, count in self.trainings]
+        if self.cells:
+            parts.append(
+                from_gaussian_mechanism(
+                    1 / mu, value_discretization_interval=spacing, use_connect_dots=True
+                )
+            )
+        total = parts[0]
+        for part in parts[1:]:
+            total = total.compose(part)
+        return total
+
+
+def total(events: list[Event | None]) -> Total:
+    """All events together."""
+    found = Total()
+    for event in events:
+        found = found.plus(event)
+    return found
+
+
+def weaker(event: Event, factor: float) -> Event:
+    """The same release with `factor` times the noise."""
+    noise = "sigma" if event["mechanism"] == COUNTS else "noise_multiplier"
+    return {**event, noise: event[noise] * factor}
+
+
+def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
+    """The largest epsilon that a release like `event` may have so that the total keeps to `cap`."""
+    if not before.releases:
+        return cap.epsilon
+    if not before.within(cap):
+        return 0.0
+
+    def fits(log_factor: float) -> bool:
+        return before.plus(weaker(event, math.exp(log_factor))).within(cap)
+
+    low, high = 0.0, math.log(2.0)
+    while not fits(high):
+        low, high = high, high + math.log(2.0)
+        if high > math.log(_WEAKEST):
+            return 0.0
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return Total().plus(weaker(event, math.exp(high))).epsilon(cap.delta)
+
+
+def _with_counts(total: Total, event: Event) -> Total:
+    bound = ContributionBound(*(event[name] for name in ("intervals", "regions", "weight")))
+    square, variance = bound.cells * bound.weight**2, event["sigma"] ** 2
+    loud = variance < 2 * _ROUNDING
+    same = bound.weight == 1 and (total.sigma == event["sigma"] or not total.cells)
+    return replace(
+        total,
+        cells=total.cells + bound.cells,
+        mu2=total.mu2 + (0 if loud else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
+        rho=total.rho + math.ceil(square / (2 * variance) * _UNIT),
+        loud=total.loud + loud,
+        sigma=event["sigma"] if same else None,
+    )
+
+
+def largest_epsilon(totals: Iterable[Total], delta: float) -> float:
+    """The largest epsilon(delta) of several totals; 0 of none.
+
+    Whether a total is within what was found so far is looked up much faster than its own epsilon.
+    """
+    found = 0.0
+    for total in sorted(totals, key=lambda one: one.mu2, reverse=True):
+        if found == math.inf:
+            break
+        if found == 0.0 or not total.within(Budget(found, delta)):
+            found = max(found, total.epsilon(delta))
+    return found
+
+
+def _counts_delta(total: Total, epsilon: float) -> float:
+    """Delta(epsilon) of noised counts: the smallest of what is known to be above the true one."""
+    if total.sigma is not None:  # at most what zCDP says, too
+        found = [discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon)]
+    else:
+        found = [zcdp_delta(total.rho / _UNIT, epsilon)]
+    if not total.loud:
+        slack = _KAPPA * total.cells
+        continuous = gaussian_delta(math.sqrt(total.mu2 / _UNIT), epsilon - 2 * slack)
+        found.append(continuous * math.exp(slack))
+    return min(found)
+
+
+def _plain(event: Event) -> Event:
+    """A training's event without what its account does not depend on."""
+    names = ("mechanism", "rate", "windows", "batch", "steps", "hit", "noise_multiplier", "aside")
+    return {name: event[name] for name in names}
+
+
+@lru_cache(maxsize=64)
+def _of_runs(text: str, count: int, spacing: float) -> Any:
+    losses = window_sampling.sampling_of(json.loads(text)).loss_distribution(spacing)
+    return losses.self_compose(count) if count > 1 else losses

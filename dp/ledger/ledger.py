@@ -1,0 +1,302 @@
+"""Charges: reserved within the cap, committed before noise is drawn, kept whatever happens after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dp.budget import Budget
+from dp.charge import Charge
+from dp.composition.total import Total
+from dp.errors import LedgerError
+from dp.ledger import accounts, datasets, entries, log, totals
+from dp.ledger.database import Database
+from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
+from dp.ledger.values import Account, Entry
+from dp.permit import _LEDGER, Permit
+from dp.unit.privacy_unit import Unit
+from dp.unit.time_grid import TimeGrid
+
+STATES = ("reserved", "committed", "released", "voided")
+
+
+class Ledger:
+    """The ledger in one database.
+
+    Args:
+        url: SQLAlchemy URL of a SQLite or PostgreSQL database.
+
+    Raises:
+        LedgerError: the database cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url)
+        self.hold = self.database.hold
+
+    def reserve(self, charge: Charge, *, cap: Budget | None = None) -> Entry:
+        """Set budget aside; every unit of the data set that has a cap is looked at.
+
+        Args:
+            charge: what is about to be spent.
+            cap: a cap for the charge's unit beside the account's own; the smaller one counts.
+
+        Returns:
+            The entry; the same one again if the key is reserved already.
+
+        Raises:
+            BudgetRefused: a total would pass its cap; nothing is written.
+            LedgerError: the key has been committed already, or the population or the clock is another
+                one.
+        """
+        with self.database.writing() as session:
+            found = entries.find(session, charge.key)
+            if found is not None and found.state == "reserved":
+                return found
+            if found is not None and found.state != "voided":
+                raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
+            family, anew, kept = datasets.admit(session, charge)
+            own = accounts.opened(session, family, charge.unit, charge.population)
+            charged = accounts.of(session, family)
+            if anew:
+                accounts.rebuild(session, charged, family)
+            for account in charged:
+                given = [account.cap, cap if account.id == own.id else None]
+                caps = [one for one in given if one is not None]
+                accounts.add(session, account, charge, family.grid, caps, everywhere=anew)
+            row = log.append(
+                session,
+                "reserved",
+                entries.body_of(kept, family.names[0]),
+                account=own.id,
+                key=charge.key,
+                fingerprint=charge.fingerprint,
+            )
+            return entries.entry_of(session, row)
+
+    def commit(self, entry: Entry, mark: str | None = None) -> Permit:
+        """Make a reservation final; from here on noise may have been drawn.
+
+        Args:
+            entry: reserved.
+            mark: of the seed that all noise will come from (`dp.mechanisms.seed`); None without one.
+        """
+        self._move(entry, "committed", {} if mark is None else {"mark": mark}, after="reserved")
+        return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
+
+    def repeat(self, entry: Entry, mark: str) -> Permit:
+        """Leave to draw the very numbers of a committed entry once more; its release was lost.
+
+        Raises:
+            LedgerError: they came from another seed, or there is a release.
+        """
+        if entry.state != "committed" or self.mark(entry) != mark:
+            raise LedgerError(
+                f"entry {entry.id} is {entry.state}; only noise from the same seed can be drawn again"
+            )
+        return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
+
+    def mark(self, entry: Entry) -> str | None:
+        """Mark of the seed that a committed entry's noise comes from; None without one."""
+        with self.database.reading() as session:
+            query = select(LogRow.body).where(LogRow.entry == entry.id, LogRow.kind == "committed")
+            body = session.scalars(query).first()
+            return json.loads(body).get("mark") if body else None
+
+    def void(self, entry: Entry) -> None:
+        """Give a reservation back; only before it is committed, when no noise can have been drawn."""
+        with self.database.writing() as session:
+            _step(session, entry, "voided", {}, after="reserved")
+            family = datasets.named(session, entry.dataset)
+            assert family is not None  # noqa: S101  (it was charged)
+            accounts.rebuild(session, accounts.of(session, family), family)
+
+    def release(self, permit: Permit, content: bytes) -> None:
+        """Keep what was released, and note that it can be returned, in one transaction."""
+        digest = hashlib.sha256(content).hexdigest()
+        with self.database.writing() as session:
+            row = session.get(LogRow, permit.entry)
+            assert row is not None  # noqa: S101  (a permit is made from an entry)
+            _step(
+                session,
+                entries.entry_of(session, row),
+                "released",
+                {"sha256": digest},
+                after="committed",
+            )
+            session.add(ReleaseRow(entry=permit.entry, content=content))
+
+    def released(self, key: str) -> bytes:
+        """What was released under a key.
+
+        Raises:
+            LedgerError: nothing was, or it is no longer what was released.
+        """
+        with self.database.reading() as session:
+            entry = entries.find(session, key)
+            kept = session.get(ReleaseRow, entry.id) if entry else None
+            if kept is None:
+                raise LedgerError(
+                    f"{self.database.name} has no release {key[:12]}; train again (the same request "
+                    "is charged again only if its release is not there)"
+                )
+            query = select(LogRow.body).where(LogRow.entry == kept.entry, LogRow.kind == "released")
+            noted = json.loads(session.scalars(query).one())["sha256"]
+            if hashlib.sha256(kept.content).hexdigest() != noted:
+                raise LedgerError(
+                    f"the release of entry {kept.entry} is not what was kept: {self.database.name} was "
+                    "damaged or changed. Put a copy of the database back, or make another release "
+                    "(privacy.draw), which is charged"
+                )
+            return kept.content
+
+    def find(self, key: str) -> Entry | None:
+        """The entry under an idempotency key."""
+        with self.database.reading() as session:
+            return entries.find(session, key)
+
+    def entry(self, number: int) -> Entry:
+        """The entry of a number."""
+        with self.database.reading() as session:
+            row = session.get(LogRow, number)
+            if row is None or row.kind != "reserved":
+                raise LedgerError(f"{self.database.name} has no entry {number}")
+            return entries.entry_of(session, row)
+
+    def entries(
+        self, dataset: str | None = None, unit: Unit | None = None, *, after: int = 0
+    ) -> tuple[Entry, ...]:
+        """Entries, oldest first; of one data set, of one unit, and after a number, if given."""
+        with self.database.reading() as session:
+            family = None if dataset is None else datasets.named(session, dataset)
+            names = () if family is None else family.names
+            return tuple(
+                entry
+                for entry in entries.all_entries(session, after)
+                if (dataset is None or entry.dataset in names) and unit in (None, entry.unit)
+            )
+
+    def accounts(self) -> tuple[Account, ...]:
+        """All accounts, by data set."""
+        with self.database.reading() as session:
+            return accounts.every(session)
+
+    def account(self, dataset: str, unit: Unit) -> Account:
+        """One account.
+
+        Raises:
+            LedgerError: there is none.
+        """
+        with self.database.reading() as session:
+            return accounts.the_one(session, dataset, unit)
+
+    def spent(self, dataset: str, unit: Unit, delta: float) -> float:
+        """Epsilon at `delta` of everything charged to a data set, for the most affected unit.
+
+        Charges for other units are counted as they look to this one (`dp.composition.unit_conversion`).
+        """
+        with self.database.reading() as session:
+            family = datasets.named(session, dataset)
+            if family is None:
+                return 0.0
+            found = [one for one in accounts.of(session, family) if one.unit == unit]
+            if found:
+                return totals.epsilon(totals.load(session, found[0]), delta)
+            made_up = Account(0, dataset, unit, None, None)
+            charges = accounts.live(entries.all_entries(session), family)
+            return totals.epsilon(totals.of_charges(made_up, charges, family.grid), delta)
+
+    def known_as(self, dataset: str, aliases: Iterable[str] = ()) -> tuple[str, ...]:
+        """All names of a data set that have accounts, oldest first; none if there is no such one."""
+        with self.database.reading() as session:
+            family = datasets.named(session, dataset, aliases)
+            return () if family is None else family.names
+
+    def grid_with(self, charges: Sequence[Charge]) -> TimeGrid:
+        """The clock and the intervals that a data set would have with further charges to it."""
+        with self.database.reading() as session:
+            first = charges[0]
+            return datasets.grid_with(
+                datasets.named(session, first.dataset, first.aliases), charges
+            )
+
+    def worst(self, account: Account) -> list[Total]:
+        """What has been spent on the most affected units, as curves."""
+        with self.database.reading() as session:
+            return list(totals.largest(totals.load(session, account).values()))
+
+    def set_cap(
+        self,
+        dataset: str,
+        unit: Unit,
+        cap: Budget | None,
+        *,
+        because: str = "",
+        new: bool = False,
+        aliases: Iterable[str] = (),
+    ) -> Account:
+        """Change the cap of an account; the log keeps the old one.
+
+        Args:
+            dataset: name of the data set.
+            unit: privacy unit.
+            cap: the new cap; None for none.
+            because: the reason, for the log.
+            new: whether the data set may be one that nothing was charged to yet.
+            aliases: further names of the data set, as those of a `Charge`.
+
+        Raises:
+            LedgerError: no such account, or more than the cap has been spent.
+        """
+        with self.database.writing() as session:
+            family = datasets.named(session, dataset, aliases)
+            if family is None and not new:
+                accounts.the_one(session, dataset, unit)
+            family = datasets.register(session, dataset, aliases)
+            account = accounts.opened(session, family, unit, None)
+            stretches = totals.load(session, account)
+            if cap is not None and not all(
+                one.within(cap) for one in totals.largest(stretches.values())
+            ):
+                spent = totals.epsilon(stretches, cap.delta)
+                if spent == math.inf:
+                    raise LedgerError(
+                        f"{dataset} can promise {unit.value} nothing any more, at any epsilon, delta "
+                        f"{cap.delta:g} ({unit.neighbours}): what was released for smaller units tells "
+                        "too much. `veilcast budget history` has it; no cap was set"
+                    )
+                raise LedgerError(
+                    f"{dataset}, {unit.value} has spent epsilon {spent:.6g} at delta {cap.delta:g} "
+                    f"({unit.neighbours}); a cap of {cap.epsilon:g} is below that. Choose at least "
+                    "what is spent: it cannot be taken back"
+                )
+            row = session.get_one(AccountRow, account.id)
+            row.cap_epsilon, row.cap_delta = (cap.epsilon, cap.delta) if cap else (None, None)
+            body = {"cap": asdict(cap) if cap else None, "because": because}
+            log.append(session, "cap", body, account=account.id)
+            return accounts.from_row(row)
+
+    def head(self) -> str:
+        """Hash of the last line of the log: who notes it can tell later whether any was changed."""
+        with self.database.reading() as session:
+            query = select(LogRow.hash).order_by(LogRow.seq.desc()).limit(1)
+            return session.scalars(query).first() or log.START
+
+    def _move(self, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
+        with self.database.writing() as session:
+            _step(session, entry, state, body, after=after)
+
+
+def _step(session: Session, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
+    row = session.get_one(LogRow, entry.id)
+    now = entries.entry_of(session, row).state
+    if now != after:
+        raise LedgerError(f"entry {entry.id} is {now}; only what is {after} can be {state}")
+    log.append(session, state, body, account=row.account, entry=entry.id)

@@ -1,0 +1,11 @@
+"""Mechanisms: noise on counts, Poisson samples of windows, scales.
+
+Random numbers need torch: `dp.mechanisms.randomness` is imported by those who draw them.
+"""
+
+from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.mechanisms.scale import Scale
+from dp.mechanisms.seed import Seed
+from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
+
+__all__ = ["CountNoise", "Scale", "Seed", "WindowSampling", "calibrate", "calibrate_sampling"]

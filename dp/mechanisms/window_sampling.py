@@ -1,0 +1,164 @@
+"""Poisson sampling of windows, and what training on the samples costs: one value, so they agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from dp.accounting import sliding_window
+from dp.budget import Budget
+
+if TYPE_CHECKING:  # the ledger accounts for trainings, and need not wait for torch
+    from torch import Tensor
+
+    from dp.mechanisms.randomness import Randomness
+
+
+@dataclass(frozen=True)
+class WindowSampling:
+    """How windows are drawn and noised in training, which is all that its epsilon depends on.
+
+    At each of `steps` updates every window is in the batch with probability `batch` / `windows`,
+    independently of all others; the clipped sum gets noise of `noise_multiplier` times the clip.
+
+    Attributes:
+        windows: n, training windows.
+        batch: expected windows in a batch; divides the sum, never the drawn size.
+        steps: updates of the weights.
+        hit: k, windows that one privacy unit can change.
+        noise_multiplier: s, standard deviation of the noise over the clip.
+        aside: what was released beside the training (the scaler), composed with it; None if nothing.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    windows: int
+    batch: int
+    steps: int
+    hit: int
+    noise_multiplier: float
+    aside: sliding_window.CellNoise | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("windows", "batch", "steps", "hit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name}={getattr(self, name)} to be at least 1")
+        if self.batch > self.windows:
+            raise ValueError(
+                f"batch_size={self.batch} is larger than the {self.windows} training windows; "
+                f"choose at most {self.windows}"
+            )
+        if self.hit > self.windows:
+            raise ValueError(f"expected hit={self.hit} ≤ {self.windows} training windows")
+        if not self.noise_multiplier >= 0:
+            raise ValueError(f"expected noise_multiplier={self.noise_multiplier} to be 0 or more")
+
+    @property
+    def rate(self) -> float:
+        """q, the probability that a window is in a batch."""
+        return self.batch / self.windows
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in which as many windows are drawn as there are, on average."""
+        return -(-self.windows // self.batch)
+
+    def epsilon(self, delta: float) -> float:
+        """What the training costs the privacy unit at this delta (`dp.accounting.sliding_window`)."""
+        account = self.hit, self.rate, self.noise_multiplier, self.steps, delta
+        return sliding_window.epsilon_of(*account, aside=self.aside)
+
+    def epsilon_by_epoch(self, delta: float) -> list[float]:
+        """The same after each epoch."""
+        account = self.hit, self.rate, self.noise_multiplier, self._marks, delta
+        end = self.epsilon(delta)
+        return [
+            min(end, spent) for spent in sliding_window.epsilon_path(*account, aside=self.aside)
+        ]
+
+    def naive_epsilon(self, delta: float) -> float:
+        """Epsilon for a single window: not a guarantee for an interval or a person."""
+        return sliding_window.naive_epsilon(self.rate, self.noise_multiplier, self.steps, delta)
+
+    def naive_epsilon_by_epoch(self, delta: float) -> list[float]:
+        """The same after each epoch."""
+        return [
+            sliding_window.naive_epsilon(self.rate, self.noise_multiplier, mark, delta)
+            for mark in self._marks
+        ]
+
+    @property
+    def rho(self) -> float:
+        """ρ of zero-concentrated DP, as if every changed window were in every batch; very loose."""
+        each = (
+            (2 * self.hit / self.noise_multiplier) ** 2 / 2 if self.noise_multiplier else math.inf
+        )
+        aside = self.aside.cells / (2 * self.aside.sigma**2) if self.aside else 0.0
+        return self.steps * each + aside
+
+    @property
+    def spacing(self) -> float:
+        """A spacing of the discretised privacy loss that is fine enough."""
+        step = sliding_window.largest_loss(self.hit, self.rate, self.noise_multiplier)
+        return max(step, self.aside.largest_loss / 50 if self.aside else 0.0) / sliding_window.FINE
+
+    @property
+    def largest_loss(self) -> float:
+        """Privacy loss of a step, or beside the steps, beyond which there is next to no mass."""
+        step = sliding_window.largest_loss(self.hit, self.rate, self.noise_multiplier)
+        return max(step, self.aside.largest_loss if self.aside else 0.0)
+
+    def loss_distribution(self, spacing: float) -> Any:
+        """Privacy loss of the whole training (dp-accounting's `PrivacyLossDistribution`)."""
+        step = sliding_window.loss_distribution(self.hit, self.rate, self.noise_multiplier, spacing)
+        total = step.self_compose(self.steps)
+        return total.compose(self.aside.loss_distribution(spacing)) if self.aside else total
+
+    def event(self) -> dict[str, Any]:
+        """Everything needed to account this again, as JSON values."""
+        return {"mechanism": "poisson-sampled windows", "rate": self.rate, **asdict(self)}
+
+    def draw(self, randomness: Randomness) -> Iterator[Tensor]:
+        """The batches, one a step: positions of windows; a batch may be empty.
+
+        Args:
+            randomness: secret; who knows the batches knows more than the account allows for.
+        """
+        import torch
+
+        for _ in range(self.steps):
+            yield torch.nonzero(randomness.uniform(self.windows) < self.rate).flatten()
+
+    @property
+    def _marks(self) -> tuple[int, ...]:
+        each = self.steps_per_epoch
+        return (*range(each, self.steps, each), self.steps)
+
+
+def calibrate_sampling(
+    budget: Budget,
+    *,
+    windows: int,
+    batch: int,
+    steps: int,
+    hit: int,
+    aside: sliding_window.CellNoise | None = None,
+) -> WindowSampling:
+    """The sampling with the least noise whose epsilon is within the budget.
+
+    Raises:
+        ValueError: a value is out of its range, or the epsilon cannot be reached.
+    """
+    draft = WindowSampling(windows, batch, steps, hit, noise_multiplier=1.0, aside=aside)
+    noise = sliding_window.noise_for(budget, hit=hit, rate=draft.rate, steps=steps, aside=aside)
+    return replace(draft, noise_multiplier=noise)
+
+
+def sampling_of(event: dict[str, Any]) -> WindowSampling:
+    """The sampling that an `event` describes."""
+    values = {field.name: event[field.name] for field in fields(WindowSampling)}
+    aside = values.pop("aside")
+    return WindowSampling(**values, aside=sliding_window.CellNoise(**aside) if aside else None)

@@ -1,0 +1,133 @@
+"""Proof of noise: no model counts as private on somebody's word.
+
+While a model trains, batches and noise are counted where they take effect: the noise is measured as
+what the gradient gained, not as what was asked for. Afterwards four things must hold: every update
+was noised, at the strength that was accounted for; the batches were drawn at the rate that was
+accounted for; two short runs with one seed and two strengths of noise end in different weights; and
+both noise and batches came from the cryptographic generator.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from dp.mechanisms.window_sampling import WindowSampling
+
+CRYPTOGRAPHIC = "noise and batches come from a cryptographic generator"
+"""Name of the check that releases of earlier versions fail: their generator had 2^32 states."""
+
+_UNLIKELY = 6.0
+"""Standard deviations that a sound run stays within, all but once in 500 million."""
+
+
+class Draws:
+    """Counts of what was drawn, and of what was made of it.
+
+    Args:
+        std: what the noise must be, worked out from the account and not from what draws it.
+        cryptographic: whether noise and batches come from `dp.mechanisms.randomness.Generator`.
+    """
+
+    def __init__(self, std: float, *, cryptographic: bool) -> None:
+        self._std = std
+        self.cryptographic = cryptographic
+        self.drawn: list[int] = []
+        self.seen: list[int] = []
+        self.noised = 0
+        self.values = 0
+        self.energy = 0.0
+
+    def drew(self, size: int) -> None:
+        """A batch of `size` windows was handed out."""
+        self.drawn.append(size)
+
+    def used(self, size: int) -> None:
+        """An update was made of a batch of `size` windows."""
+        self.seen.append(size)
+
+    def noise(self, gained: Tensor) -> None:
+        """A gradient gained this much."""
+        self.noised += 1
+        self.values += gained.numel()
+        if self._std > 0:
+            self.energy += float(gained.double().square().sum()) / self._std**2
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Outcome of the checks, by name; all must hold.
+
+    Attributes:
+        checks: what was checked, and whether it held.
+    """
+
+    checks: dict[str, bool]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the run may be called private."""
+        return bool(self.checks) and all(self.checks.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"holds": self.holds, "checks": dict(self.checks)}
+
+
+def reread(document: dict[str, Any]) -> dict[str, Any]:
+    """A proof that was kept (`Proof.to_dict`), judged by what is checked today.
+
+    A check that did not exist when the release was made counts as failed: noise from a generator
+    with few states can be searched, whatever was accounted for.
+    """
+    checks = {CRYPTOGRAPHIC: False, **document["checks"]}
+    return Proof(checks).to_dict()
+
+
+def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_differ: bool) -> Proof:
+    """Compare what was drawn with what was accounted for.
+
+    Args:
+        sampling: what was accounted for.
+        draws: what was drawn.
+        parameters: tensors that are updated, each noised at every step.
+        twins_differ: outcome of the twin run (`dp.twins`).
+    """
+    ratio = draws.energy / draws.values if draws.values else 0.0
+    # the mean of squares of standard Gaussians: variance 2 each
+    tolerance = _UNLIKELY * math.sqrt(2 / max(1, draws.values)) + 1e-3
+    return Proof(
+        {
+            "every update was noised": draws.noised == sampling.steps * parameters,
+            "the noise has the strength accounted for": draws.values > 0
+            and sampling.noise_multiplier > 0
+            and abs(ratio - 1) <= tolerance,
+            "every batch drawn was used once": draws.seen == draws.drawn
+            and len(draws.drawn) == sampling.steps,
+            "batches vary as under the sampling accounted for": _is_binomial(
+                draws.drawn, sampling.windows, sampling.rate
+            ),
+            "twin runs that differ in noise alone end in different weights": twins_differ,
+            CRYPTOGRAPHIC: draws.cryptographic,
+        }
+    )
+
+
+def _is_binomial(sizes: list[int], windows: int, rate: float) -> bool:
+    """Whether mean and variance of the sizes are those of the binomial law, within chance."""
+    steps, variance = len(sizes), windows * rate * (1 - rate)
+    if not steps:
+        return False
+    if variance == 0:
+        return all(size == windows for size in sizes)
+    off = [size - windows * rate for size in sizes]
+    mean, spread = sum(off) / steps, sum(value * value for value in off) / steps
+    fourth = variance * (1 + 3 * variance * (1 - 2 / windows))  # of the binomial law
+    deviation = math.sqrt(max(0.0, fourth - variance**2) / steps)
+    return (
+        abs(mean) <= _UNLIKELY * math.sqrt(variance / steps)
+        and abs(spread - variance) <= _UNLIKELY * deviation + variance * 1e-9
+    )

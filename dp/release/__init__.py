@@ -1,0 +1,17 @@
+"""Releases: charged first, drawn once, kept, and returned as they were kept."""
+
+from dp.release.idempotent import Released, Request, release_each_once, release_once
+from dp.release.panel import Release, charge_for_counts, panel_of, release_counts
+from dp.release.stream import streamed
+
+__all__ = [
+    "Release",
+    "Released",
+    "Request",
+    "charge_for_counts",
+    "panel_of",
+    "release_counts",
+    "release_each_once",
+    "release_once",
+    "streamed",
+]

@@ -1,0 +1,181 @@
+"""Noised panels: charged, drawn once, kept, and returned as they were kept."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from dp.budget import Budget
+from dp.errors import LedgerError
+from dp.ledger import Charge, Entry, Ledger, fingerprint
+from dp.ledger.identity import release_key, sketch
+from dp.mechanisms.count_noise import CountNoise
+from dp.permit import Permit
+from dp.release.idempotent import release_once
+from dp.unit.period import Period
+from dp.unit.privacy_unit import PrivacyUnit, intervals_of
+
+
+@dataclass(frozen=True)
+class Release:
+    """A noised panel and the ledger's entry for it.
+
+    Attributes:
+        counts: noised counts, same index and columns as the raw ones; NaN where not observed.
+        entry: the charge.
+        fresh: whether noise was drawn now, or the kept release was returned.
+    """
+
+    counts: pd.DataFrame
+    entry: Entry
+    fresh: bool
+
+
+def charge_for_counts(
+    counts: pd.DataFrame,
+    noise: CountNoise,
+    *,
+    dataset: str,
+    unit: PrivacyUnit,
+    secret: bytes,
+    draw: int = 0,
+    purpose: str = "panel",
+    interval: timedelta | None = None,
+    intervals_per_unit: int | None = None,
+    enforced: bool = False,
+    **about: Any,
+) -> Charge:
+    """What releasing noised counts costs; nothing is written.
+
+    A release is the same if panel, unit, bound, sigma and `draw` are.
+
+    Args:
+        counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
+        noise: the calibrated mechanism.
+        dataset: the data set's name in the ledger.
+        unit: privacy unit.
+        secret: the installation's key.
+        draw: number of an independent draw; every number is charged.
+        purpose: what the release is for.
+        interval: length of one; by default the smallest step of `counts`.
+        intervals_per_unit: K, where a unit can have more intervals than the counts hold of it; by
+            default that of the noise, if it is below what the unit has.
+        enforced: whether K was enforced when these very counts were made, and not at the source.
+        about: further fields of the `Charge`.
+    """
+    print_of_data = fingerprint(secret, counts)
+    period = period_of(counts, interval)
+    known = facts(counts, interval)
+    slots = intervals_of(
+        unit, observed=known["observed"], interval=period.interval, start=period.start
+    )
+    if intervals_per_unit is None and noise.bound.intervals < slots:
+        intervals_per_unit = noise.bound.intervals
+    known |= {"intervals_per_unit": intervals_per_unit, "enforced": enforced}
+    identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
+    return Charge(
+        key=release_key(secret, identity),
+        dataset=dataset,
+        fingerprint=print_of_data,
+        period=period,
+        unit=unit,
+        epsilon=noise.epsilon,
+        delta=noise.budget.delta,
+        event={**noise.event(), "panel": known},
+        purpose=purpose,
+        sketch=sketch(secret, counts, period.interval),
+        **about,
+    )
+
+
+def release_counts(
+    counts: pd.DataFrame,
+    noise: CountNoise,
+    *,
+    ledger: Ledger,
+    cap: Budget | None = None,
+    again: bool = True,
+    **about: Any,
+) -> Release:
+    """Noise a panel under a charge; the same request returns the same release for nothing.
+
+    Args:
+        counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
+        noise: the calibrated mechanism.
+        ledger: where the charge is written.
+        cap: a cap for the unit beside the account's own.
+        again: whether it may be paid for once more if it was charged before and lost.
+        about: the rest of what `charge_for_counts` takes.
+
+    Raises:
+        BudgetRefused: a total would pass its cap; nothing was drawn.
+        ReleaseLostError: it was lost, and is not to be paid for again; nothing was charged.
+    """
+    charge = charge_for_counts(counts, noise, **about)
+    return draw_once(counts, noise, charge, ledger, cap, again=again)
+
+
+def draw_once(
+    counts: pd.DataFrame,
+    noise: CountNoise,
+    charge: Charge,
+    ledger: Ledger,
+    cap: Budget | None,
+    *,
+    again: bool = True,
+) -> Release:
+    """The release that a charge is for: drawn now, or as it was kept."""
+
+    def make(permit: Permit) -> bytes:
+        noised = noise.draw(counts.to_numpy(dtype=float), permit)
+        frame = pd.DataFrame(noised, index=counts.index, columns=counts.columns)
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer)
+        return buffer.getvalue()
+
+    kept = release_once(ledger, charge, make, cap=cap, again=again)
+    released = panel_of(kept.content)
+    released.index, released.columns = counts.index, counts.columns
+    return Release(released, kept.entry, kept.fresh)
+
+
+def panel_of(content: bytes) -> pd.DataFrame:
+    """The noised counts of a kept release.
+
+    Raises:
+        LedgerError: it is not what was kept.
+    """
+    from pyarrow import ArrowException, BufferReader
+    from pyarrow.parquet import ParquetFile
+
+    # pandas reads through Arrow's data sets, whose threads can outlive the interpreter and abort it
+    # (Arrow #34314, #50482); a file of its own starts none
+    try:
+        table = ParquetFile(BufferReader(content)).read(use_threads=False)
+        frame: pd.DataFrame = table.to_pandas(use_threads=False)
+    except (ArrowException, OSError, ValueError, TypeError, KeyError):
+        raise LedgerError(
+            "the kept release is no panel of counts: it was damaged; `veilcast budget verify` says "
+            "which, a copy of the database has it"
+        ) from None
+    return frame
+
+
+def period_of(counts: pd.DataFrame, interval: timedelta | None = None) -> Period:
+    """The period of a panel, with gaps or without; a single interval does not tell its length."""
+    times = pd.DatetimeIndex(counts.index)
+    length = interval if interval is not None else (times[1:] - times[:-1]).min().to_pytimedelta()
+    return Period(times[0].to_pydatetime(), times[-1].to_pydatetime() + length, length)
+
+
+def facts(counts: pd.DataFrame, interval: timedelta | None = None) -> dict[str, Any]:
+    """What is public about a panel and decides what its release costs other units."""
+    return {
+        "observed": int(counts.notna().all(axis=1).sum()),
+        "interval_seconds": period_of(counts, interval).interval.total_seconds(),
+        "regions": len(counts.columns),
+    }

@@ -1,0 +1,109 @@
+"""Sentences that the statements of several mechanisms share."""
+
+from __future__ import annotations
+
+from dp.budget import Budget
+from dp.composition.total import Total
+from dp.mechanisms.count_noise import CountNoise
+from dp.statement.clock import protected
+from dp.unit.contribution import ContributionBound
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
+
+TO_CONFIRM = (
+    "to be confirmed by the data owner: whether regions are nested or overlap, so that one person is "
+    "counted in several of them within an interval",
+    "to be confirmed by the data owner: whether counts were extrapolated, so that one person weighs "
+    "more than the bound says",
+)
+
+ENFORCED = (
+    "every identifier stands for one person; a person with several identifiers is protected as "
+    "several; an identifier shared by several people: removing one of them can change twice the bound",
+)
+"""What is left to assume where the contribution bound was enforced in counting raw events."""
+LISTED = "what is listed as unprotected is public, or may become so"
+
+
+def whom(unit: Unit, clock: str | None) -> str:
+    """Whose records are protected, with the neighbouring relation."""
+    return protected(unit, clock, beside=f"neighbours: {unit.neighbours}")
+
+
+def declared(bound: ContributionBound, unit: PrivacyUnit) -> str:
+    """What nobody enforces, in plain words."""
+    return (
+        "the contribution bound holds; it is declared, not measured on these counts. In plain words: "
+        f"{unit.protects} is counted in at most {_some(bound.intervals, 'interval')}, in at most "
+        f"{_some(bound.regions, 'region')} at a time, and adds at most {bound.weight} to a count. What "
+        "does not follow from the calendar is the operator's word, and whoever is counted more often is "
+        "protected less"
+    )
+
+
+def two_units(noise: CountNoise, unit: PrivacyUnit) -> tuple[float, float] | None:
+    """Epsilon and delta for two adjacent units together, where a unit is a day or a week."""
+    if unit.span is None:
+        return None
+    event = {**noise.event(), "intervals": 2 * noise.bound.intervals}
+    return Total().plus(event).epsilon(noise.budget.delta), noise.budget.delta
+
+
+def other_releases(unit: Unit, spent: float, delta: float, cap: Budget | None) -> str:
+    """What was spent on the data set, and what may yet be added."""
+    return (
+        f"Spent on this data set so far, for the most affected unit: epsilon {spent:.4g} at delta "
+        f"{delta:g} ({_terms(unit)}). Every other release of the same data set, before or after, adds "
+        f"to it. {limit(unit, cap)}"
+    )
+
+
+def limit(unit: Unit, cap: Budget | None) -> str:
+    """What limits further releases of the data set."""
+    if cap is None:
+        return "The account has no cap, so that nothing but its owner limits the total."
+    return (
+        f"A cap of epsilon {cap.epsilon:.4g} at delta {cap.delta:g} ({_terms(unit)}) bounds all of "
+        "them together: a release that would pass it is refused."
+    )
+
+
+def _terms(unit: Unit) -> str:
+    return f"unit {unit.value}, neighbours: {unit.neighbours}"
+
+
+def guess(unit: Unit) -> str:
+    """What an attacker who knows all other records guesses."""
+    if isinstance(unit, IntervalUnit):
+        which = unit.protects.removeprefix("everybody in ")
+        return f"whether the counts of {which} are one thing or another"
+    return f"whether the records of {unit.protects} are in the data"
+
+
+def other_intervals(unit: IntervalUnit) -> list[str]:
+    """What a promise for intervals does not cover."""
+    longer = "several intervals" if unit.width == 1 else f"more than {unit.width} intervals"
+    return [
+        f"whatever is spread over {longer}, such as a person's day: the guarantee weakens as they "
+        "add up"
+    ]
+
+
+def wider_units(unit: PrivacyUnit) -> list[str]:
+    """What a promise for part of a person's records does not cover."""
+    if unit is PrivacyUnit.USER:
+        return []
+    return [f"a person's records beyond {unit.protects}: the guarantee weakens as they add up"]
+
+
+def warnings(delta: float, persons: int | None) -> list[str]:
+    """What is odd about the budget."""
+    if persons is None or delta < 1 / persons:
+        return []
+    return [
+        f"delta {delta:g} is not below 1/{persons} persons: publishing one person outright would be "
+        "allowed; choose a smaller delta"
+    ]
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
