@@ -57,10 +57,10 @@ from dp.unit.privacy_unit import PrivacyUnit, parse_unit
 from flows.compose import override
 from flows.errors import UsageError
 from flows.recipe import from_dict, without_password
-from models import saved
+from models import checkpoint
 from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.kinds import new
+from models.forecasters import new
 
 
 def read_file(folder: Path, name: str) -> Callable[[bytes], None]:
@@ -130,18 +130,18 @@ def spend() -> Callable[[Any], None]:
 
 
 def read_checkpoint(content: bytes) -> None:
-    saved.unpacked(content)
+    checkpoint.unpacked(content)
 
 
 def read_config(folder: Path) -> Callable[[bytes], None]:
     place = folder / "model"
     config = ForecasterConfig(model="gru", hidden=2, regions=("a", "b"), lags=2)
-    saved.save(new(config, seed=0), place, {})
+    checkpoint.save(new(config, seed=0), place, {})
 
     def read(content: bytes) -> None:
-        (place / saved.CONFIG).write_bytes(content)
-        saved.load(place)
-        saved.load_extra(place)
+        (place / checkpoint.CONFIG).write_bytes(content)
+        checkpoint.load(place)
+        checkpoint.load_extra(place)
 
     return read
 
@@ -184,7 +184,7 @@ def targets(folder: Path) -> dict[str, tuple[st.SearchStrategy[Any], Callable[[A
     release = io.BytesIO()
     frame().to_parquet(release)
     configuration = read_config(folder)
-    config = (folder / "model" / saved.CONFIG).read_bytes()
+    config = (folder / "model" / checkpoint.CONFIG).read_bytes()
     table = st.tuples(NAMES | TEXT, st.lists(NAMES | TEXT, min_size=1, max_size=4),
                       st.lists(CELLS, min_size=1, max_size=4), NAMES | TEXT)  # fmt: skip
     tables = st.lists(table, min_size=BATCH, max_size=BATCH)

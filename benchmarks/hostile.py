@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
-from models import saved
+from models import checkpoint
 from models.config import ForecasterConfig
-from models.kinds import new
+from models.forecasters import new
 
 MARKER = "7654321"
 """A count that no message may quote."""
@@ -93,7 +93,7 @@ def parquets() -> list[bytes]:
 
 def checkpoints() -> list[bytes]:
     config = ForecasterConfig(model="gru", hidden=2, regions=("a", "b"), lags=2)
-    return [saved.packed(new(config, seed=0), {"seasonal": [], "release": None})]
+    return [checkpoint.packed(new(config, seed=0), {"seasonal": [], "release": None})]
 
 
 TEXT = st.text(max_size=30)

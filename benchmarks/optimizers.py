@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 from models.config import ForecasterConfig
-from models.kinds import new
+from models.forecasters import new
 from models.optimizers.adabelief import AdaBelief
 from models.optimizers.adamp import AdamP
 from models.optimizers.diffgrad import DiffGrad

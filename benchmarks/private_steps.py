@@ -2,7 +2,7 @@
 
 Every update costs budget, so that the noise multiplier is calibrated anew for each number of updates
 and each batch. Two questions: how many epochs at one batch size ("steps"), and what larger batches do
-while the number of updates stays ("batches"; learning rate by the rule of `models.regime`). `noise`
+while the number of updates stays ("batches"; learning rate by `models.training.batch_scaling`). `noise`
 is σC/B, the deviation of the noise on each coordinate of the mean gradient: what the optimizer sees.
 The synthetic city holds nobody's data, so that looking at it costs nothing; mean ± sd over seeds.
 """
@@ -21,17 +21,18 @@ from private_training import recipe_of, synthetic, train_privately, windows_of
 
 from data.panel import Panel
 from dp.unit.privacy_unit import IntervalUnit
-from models import metrics, regime
+from models import metrics
 from models.baselines import persistence
-from models.settings import TrainingConfig
+from models.training import batch_scaling
+from models.training.config import TrainingConfig
 
 UNIT = IntervalUnit(1)
 
 
 def settings_of(training: TrainingConfig, *, windows: int, epochs: int, batch: int) -> list[str]:
     """The regime with another batch and length; the learning rate follows the rule that suits."""
-    rule = regime.rule_for(training.optimizer, "gradient").rule
-    rate = regime.scaled_rate(
+    rule = batch_scaling.rule_for(training.optimizer, "gradient").rule
+    rate = batch_scaling.scaled_rate(
         training.learning_rate, batch=batch, base=training.batch_size, rule=rule
     )
     return [
@@ -87,9 +88,9 @@ def main() -> None:
     base = recipe_of(asked.epsilon, 0, start)
     parts = windows_of(panel, base)
     windows, training = len(parts.train), base.training
-    updates = regime.updates_of(training.epochs, windows=windows, batch=training.batch_size)
+    updates = batch_scaling.updates_of(training.epochs, windows=windows, batch=training.batch_size)
     plans = [("steps", epochs, training.batch_size) for epochs in asked.epochs] + [
-        ("batches", regime.epochs_for(updates, windows=windows, batch=batch), batch)
+        ("batches", batch_scaling.epochs_for(updates, windows=windows, batch=batch), batch)
         for batch in asked.batches
     ]
     for part, epochs, batch in plans:

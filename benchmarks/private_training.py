@@ -27,12 +27,12 @@ from flows.compose import override
 from flows.recipe import Recipe, from_dict
 from models import metrics
 from models.baselines import persistence
+from models.batch import to_device
 from models.forecaster import fit_scaler, set_scaler
-from models.kinds import new
-from models.losses import per_window
+from models.forecasters import new
 from models.predict import predict
-from models.tensors import to_device
-from models.training import train
+from models.training.losses import per_window
+from models.training.train import train
 
 CHANGES: dict[str, list[str]] = {
     "the regime": [],

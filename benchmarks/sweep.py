@@ -1,6 +1,6 @@
 """Many runs at once: runs trained as one computation against the same runs one after another.
 
-The peer is single training as it is (`models.training.train`): torch's own layers for the plain step,
+The peer is a single training (`models.training.train.train`): torch's own layers for the plain step,
 `dp.private.training` for the private one. Both train the same windows from the same weights and seeds;
 whole trainings are timed, optimizer, noise and all. CPU seconds of the process stand beside wall time:
 on a machine that others use they are the steadier of the two, but they hide what a second core saves.
@@ -27,10 +27,10 @@ from dp.mechanisms.window_sampling import WindowSampling
 from dp.private import training
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster, fit_scaler
-from models.kinds import new
-from models.settings import TrainingConfig
-from models.together import Job, train_together
-from models.training import History, train
+from models.forecasters import new
+from models.training.config import TrainingConfig
+from models.training.stacked import Job, train_together
+from models.training.train import History, train
 
 REGIONS, LAGS = 6, 48
 

@@ -21,7 +21,7 @@ from flows.compose import load
 from flows.privatise import kept_release, suppressed
 from flows.recipe import Recipe, from_dict
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 from models.conformal import Intervals
 from models.predict import predict
 
@@ -104,7 +104,7 @@ def ahead(files: Path, home: Home) -> Forecast:
         home: where releases are kept.
     """
     recipe = from_dict(load(str(files / "recipe.toml")))
-    model, extra = saved.load(files / "model"), saved.load_extra(files / "model")
+    model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
     panel = released_panel(files, home)
     if panel is None:
         panel = validate.to_panel(counted.read(recipe), max_gap=recipe.source.max_gap)[0]
@@ -152,7 +152,10 @@ def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
 
 def released_panel(files: Path, home: Home) -> Panel | None:
     """The noised counts that a run's forecasts are made from, with gaps; None where those are raw."""
-    recipe, extra = from_dict(load(str(files / "recipe.toml"))), saved.load_extra(files / "model")
+    recipe, extra = (
+        from_dict(load(str(files / "recipe.toml"))),
+        checkpoint.load_extra(files / "model"),
+    )
     if stream := extra.get("stream"):
         return replace(read_panel(open_store(home.database_url), stream), noised=True)
     if extra["release"] is None:

@@ -28,7 +28,7 @@ from flows.private_plan import make_plan
 from flows.recipe import Recipe, from_dict
 from flows.record import Tracker
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 
 MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"
 
@@ -120,7 +120,7 @@ def find(target: str, home: Home) -> Subject:
     run_id = tracker.find(target)["run_id"]
     files = tracker.files(run_id)
     recipe = from_dict(load(str(files / "recipe.toml")))
-    extra, config = saved.load_extra(files / "model"), saved.load(files / "model").config
+    extra, config = checkpoint.load_extra(files / "model"), checkpoint.load(files / "model").config
     return Subject(
         f"run {run_id[:8]}", recipe, run_id, _charges(files, home, extra["release"]),
         len(config.regions), int(extra["interval_seconds"]) // 60,

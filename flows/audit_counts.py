@@ -20,7 +20,7 @@ from dp.mechanisms.count_noise import CountNoise, calibrate
 from dp.unit.contribution import ContributionBound, derive_bound
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from models.config import ForecasterConfig
-from models.kinds import new
+from models.forecasters import new
 from models.predict import predict
 
 Floats = NDArray[np.float64]

@@ -24,11 +24,11 @@ from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.rehearse import forgotten
 from flows.sections import SourceConfig
+from models.batch import to_device
 from models.forecaster import Forecaster, fit_scaler
-from models.kinds import new
-from models.losses import per_window
+from models.forecasters import new
 from models.predict import predict
-from models.tensors import to_device
+from models.training.losses import per_window
 
 _MOST_PLANTED = 200
 _FEWEST_PLANTED = 20

@@ -16,16 +16,15 @@ from flows.private_run import PrivateJob
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
-from models import nets
 from models.backtest import backtest
-from models.config import HEADS
 from models.conformal import Intervals, calibrate
 from models.errors import ModelError
 from models.forecaster import Forecaster, fit_scaler
-from models.kinds import fit as fit_model
-from models.kinds import new
-from models.together import Job, train_together
-from models.training import Epoch, History
+from models.forecasters import fit as fit_model
+from models.forecasters import new
+from models.registry import HEADS, NETWORKS
+from models.training.stacked import Job, train_together
+from models.training.train import Epoch, History
 
 Log = Callable[[int, dict[str, float]], None]
 
@@ -111,7 +110,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
     for place, job in enumerate(jobs):
         if job.recipe.privacy.mechanism == "gradient":
             private[job.home].append(place)
-        elif job.recipe.model.name in nets.NAMES:
+        elif job.recipe.model.name in NETWORKS:
             networks.append(place)
         else:
             found[place] = _solved(job)

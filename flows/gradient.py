@@ -23,12 +23,12 @@ from flows.privatise import aliases
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
-from models import saved
-from models.distance import LogFit
+from models import checkpoint
+from models.diagnostics.weight_distance import LogFit
 from models.errors import ModelError
 from models.forecaster import Forecaster
-from models.together import chunks
-from models.training import Epoch, History
+from models.training.stacked import chunks
+from models.training.train import Epoch, History
 
 Trained = tuple[Forecaster, History, Promise]
 
@@ -97,7 +97,7 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
             else:
                 history, proof = found
                 extra = {"history": asdict(history), "proof": proof}
-                contents[place] = saved.packed(runs[place].model, extra)
+                contents[place] = checkpoint.packed(runs[place].model, extra)
         return contents
 
     secret = local_secret(home.secret)
@@ -234,7 +234,7 @@ def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
 
     Releases of earlier versions hold training losses, which are private data and are dropped.
     """
-    model, extra = saved.unpacked(content)
+    model, extra = checkpoint.unpacked(content)
     history = extra["history"]
     epochs = tuple(Epoch(**{**epoch, "loss": None}) for epoch in history["epochs"])
     moved = history.get("distance")

@@ -20,7 +20,7 @@ from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.record import ActiveRun, Record
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 
 NOT_PRIVATE = "evaluated on raw data, not a private release"
 
@@ -98,7 +98,7 @@ def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
 
 def write_model(outcome: Outcome, folder: Path) -> None:
     """What is needed to forecast, and to do it again."""
-    saved.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
+    checkpoint.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
     (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
 
 

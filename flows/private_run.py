@@ -20,14 +20,14 @@ from flows.private_plan import Plan, make_plan, training_counts
 from flows.promise import Promise
 from flows.public_inputs import second_moment
 from flows.recipe import Recipe
+from models.batch import Batch
 from models.errors import ModelError
 from models.forecaster import Forecaster, set_scaler
-from models.kinds import new
-from models.losses import per_window
+from models.forecasters import new
 from models.optimizers import TRACT
-from models.tensors import Batch
-from models.together import Job, train_together
-from models.training import Epoch, History
+from models.training.losses import per_window
+from models.training.stacked import Job, train_together
+from models.training.train import Epoch, History
 
 OnEpoch = Callable[[Epoch, dict[str, float]], None]
 

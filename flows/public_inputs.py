@@ -11,9 +11,9 @@ from data import sources, validate
 from data.clean import fill_gaps
 from data.windows import make
 from flows.prepare import Prepared
+from models.batch import to_device
 from models.forecaster import Forecaster, fit_scaler
-from models.network import Network
-from models.tensors import to_device
+from models.nets.recurrent import Network
 
 
 def second_moment(model: Forecaster, prepared: Prepared) -> Tensor | None:

@@ -17,9 +17,11 @@ from flows.errors import UsageError
 from flows.loop.config import StreamConfig
 from flows.regime import with_regime
 from flows.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfig
-from models import nets, optimizers, regime
+from models import optimizers
 from models.errors import ModelError
-from models.settings import TrainingConfig
+from models.registry import NETWORKS
+from models.training import batch_scaling
+from models.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Recipe:
                 "(source.events=true) or leave it out"
             )
         private = self.privacy.mechanism == "gradient"
-        if not private or self.model.name in nets.NAMES:
+        if not private or self.model.name in NETWORKS:
             optimizers.suit(
                 self.training.optimizer,
                 self.model.name,
@@ -50,10 +52,10 @@ class Recipe:
             )
         if not private:
             return
-        if self.model.name not in nets.NAMES:
+        if self.model.name not in NETWORKS:
             raise ValueError(
                 f"model.name={self.model.name!r} cannot be trained by gradient perturbation; choose "
-                f"one of {', '.join(nets.NAMES)}, or mechanism=input"
+                f"one of {', '.join(NETWORKS)}, or mechanism=input"
             )
         if self.model.ghost is not None:
             raise ValueError(
@@ -137,10 +139,10 @@ def _in_its_batches(recipe: Recipe) -> TrainingConfig:
     asked = recipe.training
     if asked.base_batch is None:
         return asked
-    rule = regime.rule_for(asked.optimizer, recipe.privacy.mechanism).rule
+    rule = batch_scaling.rule_for(asked.optimizer, recipe.privacy.mechanism).rule
     base = replace(asked, batch_size=asked.base_batch, base_batch=None)
     try:
-        return regime.adapted(base, asked.batch_size, rule=rule)
+        return batch_scaling.adapted(base, asked.batch_size, rule=rule)
     except ModelError as error:
         raise UsageError(f"training: {error}") from None
 

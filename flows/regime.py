@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.config import HEADS
+from models.registry import HEADS
 
 _GRADIENT: dict[str, dict[str, Any]] = {
     "windows": {"lags": 2, "seasonal": ["1d", "7d"], "around": 0, "seasons": 0, "validation": "0d"},

@@ -92,7 +92,7 @@ def sweep(
         from flows.errors import UsageError
         from flows.grid import Grid
         from flows.sections import ModelConfig, PrivacyConfig
-        from models.settings import TrainingConfig
+        from models.training.config import TrainingConfig
 
         # only what is written down: a point under another mechanism has other defaults
         values = override(load(recipe) if recipe else {}, settings or [])

@@ -23,7 +23,7 @@ from flows.recipe import Recipe, from_dict
 from flows.sections import WindowConfig
 from flows.settings import Home, open_home
 from flows.steps import ingest_step, privatise_step, validate_step
-from models import nets
+from models.registry import NETWORKS
 
 Values = dict[str, dict[str, Any]]
 
@@ -148,7 +148,7 @@ def _done(study: optuna.Study) -> int:
 def _space(asked: Recipe) -> dict[str, list[Any]]:
     """What is tried, the recipe's own values among it."""
     names = {asked.model.name} | set(asked.model.members if asked.model.name == "blend" else ())
-    space = {**_WINDOWS, **(_NETWORK if names & set(nets.NAMES) else {})}
+    space = {**_WINDOWS, **(_NETWORK if names & set(NETWORKS) else {})}
     values = asked.to_dict()
     return {
         path: choices if _at(values, path) in choices else [_at(values, path), *choices]

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from models import nets
+from models.batch import Batch
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster
-from models.tensors import Batch
+from models.registry import NETWORKS
 
 
 class Blend(Forecaster):
@@ -31,7 +31,7 @@ class Blend(Forecaster):
         self.kinds = nn.ModuleList(
             nn.ModuleList(
                 make(replace(config, model=name), seed + 1000 * copy)
-                for copy in range(config.copies if name in nets.NAMES else 1)
+                for copy in range(config.copies if name in NETWORKS else 1)
             )
             for name in config.members
         )

@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data.calendar import FEATURES
-from models import nets
 from models.errors import ModelError
+from models.registry import BLEND, NAMES
 
-CLOSED = ("ridge", "fourier", "trees")
-HEADS = {
-    "poisson": ("gns",),
-    "negbin": ("gns",),
-    "sparse": ("prox_cg", "accelerated"),
-}
-"""Convex heads, each with the solvers that fit it, the usual one first."""
-BLEND = "blend"
-NAMES = (*nets.NAMES, *CLOSED, *HEADS, BLEND)
 MEMBERS = ("trees", "fourier")
 """Of a blend, where nothing else is asked for: chosen on folds, see docs/forecasters.md."""
 
@@ -26,7 +17,7 @@ class ForecasterConfig:
     """Everything that fixes the shape of a forecaster.
 
     Attributes:
-        model: a name in `NAMES`.
+        model: a name in `models.registry.NAMES`.
         hidden: width of the hidden state, one direction.
         layers: recurrent layers.
         dropout: probability of dropping a value between layers and before the head, in [0, 1).

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from data.windows import Windows
+from models.batch import Batch
 from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.tensors import Batch
 
 
 class Forecaster(nn.Module):

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from data.windows import Windows
+from models.batch import Batch, check_inputs, to_device
 from models.device import pick_device
 from models.forecaster import Forecaster
-from models.tensors import Batch, check_inputs, to_device
 
 
 def predict(

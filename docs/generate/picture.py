@@ -28,7 +28,7 @@ from flows.promise import Promise
 from flows.recipe import Recipe, from_dict
 from flows.record import Tracker
 from flows.settings import Home, open_home, quiet_environment
-from models import saved
+from models import checkpoint
 from models.predict import predict
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def week(run: str, home: Home) -> tuple[Prepared, Recipe, np.ndarray]:
     tracker = Tracker(home)
     files = tracker.files(tracker.find(run)["run_id"])
     recipe = from_dict(load(str(files / "recipe.toml")))
-    model, extra = saved.load(files / "model"), saved.load_extra(files / "model")
+    model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
     raw = validate.to_panel(counted.read(recipe), max_gap=recipe.source.max_gap)[0]
     if not raw.public or not extra["release"]:
         raise SystemExit(

@@ -8,11 +8,11 @@ import torch
 
 from dp.clipping import clipped_gradients
 from flows.attacks.attempt import Attempt
+from models.batch import Batch
 from models.config import ForecasterConfig
 from models.forecaster import set_scaler
-from models.kinds import new
-from models.losses import per_window
-from models.tensors import Batch
+from models.forecasters import new
+from models.training.losses import per_window
 
 POISONS = (0.0, 1e6, 1e15, 1e20, 1e25, 1e38)
 """Counts that somebody who is in the data may write into one interval."""

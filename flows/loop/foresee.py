@@ -18,7 +18,7 @@ from flows.loop.names import in_use
 from flows.promise import Promise
 from flows.recipe import Recipe
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 from models.conformal import Intervals
 from models.predict import predict
 
@@ -53,7 +53,7 @@ def foresee(recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp) -> 
         model: the one in use.
         seen: end of the last interval that the source has, released or not.
     """
-    forecaster, extra = saved.load(model.files), saved.load_extra(model.files)
+    forecaster, extra = checkpoint.load(model.files), checkpoint.load_extra(model.files)
     config = forecaster.config
     spec = WindowSpec(
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]

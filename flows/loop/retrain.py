@@ -23,7 +23,7 @@ from flows.recipe import Recipe
 from flows.record import Tracker
 from flows.record.models import Models
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.predict import predict
@@ -137,6 +137,6 @@ def _error_of(present: Champion | None, windows: Windows) -> float | None:
     if present is None:
         return None
     try:
-        return daily_error(saved.load(present.files), windows)
+        return daily_error(checkpoint.load(present.files), windows)
     except ModelError:
         return None

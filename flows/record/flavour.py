@@ -18,7 +18,7 @@ import data
 import models
 from data import sources
 from data.windows import WindowSpec
-from models import saved
+from models import checkpoint
 
 _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "torch")
 
@@ -31,9 +31,9 @@ def package(files: Path) -> Iterator[Path]:
     that it imports. Signature and example are of made-up counts.
 
     Args:
-        files: a folder by `models.saved.save`.
+        files: a folder by `models.checkpoint.save`.
     """
-    model, extra = saved.load(files), saved.load_extra(files)
+    model, extra = checkpoint.load(files), checkpoint.load_extra(files)
     example = made_up(model.config.regions, extra, model.config)
     from flows.record.served import Served
 

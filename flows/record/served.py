@@ -16,7 +16,7 @@ from mlflow.pyfunc.model import PythonModel
 from data.clean import fill_gaps
 from data.panel import Panel
 from data.windows import WindowSpec, latest
-from models import saved
+from models import checkpoint
 from models.conformal import Intervals
 from models.predict import predict
 
@@ -25,7 +25,7 @@ class Served(PythonModel):
     """A saved forecaster behind MLflow's interface.
 
     Args:
-        files: a folder by `models.saved.save`; MLflow gives it as the artifact `model`.
+        files: a folder by `models.checkpoint.save`; MLflow gives it as the artifact `model`.
     """
 
     def __init__(self, files: Path | None = None) -> None:
@@ -71,7 +71,7 @@ class Served(PythonModel):
         return pd.DataFrame(rows).astype({"low": float, "high": float})
 
     def _open(self, files: Path) -> None:
-        self._model, self._extra = saved.load(files), saved.load_extra(files)
+        self._model, self._extra = checkpoint.load(files), checkpoint.load_extra(files)
         config = self._model.config
         self._spec = WindowSpec(config.lags, tuple(self._extra["seasonal"]), config.horizon,
                                 config.around, self._extra["seasons"])  # fmt: skip

@@ -5,15 +5,14 @@ from __future__ import annotations
 from models.errors import ModelError
 from models.nets.gru import Gru
 from models.nets.lstm import Lstm
-
-NAMES = ("lstm", "gru", "bilstm", "bigru")
+from models.registry import NETWORKS
 
 
 def build(name: str, inputs: int, hidden: int, layers: int, dropout: float) -> Gru | Lstm:
     """The network called `name`, with torch's default initialisation.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `models.registry.NETWORKS`.
         inputs: F, values an interval.
         hidden: width of the hidden state, one direction.
         layers: recurrent layers on top of each other.
@@ -25,7 +24,7 @@ def build(name: str, inputs: int, hidden: int, layers: int, dropout: float) -> G
     Raises:
         ModelError: no network has this name.
     """
-    if name not in NAMES:
-        raise ModelError(f"model={name!r} is unknown; choose one of {', '.join(NAMES)}")
+    if name not in NETWORKS:
+        raise ModelError(f"model={name!r} is unknown; choose one of {', '.join(NETWORKS)}")
     family = Gru if name.endswith("gru") else Lstm
     return family(inputs, hidden, layers, dropout, bidirectional=name.startswith("bi"))

@@ -15,8 +15,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from models import nets
-from models.config import BLEND, HEADS
 from models.errors import ModelError
 from models.optimizers.adabelief import AdaBelief
 from models.optimizers.adamp import AdamP
@@ -24,6 +22,7 @@ from models.optimizers.diffgrad import DiffGrad
 from models.optimizers.private import DpAdaBelief, DpAdam, DpAdamP, DpDiffGrad, DpSgdp
 from models.optimizers.sgdp import SGDP
 from models.optimizers.tract import TrAct
+from models.registry import BLEND, HEADS, NETWORKS
 
 FIRST_ORDER: dict[str, type[Optimizer]] = {
     "adam": Adam,
@@ -77,14 +76,14 @@ def allowed(model: str, *, private: bool = False, members: tuple[str, ...] = ())
     """Names that train a model; none if it is solved in closed form.
 
     Args:
-        model: a name in `models.config.NAMES`.
+        model: a name in `models.registry.NAMES`.
         private: whether gradients are clipped and noised.
         members: of a blend.
     """
     if model == BLEND:
-        networks = [name for name in members if name in nets.NAMES]
+        networks = [name for name in members if name in NETWORKS]
         return allowed(networks[0]) if networks else ()
-    if model in nets.NAMES:
+    if model in NETWORKS:
         return (*FIRST_ORDER, *(NOISE_AWARE if private else ()), TRACT)
     return () if private else HEADS.get(model, ())
 

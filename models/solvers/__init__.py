@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.config import HEADS
 from models.errors import ModelError
+from models.registry import HEADS
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def choose(solver: str | None, model: str) -> str:
 
     Args:
         solver: its name, or None.
-        model: a name in `models.config.HEADS`.
+        model: a name in `models.registry.HEADS`.
 
     Raises:
         ModelError: `solver` cannot fit the head.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.windows import Windows
+from models.batch import Batch, to_device
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster, fit_scaler
-from models.tensors import Batch, to_device
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 from flows.cli import app
 from flows.record import Tracker
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 
 UNIT = IntervalUnit(1)
 SMALL = [
@@ -206,7 +206,7 @@ def test_a_declared_largest_count_spends_nothing_on_the_scale(
     assert "declared" in document["statement"]["scaler"]
     (entry,) = Ledger(home.database_url).entries(str(csv), PrivacyUnit.USER_DAY)
     assert entry.purpose == "training"
-    model = saved.load(Tracker(home).files(document["run_id"]) / "model")
+    model = checkpoint.load(Tracker(home).files(document["run_id"]) / "model")
     assert model.mean.tolist() == [4_000_000.0] * 2
 
 

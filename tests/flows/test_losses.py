@@ -37,10 +37,10 @@ from flows.progress import Reporter
 from flows.promise import Promise
 from flows.recipe import Recipe, from_dict
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 from models.errors import ModelError
-from models.kinds import new
-from models.run import Epoch
+from models.forecasters import new
+from models.training.epochs import Epoch
 
 EPOCHS = 3
 
@@ -158,7 +158,7 @@ def test_no_loss_is_kept_or_told(
 
     ledger = Ledger(home.database_url)
     (entry,) = ledger.entries()
-    _, extra = saved.unpacked(ledger.released(entry.key))
+    _, extra = checkpoint.unpacked(ledger.released(entry.key))
     assert [epoch["loss"] for epoch in extra["history"]["epochs"]] == [None] * EPOCHS
     client = MlflowClient(home.tracking_uri)
     assert "loss" not in client.get_run(run).data.metrics
@@ -182,7 +182,7 @@ def test_losses_of_earlier_releases_are_dropped(
     home.root.mkdir(parents=True, exist_ok=True)
     asked = recipe()
     windows = prepared(frame(), asked)
-    honest = saved.packed
+    honest = checkpoint.packed
 
     def earlier(model: Any, extra: dict[str, Any]) -> bytes:
         for epoch in extra["history"]["epochs"]:

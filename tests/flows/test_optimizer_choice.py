@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.settings import Home
 from models import optimizers
-from models.config import HEADS
+from models.registry import HEADS
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
 SMALL = ["--set", "training.epochs=1", "--set", "model.hidden=4", "--set", "windows.lags=4"]

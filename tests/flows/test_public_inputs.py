@@ -11,7 +11,7 @@ from flows.privatise import Privatised
 from flows.promise import Promise
 from flows.public_inputs import second_moment
 from flows.recipe import Recipe, from_dict
-from models.kinds import new
+from models.forecasters import new
 
 ASKED = from_dict({"privacy": {"mechanism": "gradient", "unit": "interval-1"}})
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from data.windows import WindowSpec, make
-from models import nets
 from models.baselines import persistence
 from models.config import ForecasterConfig
 from models.errors import ModelError
 from models.forecaster import Forecaster, fit_scaler
-from models.kinds import new
+from models.forecasters import new
 from models.predict import predict
+from models.registry import NETWORKS
 
 
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("linear_skip", [True, False])
 def test_untrained_is_persistence(toy_windows, config_of, name, horizon, linear_skip) -> None:

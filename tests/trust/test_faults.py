@@ -30,7 +30,7 @@ from flows.ahead import forecast_ahead
 from flows.command import errors
 from flows.record import Tracker
 from flows.settings import Home
-from models import saved
+from models import checkpoint
 from models.errors import ModelError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,7 +251,7 @@ def test_half_a_parquet_file_is_refused_wherever_it_ends(tmp_path: Path) -> None
 
 def test_a_damaged_checkpoint_forecasts_nothing(run: Run, home: Home) -> None:
     files = Tracker(home).files(run(0)["run_id"])
-    weights = files / "model" / saved.WEIGHTS
+    weights = files / "model" / checkpoint.WEIGHTS
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
@@ -291,18 +291,18 @@ def test_nothing_of_a_checkpoint_is_unpickled(
     monkeypatch.setenv("VEILCAST_TRAP", str(trap))
     evil = pickle.dumps(_Trap())
     model = Tracker(home).files(run(0)["run_id"]) / "model"
-    for name in (saved.WEIGHTS, saved.CONFIG):
+    for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
         (model / name).write_bytes(evil)
         with pytest.raises(ModelError):
-            saved.load(model)
+            checkpoint.load(model)
     archive = tmp_path / "evil.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("../../outside", "x")  # a name that would leave the folder
         file.writestr("archive/data.pkl", evil)  # torch's own format
-        file.writestr(saved.WEIGHTS, evil)
-        file.writestr(saved.CONFIG, evil)
+        file.writestr(checkpoint.WEIGHTS, evil)
+        file.writestr(checkpoint.CONFIG, evil)
     with pytest.raises(ModelError):
-        saved.unpacked(archive.read_bytes())
+        checkpoint.unpacked(archive.read_bytes())
     assert not trap.exists()
     assert not (tmp_path.parent / "outside").exists()
     pickle.loads(evil)  # the trap does work

@@ -237,9 +237,9 @@ def test_no_forecast_is_lost_or_made_twice(table: Table, opened: Home) -> None:
 
 
 def _spec(model: Champion) -> foresee.WindowSpec:
-    from models import saved
+    from models import checkpoint
 
-    config, extra = saved.load(model.files).config, saved.load_extra(model.files)
+    config, extra = checkpoint.load(model.files).config, checkpoint.load_extra(model.files)
     return foresee.WindowSpec(
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
     )

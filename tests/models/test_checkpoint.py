@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from models import nets
+from models.checkpoint import load, load_extra, save
 from models.errors import ModelError
 from models.forecaster import fit_scaler
-from models.kinds import new
+from models.forecasters import new
 from models.predict import predict
-from models.saved import load, load_extra, save
-from models.training import TrainingConfig, train
+from models.registry import NETWORKS
+from models.training.train import TrainingConfig, train
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def saved(tmp_path, toy_windows, config_of):
     return tmp_path / "model"
 
 
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_round_trip_gives_identical_forecasts(tmp_path, toy_windows, config_of, name) -> None:
     windows = toy_windows(horizon=3)
     model = new(config_of(windows, name, layers=2, dropout=0.1), seed=0)
@@ -59,7 +59,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, toy_windows, config_of, monkeypa
     def crash(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("models.saved.os.rename", crash)
+    monkeypatch.setattr("models.checkpoint.os.rename", crash)
     with pytest.raises(OSError, match="disk full"):
         save(model, tmp_path / "model", {})
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,7 @@
 """Many runs of one architecture, their forward and backward passes one computation.
 
 Each run keeps its own batches, schedule, optimizer, noise, weight average and early stopping: it is
-the run that `models.training.train` would make, and ends where that ends. Between two updates the
+the run that `models.training.train.train` would make, and ends where that ends. Between two updates the
 runs hand over what they read, and get gradients back.
 """
 
@@ -16,17 +16,18 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from data.windows import Windows
-from models import losses, optimizers
+from models import optimizers
+from models.batch import Batch, to_device
 from models.device import pick_device
 from models.errors import ModelError
 from models.forecaster import Forecaster
-from models.memory import runs_that_fit
-from models.network import Network, Read
-from models.run import Epoch, History, run
-from models.settings import TrainingConfig
-from models.tensors import Batch, to_device
-from models.training import check, train
-from models.updates import PlainUpdates, Updates
+from models.nets.recurrent import Network, Read
+from models.training import losses
+from models.training.config import TrainingConfig
+from models.training.epochs import Epoch, History, run
+from models.training.memory import runs_that_fit
+from models.training.train import check, train
+from models.training.updates import PlainUpdates, Updates
 
 
 class Gradients(Protocol):
@@ -52,7 +53,7 @@ class Gradients(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """What `models.training.train` is given, but for the rest that it does not matter here.
+    """What `models.training.train.train` is given, but for the rest that it does not matter here.
 
     Attributes:
         model: a forecaster whose scaler is set.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn import functional
 
+from models.batch import Batch
 from models.errors import ModelError
 from models.forecaster import Forecaster
-from models.tensors import Batch
 
 NAMES: dict[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from models import losses, optimizers
+from models import optimizers
 from models.device import DEVICES
 from models.errors import ModelError
+from models.training import losses
 
 SCHEDULES = ("constant", "cosine")
 
@@ -21,7 +22,7 @@ class TrainingConfig:
         learning_rate: of the first update, above 0.
         batch_size: windows an update.
         base_batch: windows an update of the regime that learning rate and epochs were found for, if
-            it is another one than `batch_size`; None if it is not (`models.regime`).
+            it is another one than `batch_size`; None if it is not (`models.training.batch_scaling`).
         epochs: passes over the training windows, at most.
         grad_norm: L2 norm the gradient of a batch is clipped to, above 0; `inf` clips nothing. Under
             gradient perturbation the norm that each window's gradient is clipped to.

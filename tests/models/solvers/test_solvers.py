@@ -13,8 +13,8 @@ from scipy.special import logsumexp, softmax
 from sklearn.linear_model import Lasso, PoissonRegressor
 
 from models import solvers
-from models.config import HEADS
 from models.errors import ModelError
+from models.registry import HEADS
 from models.solvers import accelerated, gns, prox_cg
 from models.solvers.penalties import L1, Mcp, Scad, soft, strong, violation
 

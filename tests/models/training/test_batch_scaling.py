@@ -15,10 +15,11 @@ from dp.budget import Budget
 from dp.mechanisms.randomness import Generator
 from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
 from dp.private.training import _Steps
-from models import optimizers, regime
+from models import optimizers
 from models.errors import ModelError
-from models.settings import TrainingConfig
-from models.training import PlainUpdates
+from models.training import batch_scaling
+from models.training.config import TrainingConfig
+from models.training.train import PlainUpdates
 
 sizes = st.integers(1, 10_000)
 rates = st.floats(1e-6, 10.0)
@@ -30,7 +31,7 @@ noises = st.floats(1e-3, 1e3)
 
 @given(rate=rates, base=sizes, batch=sizes)
 def test_sqrt_keeps_the_covariance_of_sampling_noise(rate: float, base: int, batch: int) -> None:
-    scaled = regime.scaled_rate(rate, batch=batch, base=base, rule="sqrt")
+    scaled = batch_scaling.scaled_rate(rate, batch=batch, base=base, rule="sqrt")
     assert scaled**2 / batch == pytest.approx(rate**2 / base, rel=1e-12)
 
 
@@ -38,7 +39,7 @@ def test_sqrt_keeps_the_covariance_of_sampling_noise(rate: float, base: int, bat
 def test_linear_keeps_the_covariance_of_dp_noise_at_fixed_sigma(
     rate: float, base: int, batch: int, noise: float, clip: float
 ) -> None:
-    scaled = regime.scaled_rate(rate, batch=batch, base=base, rule="linear")
+    scaled = batch_scaling.scaled_rate(rate, batch=batch, base=base, rule="linear")
     before = (rate * noise * clip / base) ** 2
     assert (scaled * noise * clip / batch) ** 2 == pytest.approx(before, rel=1e-12)
 
@@ -47,19 +48,21 @@ def test_linear_keeps_the_covariance_of_dp_noise_at_fixed_sigma(
 def test_the_noise_rule_keeps_it_at_any_sigma(
     rate: float, base: int, batch: int, base_noise: float, noise: float
 ) -> None:
-    scaled = regime.noise_rate(rate, batch=batch, noise=noise, base=base, base_noise=base_noise)
+    scaled = batch_scaling.noise_rate(
+        rate, batch=batch, noise=noise, base=base, base_noise=base_noise
+    )
     assert scaled * noise / batch == pytest.approx(rate * base_noise / base, rel=1e-12)
-    same = regime.noise_rate(rate, batch=batch, noise=noise, base=base, base_noise=noise)
-    linear = regime.scaled_rate(rate, batch=batch, base=base, rule="linear")
+    same = batch_scaling.noise_rate(rate, batch=batch, noise=noise, base=base, base_noise=noise)
+    linear = batch_scaling.scaled_rate(rate, batch=batch, base=base, rule="linear")
     assert same == pytest.approx(linear, rel=1e-12)
 
 
-@given(rate=rates, base=sizes, batch=sizes, rule=st.sampled_from(regime.RULES))
+@given(rate=rates, base=sizes, batch=sizes, rule=st.sampled_from(batch_scaling.RULES))
 def test_there_and_back_changes_nothing(rate: float, base: int, batch: int, rule: str) -> None:
-    there = regime.scaled_rate(rate, batch=batch, base=base, rule=rule)
-    back = regime.scaled_rate(there, batch=base, base=batch, rule=rule)
+    there = batch_scaling.scaled_rate(rate, batch=batch, base=base, rule=rule)
+    back = batch_scaling.scaled_rate(there, batch=base, base=batch, rule=rule)
     assert back == pytest.approx(rate, rel=1e-12)
-    assert regime.scaled_rate(rate, batch=base, base=base, rule=rule) == rate
+    assert batch_scaling.scaled_rate(rate, batch=base, base=base, rule=rule) == rate
 
 
 def test_sampling_noise_of_real_batches_is_kept_by_sqrt() -> None:
@@ -73,8 +76,8 @@ def test_sampling_noise_of_real_batches_is_kept_by_sqrt() -> None:
 
     base = deviation(0.1, 16)
     found = {
-        rule: deviation(regime.scaled_rate(0.1, batch=256, base=16, rule=rule), 256) / base
-        for rule in regime.RULES
+        rule: deviation(batch_scaling.scaled_rate(0.1, batch=256, base=16, rule=rule), 256) / base
+        for rule in batch_scaling.RULES
     }
     assert found == pytest.approx({"none": 1 / 4, "sqrt": 1, "linear": 4}, rel=0.04)
 
@@ -101,11 +104,11 @@ def private_noise(optimizer: str, rate: float, batch: int, *, steps: int = 100) 
 @pytest.mark.parametrize("optimizer", ["sgd", "dp-sgdp", "adam", "adabelief", "dp-adam"])
 def test_dp_noise_of_private_steps_is_kept_by_the_rule_that_suits(optimizer: str) -> None:
     base = private_noise(optimizer, 0.01, 16)
-    advice = regime.rule_for(optimizer, "gradient")
-    kept = regime.scaled_rate(0.01, batch=256, base=16, rule=advice.rule)
+    advice = batch_scaling.rule_for(optimizer, "gradient")
+    kept = batch_scaling.scaled_rate(0.01, batch=256, base=16, rule=advice.rule)
     assert private_noise(optimizer, kept, 256) == pytest.approx(base, rel=0.02)
     other = {"none": "linear", "linear": "none"}[advice.rule]
-    wrong = regime.scaled_rate(0.01, batch=256, base=16, rule=other)
+    wrong = batch_scaling.scaled_rate(0.01, batch=256, base=16, rule=other)
     assert not 1 / 10 < private_noise(optimizer, wrong, 256) / base < 10
 
 
@@ -118,7 +121,7 @@ def test_at_fixed_epsilon_and_updates_the_noise_of_a_large_batch_stays() -> None
         for batch in (64, 512, 1_024)
     }
     assert sigmas[1_024] / 1_024 == pytest.approx(sigmas[512] / 512, rel=0.05)
-    rate = regime.noise_rate(
+    rate = batch_scaling.noise_rate(
         0.1, batch=1_024, noise=sigmas[1_024], base=512, base_noise=sigmas[512]
     )
     assert rate == pytest.approx(0.1, rel=0.05)
@@ -129,16 +132,18 @@ def test_at_fixed_epsilon_and_updates_the_noise_of_a_large_batch_stays() -> None
 
 def test_the_rule_depends_on_optimizer_and_mechanism() -> None:
     found = {
-        (optimizer, mechanism): regime.rule_for(optimizer, mechanism).rule
+        (optimizer, mechanism): batch_scaling.rule_for(optimizer, mechanism).rule
         for optimizer in (*optimizers.FIRST_ORDER, optimizers.TRACT)
         for mechanism in ("none", "input", "gradient")
     }
     assert {rule for (_, mechanism), rule in found.items() if mechanism != "gradient"} == {"sqrt"}
     assert found["sgd", "gradient"] == found["sgdp", "gradient"] == "linear"
     assert found["adam", "gradient"] == found["adabelief", "gradient"] == "none"
-    private = {name: regime.rule_for(name, "gradient").rule for name in optimizers.NOISE_AWARE}
+    private = {
+        name: batch_scaling.rule_for(name, "gradient").rule for name in optimizers.NOISE_AWARE
+    }
     assert [name for name, rule in private.items() if rule == "linear"] == ["dp-sgdp"]
-    assert "by itself" in regime.rule_for("adam", "gradient").reason
+    assert "by itself" in batch_scaling.rule_for("adam", "gradient").reason
 
 
 # Regime adaptation
@@ -149,9 +154,9 @@ def test_a_multiple_of_the_batch_keeps_the_updates_to_each_epochs_rounding(
     epochs: int, windows: int, base: int, times: int
 ) -> None:
     batch = base * times
-    longer = epochs * regime.stretch(batch, base)
-    before = regime.updates_of(epochs, windows=windows, batch=base)
-    after = regime.updates_of(longer, windows=windows, batch=batch)
+    longer = epochs * batch_scaling.stretch(batch, base)
+    before = batch_scaling.updates_of(epochs, windows=windows, batch=base)
+    after = batch_scaling.updates_of(longer, windows=windows, batch=batch)
     # the last batch of an epoch is smaller and still an update: less than one in each epoch
     assert 0 <= after - before < longer
 
@@ -161,9 +166,9 @@ def test_any_larger_batch_never_has_fewer_updates(
     epochs: int, windows: int, base: int, more: int
 ) -> None:
     batch = base + more
-    longer = epochs * regime.stretch(batch, base)
-    before = regime.updates_of(epochs, windows=windows, batch=base)
-    after = regime.updates_of(longer, windows=windows, batch=batch)
+    longer = epochs * batch_scaling.stretch(batch, base)
+    before = batch_scaling.updates_of(epochs, windows=windows, batch=base)
+    after = batch_scaling.updates_of(longer, windows=windows, batch=batch)
     assert before <= after < 2 * epochs * windows / base + longer
 
 
@@ -171,9 +176,9 @@ def test_any_larger_batch_never_has_fewer_updates(
 def test_epochs_for_a_number_of_updates_are_the_fewest(
     updates: int, windows: int, batch: int
 ) -> None:
-    epochs = regime.epochs_for(updates, windows=windows, batch=batch)
-    each = regime.updates_of(1, windows=windows, batch=batch)
-    made = regime.updates_of(epochs, windows=windows, batch=batch)
+    epochs = batch_scaling.epochs_for(updates, windows=windows, batch=batch)
+    each = batch_scaling.updates_of(1, windows=windows, batch=batch)
+    made = batch_scaling.updates_of(epochs, windows=windows, batch=batch)
     assert updates <= made < updates + each
 
 
@@ -181,24 +186,24 @@ def test_epochs_for_a_number_of_updates_are_the_fewest(
 def test_updates_are_those_of_the_training_loop(windows: int, batch: int, epochs: int) -> None:
     config = TrainingConfig(batch_size=batch, epochs=epochs)
     made = sum(1 for _ in PlainUpdates(windows, config).batches())
-    assert regime.updates_of(epochs, windows=windows, batch=batch) == made
+    assert batch_scaling.updates_of(epochs, windows=windows, batch=batch) == made
 
 
 def test_a_regime_is_adapted_as_a_whole() -> None:
     small = TrainingConfig(
         optimizer="sgd", learning_rate=0.1, batch_size=128, epochs=10, patience=3, average=0.9
     )
-    large = regime.adapted(small, 2_048, rule="sqrt")
+    large = batch_scaling.adapted(small, 2_048, rule="sqrt")
     assert large == replace(small, batch_size=2_048, learning_rate=0.4, epochs=160, patience=48)
-    assert regime.adapted(replace(small, patience=None), 256, rule="none").patience is None
-    for rule in regime.RULES:
-        assert regime.adapted(small, 128, rule=rule) == small
+    assert batch_scaling.adapted(replace(small, patience=None), 256, rule="none").patience is None
+    for rule in batch_scaling.RULES:
+        assert batch_scaling.adapted(small, 128, rule=rule) == small
 
 
 def test_the_schedule_falls_at_the_same_update() -> None:
     """A cosine follows the share of updates done: drops move with the number of epochs."""
     small = TrainingConfig(batch_size=100, epochs=6)
-    large = regime.adapted(small, 400, rule="none")
+    large = batch_scaling.adapted(small, 400, rule="none")
     windows = 2_000
     totals = [
         PlainUpdates(windows, config).steps_per_epoch * config.epochs for config in (small, large)
@@ -213,35 +218,47 @@ def test_the_schedule_falls_at_the_same_update() -> None:
     ("call", "message"),
     [
         (
-            lambda: regime.scaled_rate(0.1, batch=2, base=1, rule="cubic"),
+            lambda: batch_scaling.scaled_rate(0.1, batch=2, base=1, rule="cubic"),
             "rule='cubic' is unknown here; choose one of none, sqrt, linear",
         ),
-        (lambda: regime.scaled_rate(-1, batch=2, base=1, rule="sqrt"), "rate=-1 must be above 0"),
         (
-            lambda: regime.scaled_rate(math.nan, batch=2, base=1, rule="sqrt"),
+            lambda: batch_scaling.scaled_rate(-1, batch=2, base=1, rule="sqrt"),
+            "rate=-1 must be above 0",
+        ),
+        (
+            lambda: batch_scaling.scaled_rate(math.nan, batch=2, base=1, rule="sqrt"),
             "rate=nan must be above 0",
         ),
-        (lambda: regime.scaled_rate(0.1, batch=0, base=1, rule="sqrt"), "batch=0 must be at least"),
-        (lambda: regime.scaled_rate(0.1, batch=1, base=0, rule="none"), "base=0 must be at least"),
         (
-            lambda: regime.noise_rate(0.1, batch=2, noise=0.0, base=1, base_noise=1.0),
+            lambda: batch_scaling.scaled_rate(0.1, batch=0, base=1, rule="sqrt"),
+            "batch=0 must be at least",
+        ),
+        (
+            lambda: batch_scaling.scaled_rate(0.1, batch=1, base=0, rule="none"),
+            "base=0 must be at least",
+        ),
+        (
+            lambda: batch_scaling.noise_rate(0.1, batch=2, noise=0.0, base=1, base_noise=1.0),
             "noise=0.0 must be above 0",
         ),
         (
-            lambda: regime.noise_rate(0.1, batch=2, noise=1.0, base=1, base_noise=math.inf),
+            lambda: batch_scaling.noise_rate(0.1, batch=2, noise=1.0, base=1, base_noise=math.inf),
             "base_noise=inf must be above 0 and finite",
         ),
-        (lambda: regime.stretch(32, 64), "batch=32 is smaller than base=64"),
-        (lambda: regime.stretch(64, 0), "base=0 must be at least 1"),
-        (lambda: regime.epochs_for(0, windows=10, batch=5), "updates=0 must be at least 1"),
-        (lambda: regime.epochs_for(5, windows=0, batch=5), "windows=0 must be at least 1"),
-        (lambda: regime.adapted(TrainingConfig(), 32, rule="sqrt"), "is smaller than base=64"),
+        (lambda: batch_scaling.stretch(32, 64), "batch=32 is smaller than base=64"),
+        (lambda: batch_scaling.stretch(64, 0), "base=0 must be at least 1"),
+        (lambda: batch_scaling.epochs_for(0, windows=10, batch=5), "updates=0 must be at least 1"),
+        (lambda: batch_scaling.epochs_for(5, windows=0, batch=5), "windows=0 must be at least 1"),
         (
-            lambda: regime.rule_for("gns", "none"),
+            lambda: batch_scaling.adapted(TrainingConfig(), 32, rule="sqrt"),
+            "is smaller than base=64",
+        ),
+        (
+            lambda: batch_scaling.rule_for("gns", "none"),
             "optimizer='gns' is unknown here; choose one of sgd",
         ),
         (
-            lambda: regime.rule_for("adam", "noise"),
+            lambda: batch_scaling.rule_for("adam", "noise"),
             "mechanism='noise' is unknown here; choose one of none, input",
         ),
     ],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from models.distance import PER_DECADE, LogFit, WeightDistance, fit_log
+from models.diagnostics.weight_distance import PER_DECADE, LogFit, WeightDistance, fit_log
 from models.errors import ModelError
 
 

@@ -14,13 +14,15 @@ from dp.mechanisms.randomness import Generator
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.private import training
 from dp.private.noise_proof import prove
-from models import memory, nets, optimizers
+from models import optimizers
 from models.errors import ModelError
 from models.forecaster import fit_scaler
-from models.kinds import new
+from models.forecasters import new
 from models.predict import predict
-from models.together import Job, alike, chunks, train_together
-from models.training import TrainingConfig, train
+from models.registry import NETWORKS
+from models.training import memory
+from models.training.stacked import Job, alike, chunks, train_together
+from models.training.train import TrainingConfig, train
 
 BASE = TrainingConfig(epochs=3, batch_size=32, learning_rate=5e-3, device="cpu")
 PLAIN = [
@@ -87,7 +89,7 @@ def assert_equal(jobs, alone, histories) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_plain_runs_equal_single_ones(panel_windows, config_of, name) -> None:
     jobs, alone = (jobs_of(panel_windows, config_of, PLAIN, name) for _ in range(2))
     histories = train_together(jobs, Stack())
@@ -96,7 +98,7 @@ def test_plain_runs_equal_single_ones(panel_windows, config_of, name) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_private_runs_equal_single_ones(panel_windows, config_of, name) -> None:
     jobs, alone = (jobs_of(panel_windows, config_of, DP, name, noise=1.0) for _ in range(2))
     histories = train_together(jobs, Stack())
@@ -175,7 +177,7 @@ def test_chunks_keep_within_memory(panel_windows, config_of) -> None:
     assert_equal(jobs, alone, train_together(jobs, Stack(), memory=3 * one))
 
 
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_estimate_of_memory_holds_the_buffers_of_a_pass(
     panel_windows, config_of, name, monkeypatch
 ) -> None:

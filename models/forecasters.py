@@ -1,4 +1,4 @@
-"""Forecasters by name: made, and fitted, all in one way."""
+"""Forecasters: make any of them by name, and fit it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,14 @@ from dataclasses import replace
 import torch
 
 from data.windows import Windows
-from models import nets
 from models.blend import Blend
-from models.config import BLEND, ForecasterConfig
+from models.config import ForecasterConfig
 from models.device import seeded
 from models.forecaster import Forecaster, fit_scaler
-from models.network import Network
-from models.settings import TrainingConfig
+from models.registry import BLEND, FORECASTERS, class_of
 from models.tabular.base import Tabular
-from models.tabular.fourier import Fourier
-from models.tabular.poisson import NegBin, Poisson
-from models.tabular.ridge import Ridge
-from models.tabular.sparse import Sparse
-from models.tabular.trees import Trees
-from models.training import Epoch, History, train
-
-_CLOSED: dict[str, type[Tabular]] = {"ridge": Ridge, "fourier": Fourier, "trees": Trees}
-_HEADS: dict[str, Callable[..., Tabular]] = {"poisson": Poisson, "negbin": NegBin, "sparse": Sparse}
+from models.training.config import TrainingConfig
+from models.training.train import Epoch, History, train
 
 
 def new(config: ForecasterConfig, seed: int, *, solver: str | None = None) -> Forecaster:
@@ -35,14 +26,18 @@ def new(config: ForecasterConfig, seed: int, *, solver: str | None = None) -> Fo
         seed: of whatever is drawn.
         solver: of a convex head, where it is not the usual one.
     """
-    if config.model == BLEND:
-        return Blend(config, seed, new)
-    if config.model in _HEADS:
-        return _HEADS[config.model](config, seed, solver=solver)
-    if config.model in nets.NAMES:
+    make, entry = class_of(config.model), FORECASTERS[config.model]
+    model: Forecaster
+    if entry.network:
         with seeded(seed, torch.device("cpu")):
-            return Network(config)
-    return _CLOSED[config.model](config, seed)
+            model = make(config)
+    elif config.model == BLEND:
+        model = make(config, seed, new)
+    elif entry.solvers:
+        model = make(config, seed, solver=solver)
+    else:
+        model = make(config, seed)
+    return model
 
 
 def fit(

@@ -22,7 +22,7 @@ from safetensors.torch import save as write_tensors
 from models.config import ForecasterConfig
 from models.errors import ModelError
 from models.forecaster import Forecaster
-from models.kinds import new
+from models.forecasters import new
 
 VERSION = 2
 _NO_ARCHIVE = (

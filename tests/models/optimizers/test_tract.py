@@ -18,10 +18,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from dp.mechanisms.randomness import Generator
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.private import training as private
+from models.batch import to_device
 from models.forecaster import fit_scaler
-from models.kinds import new
+from models.forecasters import new
 from models.optimizers.tract import FIRST, TrAct, precondition
-from models.tensors import to_device
 
 RATE = 0.05
 

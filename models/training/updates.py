@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from models.batch import Batch
 from models.forecaster import Forecaster
-from models.losses import Loss
-from models.settings import TrainingConfig
-from models.tensors import Batch
+from models.training.config import TrainingConfig
+from models.training.losses import Loss
 
 
 class Updates(Protocol):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from models import nets
+from models.batch import Batch
 from models.config import ForecasterConfig
 from models.forecaster import Forecaster
 from models.nets.ghost_norm import GhostBatchNorm
-from models.tensors import Batch
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from models import nets
 from models.baselines import persistence
 from models.device import pick_device
 from models.errors import ModelError
 from models.forecaster import fit_scaler
-from models.kinds import new
+from models.forecasters import new
 from models.metrics import rmse
 from models.predict import predict
-from models.training import PlainUpdates, TrainingConfig, train
+from models.registry import NETWORKS
+from models.training.train import PlainUpdates, TrainingConfig, train
 
 QUICK = TrainingConfig(epochs=4, batch_size=32, learning_rate=5e-3, device="cpu")
 
@@ -31,7 +31,7 @@ def _score(forecast, windows) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_learning_beats_persistence_by_far(toy_windows, config_of, name, horizon) -> None:
     windows = toy_windows(horizon=horizon)

@@ -10,16 +10,16 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge as RidgeRegression
 
 from data.windows import Windows, WindowSpec, make
-from models import saved
+from models import checkpoint
+from models.batch import to_device
 from models.config import ForecasterConfig
 from models.errors import ModelError
-from models.kinds import fit, new
+from models.forecasters import fit, new
 from models.predict import predict
-from models.settings import TrainingConfig
 from models.tabular import trees
 from models.tabular.base import rows, width
 from models.tabular.trees import _not_above
-from models.tensors import to_device
+from models.training.config import TrainingConfig
 
 CPU = torch.device("cpu")
 
@@ -114,8 +114,8 @@ def test_a_threshold_sends_no_value_to_another_side() -> None:
 def test_saved_and_loaded_they_forecast_the_same(toy_panel, tmp_path, name) -> None:
     windows = windows_of(toy_panel)
     model = fitted(windows, name, members=("ridge", "trees", "poisson", "gru"))
-    saved.save(model, tmp_path / "model", {})
-    again = saved.load(tmp_path / "model")
+    checkpoint.save(model, tmp_path / "model", {})
+    again = checkpoint.load(tmp_path / "model")
     assert again.config == model.config
     assert np.array_equal(predict(again, windows), predict(model, windows))
 

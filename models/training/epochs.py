@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from models.distance import LogFit, WeightDistance, fit_log
+from models.batch import Batch
+from models.diagnostics.weight_distance import LogFit, WeightDistance, fit_log
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.metrics import rmse
 from models.predict import forecast
-from models.settings import TrainingConfig
-from models.tensors import Batch
-from models.updates import Updates
+from models.training.config import TrainingConfig
+from models.training.updates import Updates
 
 
 @dataclass(frozen=True)

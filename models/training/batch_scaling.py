@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from models.errors import ModelError
 
 if TYPE_CHECKING:  # settings may look at the rules
-    from models.settings import TrainingConfig
+    from models.training.config import TrainingConfig
 
 _POWERS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 RULES = tuple(_POWERS)

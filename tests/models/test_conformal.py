@@ -11,9 +11,9 @@ from models.backtest import backtest
 from models.config import ForecasterConfig
 from models.conformal import Intervals, calibrate, quarters
 from models.errors import ModelError
-from models.kinds import fit, new
+from models.forecasters import fit, new
 from models.predict import predict
-from models.settings import TrainingConfig
+from models.training.config import TrainingConfig
 
 REGIONS = ("a", "b")
 

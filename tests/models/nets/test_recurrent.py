@@ -6,9 +6,10 @@ from torch import nn
 
 from models import nets
 from models.errors import ModelError
+from models.registry import NETWORKS
 
 
-@pytest.mark.parametrize("name", nets.NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_weights_load_into_the_stock_module_and_give_the_same_hidden_state(
     name: str, layers: int

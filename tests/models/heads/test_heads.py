@@ -14,17 +14,18 @@ from scipy.stats import nbinom
 from sklearn.linear_model import PoissonRegressor
 
 from data.windows import Windows, WindowSpec, make
-from models.config import HEADS, ForecasterConfig
+from models.batch import to_device
+from models.config import ForecasterConfig
 from models.errors import ModelError
+from models.heads.families import NegativeBinomial, PoissonLike, by_moments
+from models.heads.poisson import NegBin, Poisson
+from models.heads.sparse import _RATES, Sparse, path
 from models.metrics import rmse
 from models.predict import predict
+from models.registry import HEADS
 from models.solvers import prox_cg
 from models.solvers.penalties import L1, Mcp, Scad
 from models.tabular.base import rows, width
-from models.tabular.families import NegativeBinomial, PoissonLike, by_moments
-from models.tabular.poisson import NegBin, Poisson
-from models.tabular.sparse import _RATES, Sparse, path
-from models.tensors import to_device
 
 CPU = torch.device("cpu")
 KINDS = {"poisson": Poisson, "negbin": NegBin, "sparse": Sparse}

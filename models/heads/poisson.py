@@ -17,12 +17,12 @@ from torch import Tensor
 
 from data.windows import Windows
 from models import solvers
+from models.batch import Batch, to_device
 from models.config import ForecasterConfig
 from models.forecaster import fit_scaler
+from models.heads.families import Family, PoissonLike, by_moments
 from models.solvers import gns
 from models.tabular.base import Floats, Tabular, rows, weighted, width
-from models.tabular.families import Family, PoissonLike, by_moments
-from models.tensors import Batch, to_device
 
 _PENALTIES = np.logspace(0, 5, 16)
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from data.windows import Windows
 from models import optimizers
+from models.batch import Batch, check_inputs, check_target, to_device
 from models.device import pick_device, seeded
 from models.forecaster import Forecaster
-from models.losses import per_window
-from models.run import Epoch, History, run
-from models.settings import TrainingConfig
-from models.tensors import Batch, check_inputs, check_target, to_device
-from models.updates import PlainUpdates, Updates
+from models.training.config import TrainingConfig
+from models.training.epochs import Epoch, History, run
+from models.training.losses import per_window
+from models.training.updates import PlainUpdates, Updates
 
 __all__ = [
     "Epoch",

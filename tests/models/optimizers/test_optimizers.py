@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from models import optimizers
-from models.config import HEADS, NAMES
 from models.errors import ModelError
 from models.optimizers import Public
+from models.registry import HEADS, NAMES
 
 
 class Tiny(nn.Module):

@@ -1,0 +1,1 @@
+"""Diagnostics: what training did, read off what it publishes anyway."""

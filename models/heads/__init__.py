@@ -1,0 +1,1 @@
+"""Convex heads: forecasters whose weights a solver finds."""

@@ -1,0 +1,8 @@
+"""Training of networks: the loop, its settings, and what makes an update."""
+
+from models.training.config import TrainingConfig
+from models.training.epochs import Epoch, History
+from models.training.train import check, train
+from models.training.updates import PlainUpdates, Updates
+
+__all__ = ["Epoch", "History", "PlainUpdates", "TrainingConfig", "Updates", "check", "train"]
