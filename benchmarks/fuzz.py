@@ -54,9 +54,9 @@ from dp.ledger import Charge, Ledger
 from dp.release.panel import panel_of
 from dp.unit.period import Period
 from dp.unit.privacy_unit import PrivacyUnit, parse_unit
-from flows.compose import override
 from flows.errors import UsageError
-from flows.recipe import from_dict, without_password
+from flows.recipe.load import override
+from flows.recipe.recipe import from_dict, without_password
 from models import checkpoint
 from models.config import ForecasterConfig
 from models.errors import ModelError
@@ -152,7 +152,7 @@ def read_recipe(content: bytes) -> None:
     try:
         values = tomlkit.parse(content.decode()).unwrap()
     except (UnicodeDecodeError, tomlkit.exceptions.TOMLKitError):
-        return  # `flows.compose.load` says so
+        return  # `flows.recipe.load.load` says so
     from_dict(values)
 
 

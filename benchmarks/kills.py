@@ -35,8 +35,7 @@ from dp.permit import Permit
 from flows import report
 from flows.ahead import forecast_ahead
 from flows.outcome import Outcome
-from flows.recipe import from_dict
-from flows.record import Tracker
+from flows.recipe.recipe import from_dict
 from flows.settings import Home, open_home, quiet_environment
 from flows.steps import (
     evaluate_step,
@@ -47,6 +46,7 @@ from flows.steps import (
     validate_step,
     window_step,
 )
+from flows.tracking import Tracker
 
 WHOLE = {"recipe.toml", "statement.json", "result.json", "report.html"}
 STAGES = ("read", "charged", "committed", "drawn", "released", "recorded")

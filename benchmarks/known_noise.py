@@ -22,11 +22,11 @@ from data.panel import Panel
 from data.split import split
 from data.windows import make
 from flows.backtest import Folds, compare
-from flows.compose import compose
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
+from flows.recipe.load import compose
+from flows.recipe.recipe import Recipe, from_dict
 
 
 def filtered(panel: Panel, sigma: float) -> Panel:

@@ -112,8 +112,8 @@ def noise(cells: int) -> dict[str, Any]:
 def runs(count: int) -> dict[str, Any]:
     from mlflow.entities import Param
 
-    from flows.record import Tracker
     from flows.settings import Home, quiet_environment
+    from flows.tracking import Tracker
 
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))

@@ -1,7 +1,8 @@
 """What each default of gradient perturbation is worth: error on the synthetic city, by change.
 
-Every line is one change to the regime of `flows/regime.py`; mean ± sd over seeds, and the ratio to the
-regime in the same run. The synthetic city holds nobody's data, so that looking at it costs nothing.
+Every line changes one thing about the regime of `flows/recipe/defaults.py`; mean ± sd over seeds, and
+the ratio to the regime in the same run. The synthetic city holds nobody's data: looking at it costs
+nothing.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from dp.private.training import PrivateTraining
 from dp.release.panel import period_of
 from dp.unit.privacy_unit import IntervalUnit
 from dp.unit.window_reach import WindowReach
-from flows.compose import override
-from flows.recipe import Recipe, from_dict
+from flows.recipe.load import override
+from flows.recipe.recipe import Recipe, from_dict
 from models import metrics
 from models.baselines import persistence
 from models.batch import to_device

@@ -18,12 +18,12 @@ import torch
 from torch.nn.functional import softplus
 
 from data import sources, validate
-from flows.compose import override
 from flows.fit import learner
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import from_dict
+from flows.recipe.load import override
+from flows.recipe.recipe import from_dict
 from models import metrics
 from models.backtest import Fold, backtest
 from models.conformal import calibrate

@@ -32,7 +32,7 @@ def _overhead(trainings: int) -> dict[str, Any]:
     from flows.command import open_folders
 
     open_folders()
-    from flows.engine import start_engine
+    from flows.runtime.engine import start_engine
 
     start_engine()()
     from flows import chunk

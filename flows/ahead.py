@@ -17,9 +17,9 @@ from data.panel import Panel
 from data.store import open_store, read_panel
 from data.windows import WindowSpec, latest
 from flows import counted
-from flows.compose import load
 from flows.privatise import kept_release, suppressed
-from flows.recipe import Recipe, from_dict
+from flows.recipe.load import load
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 from models import checkpoint
 from models.conformal import Intervals

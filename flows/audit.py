@@ -20,14 +20,15 @@ from dp.mechanisms.count_noise import CountNoise, calibrate
 from dp.mechanisms.window_sampling import WindowSampling, sampling_of
 from dp.unit.contribution import ContributionBound, derive_bound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
-from flows import audit_counts, audit_training, progress
+from flows import audit_counts, audit_training
 from flows.audit_figure import draw
-from flows.compose import load, recipe_folder
 from flows.errors import UsageError
 from flows.private_plan import make_plan
-from flows.recipe import Recipe, from_dict
-from flows.record import Tracker
+from flows.recipe.load import load, recipe_folder
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime import progress
 from flows.settings import Home
+from flows.tracking import Tracker
 from models import checkpoint
 
 MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"

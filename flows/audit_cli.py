@@ -27,8 +27,9 @@ def audit(
 ) -> None:
     """Measure epsilon from below, on made-up data; exit 1 if the claim is refuted."""
     with errors():
-        from flows import audit_console, progress
+        from flows import audit_console
         from flows.audit import audit as measured
+        from flows.runtime import progress
 
         home = open_folders()
         if target == "promise":

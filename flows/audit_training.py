@@ -21,9 +21,9 @@ from flows.gradient import fit_privately
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe
-from flows.rehearse import forgotten
-from flows.sections import SourceConfig
+from flows.recipe.recipe import Recipe
+from flows.recipe.sections import SourceConfig
+from flows.settings import temporary_home
 from models.batch import to_device
 from models.forecaster import Forecaster, fit_scaler
 from models.forecasters import new
@@ -105,7 +105,7 @@ def black_box(
     for start, up in zip(starts, coins, strict=True):
         values[start : start + width] *= 2.0 if up else 0.0
     planted = panel.with_values(values)
-    with forgotten() as home:
+    with temporary_home() as home:
         model, *_ = fit_privately(
             windows_of(planted, recipe), recipe, Promise(), home, lambda _epoch, _spent: None
         )

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from prefect import flow
 
-from flows import progress
 from flows.errors import UsageError
 from flows.fit import learner
 from flows.prepare import Prepared
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime import progress
 from flows.settings import open_home
 from flows.steps import ingest_step, privatise_step, validate_step, window_step
 from models import metrics

@@ -24,9 +24,10 @@ def show(
 ) -> None:
     """Every account: spent, cap, left."""
     with errors():
-        from flows import budget, budget_console
+        from flows import budget_console
+        from flows.budget import accounts
 
-        shown(budget.show(open_folders(), delta), as_json, budget_console.accounts)
+        shown(accounts.show(open_folders(), delta), as_json, budget_console.accounts)
 
 
 @app.command(epilog="For example: veilcast budget cap counts.csv --unit user-day --epsilon 4")
@@ -46,12 +47,13 @@ def cap(
 ) -> None:
     """Set the cap of an account; every change stays in the ledger."""
     with errors():
-        from flows import budget, budget_console
+        from flows import budget_console
+        from flows.budget import accounts
         from flows.errors import UsageError
 
         if none == (epsilon is not None):
             raise UsageError("give either --epsilon, the new cap, or --none to take it away")
-        found = budget.set_cap(
+        found = accounts.set_cap(
             open_folders(), dataset, unit, epsilon, delta, because=because, new=new
         )
         shown(
@@ -69,9 +71,10 @@ def history(
 ) -> None:
     """All charges, oldest first."""
     with errors():
-        from flows import budget, budget_console
+        from flows import budget_console
+        from flows.budget import accounts
 
-        shown(budget.history(open_folders(), dataset, unit), as_json, budget_console.entries)
+        shown(accounts.history(open_folders(), dataset, unit), as_json, budget_console.entries)
 
 
 @app.command(epilog="For example: veilcast budget verify --head HASH")
@@ -83,9 +86,10 @@ def verify(
 ) -> None:
     """Recompute the chain and the totals; exit 1 if anything was changed."""
     with errors():
-        from flows import budget, budget_console
+        from flows import budget_console
+        from flows.budget import accounts
 
-        document = budget.check(open_folders(), head)
+        document = accounts.check(open_folders(), head)
         shown(document, as_json, budget_console.verdict)
     raise typer.Exit(0 if document["holds"] else 1)
 
@@ -98,13 +102,15 @@ def export(
 ) -> None:
     """The whole ledger, as JSON or as entries for the public registry of deployments."""
     with errors():
-        from flows import budget, registry
+        from flows.budget import accounts, deployment_registry
         from flows.errors import UsageError
 
         if form not in ("json", "registry"):
             raise UsageError(f"--format={form} is unknown; choose json or registry")
-        document = budget.export(open_folders())
+        document = accounts.export(open_folders())
         if form == "json":
             shown(document, True, lambda _: None)
         else:
-            typer.echo(registry.to_yaml(registry.deployments(document)), nl=False)
+            typer.echo(
+                deployment_registry.to_yaml(deployment_registry.deployments(document)), nl=False
+            )

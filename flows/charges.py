@@ -19,13 +19,13 @@ from dp.unit.privacy_unit import Unit
 from dp.unit.time_grid import TimeGrid
 from flows import gradient, privatise
 from flows.grid import Grid, Point
-from flows.kept import Kept
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
+from flows.recipe.sections import PrivacyConfig, WindowConfig
 from flows.rehearse import best_rate
-from flows.sections import PrivacyConfig, WindowConfig
+from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
 from flows.steps import ingest_step
 
@@ -82,12 +82,14 @@ def announced(grid: Grid) -> Announcement:
     return announce(grid, points, known, panel, home)
 
 
-def kept_in(home: Home) -> Kept:
+def kept_in(home: Home) -> ResultCache:
     """Where the pieces of sweeps are."""
-    return Kept(home.root / "sweep", local_secret(home.secret))
+    return ResultCache(home.root / "sweep", local_secret(home.secret))
 
 
-def known_rates(keep: Kept, grid: Grid, points: list[Point], panel: Panel) -> dict[Point, float]:
+def known_rates(
+    keep: ResultCache, grid: Grid, points: list[Point], panel: Panel
+) -> dict[Point, float]:
     """Learning rates that were found before; a training at another rate is another charge."""
     found = {}
     for point in points if grid.trials else ():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from data import sources, validate
-from flows.compose import compose
-from flows.recipe import from_dict
+from flows.recipe.load import compose
+from flows.recipe.recipe import from_dict
 
 RAW = "read off raw counts, not a private release"
 

@@ -28,11 +28,11 @@ from flows import evaluate, outcome, prepare, privatise
 from flows.charges import kept_in
 from flows.errors import SetupError, UsageError
 from flows.fit import Fit, fit_together
-from flows.notify import error_of
 from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime.notify import error_of
 from flows.settings import Home, open_home
 from flows.steps import ingest_step, validate_step
 from models.errors import ModelError

@@ -159,7 +159,7 @@ def forecast(run: RunName = "latest", as_json: Json = False) -> None:
     with errors():
         from flows import console
         from flows.ahead import forecast_ahead
-        from flows.record import Tracker
+        from flows.tracking import Tracker
 
         home = open_folders()
         tracker = Tracker(home)
@@ -176,7 +176,7 @@ def statement(run: RunName = "latest", as_json: Json = False) -> None:
     """What a run promises, to whom, under which assumptions."""
     with errors():
         from flows import console
-        from flows.record import Tracker
+        from flows.tracking import Tracker
 
         tracker = Tracker(open_folders())
         document = console.read_statement(tracker.files(tracker.find(run)["run_id"]))
@@ -187,7 +187,7 @@ def statement(run: RunName = "latest", as_json: Json = False) -> None:
 def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
     """Open the MLflow UI on this machine, until Ctrl-C."""
     with errors():
-        from flows.browse import serve
+        from flows.tracking.ui import serve
 
         raise typer.Exit(serve(open_folders(), port))
 
@@ -208,7 +208,7 @@ def _train(
     quiet: bool,
 ) -> None:
     with errors():
-        from flows import progress
+        from flows.runtime import progress
 
         open_folders()
         with progress.shown(quiet=quiet):
@@ -220,8 +220,8 @@ def _train(
 
 def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     """Check the recipe, then run the flow."""
-    from flows.compose import compose
-    from flows.engine import start_engine_for
+    from flows.recipe.load import compose
+    from flows.runtime.engine import start_engine_for
 
     values = compose(recipe, options, settings)
     wait = start_engine_for(values)

@@ -17,7 +17,7 @@ from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.privatise import aliases
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
 _SHARES = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12)

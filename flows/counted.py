@@ -11,7 +11,7 @@ from data.events.config import EventsConfig
 from data.sources import Table
 from dp.ledger import local_secret
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit, parse_unit
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import open_home
 
 if TYPE_CHECKING:

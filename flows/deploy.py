@@ -10,8 +10,8 @@ import yaml
 
 from data.sources.credentials import shown
 from flows.errors import SetupError, UsageError
-from flows.recipe import from_dict
-from flows.stack.places import POOL
+from flows.recipe.recipe import from_dict
+from flows.settings import POOL
 from flows.zombies import watch
 
 USUAL = {"forecast": "*/30 * * * *", "train": "15 2 * * *", "audit": "45 4 * * 0"}

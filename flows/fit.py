@@ -10,11 +10,12 @@ from data.windows import Windows
 from dp.clipping import Stack
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
-from flows import gradient, progress
+from flows import gradient
 from flows.prepare import Prepared
 from flows.private_run import PrivateJob
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
+from flows.runtime import progress
 from flows.settings import Home
 from models.backtest import backtest
 from models.conformal import Intervals, calibrate

@@ -8,8 +8,7 @@ from typing import Any
 from prefect import flow
 
 from flows.outcome import Outcome
-from flows.recipe import from_dict
-from flows.record import Tracker
+from flows.recipe.recipe import from_dict
 from flows.settings import open_home
 from flows.steps import (
     evaluate_step,
@@ -20,6 +19,7 @@ from flows.steps import (
     validate_step,
     window_step,
 )
+from flows.tracking import Tracker
 
 
 @flow(name="train", persist_result=False)
@@ -27,7 +27,7 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     """Train and record one forecaster.
 
     Args:
-        recipe: values of a recipe (`flows.compose.load`); missing ones take their defaults.
+        recipe: values of a recipe (`flows.recipe.load.load`); missing ones take their defaults.
 
     Returns:
         The document that `veilcast train --json` prints.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.frontier import FAR, baselines, by_unit, lines
 from flows.outcome import NOT_PRIVATE
-from flows.report import template
+from flows.runtime.templates import template
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter

@@ -21,7 +21,7 @@ from flows.private_plan import Plan, facts, make_plan
 from flows.private_run import OnEpoch, PrivateJob, PrivateRun, train
 from flows.privatise import aliases
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from models import checkpoint
 from models.diagnostics.weight_distance import LogFit

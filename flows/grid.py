@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 from data.sources.credentials import hidden
-from flows.compose import override
 from flows.errors import UsageError
-from flows.recipe import Recipe, from_dict
-from flows.sections import MECHANISMS
+from flows.recipe.load import override
+from flows.recipe.recipe import Recipe, from_dict
+from flows.recipe.sections import MECHANISMS
 from models import optimizers
 
 Values = dict[str, dict[str, Any]]
@@ -51,7 +51,7 @@ class Grid:
 
     Attributes:
         recipe: values of the recipe that all points share. Its windows, model and training hold for
-            its own mechanism; a point under another one takes what suits that (`flows.regime`).
+            its own mechanism; a point under another one takes what suits that (`flows.recipe.defaults`).
         mechanisms: names.
         units: privacy units, for the mechanisms that promise something.
         epsilons: budgets, for the same.

@@ -17,7 +17,7 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows import counted
 from flows.errors import UsageError
 from flows.privatise import Noised, noised
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from flows.loop.arrivals import Arrivals
 from flows.loop.champion import Champion, champion
 from flows.loop.names import in_use
 from flows.loop.stops import newly_stopped
-from flows.notify import error_of, failed, tell
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime.notify import error_of, failed, tell
 from flows.settings import Home, open_home, quiet_environment
 
 

@@ -16,13 +16,13 @@ import pandas as pd
 
 from data.panel import Panel
 from flows.ahead import Forecast, ahead, released_panel
-from flows.compose import compose, load
 from flows.console import read_statement
-from flows.engine import start_engine_for
 from flows.errors import UsageError
-from flows.recipe import Recipe, from_dict
-from flows.record import Tracker
+from flows.recipe.load import compose, load
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime.engine import start_engine_for
 from flows.settings import Home, open_home, quiet_environment
+from flows.tracking import Tracker
 
 __all__ = ["Run", "Statement", "list_runs", "load_run", "train"]
 

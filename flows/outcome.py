@@ -17,9 +17,9 @@ from flows.fit import Fitted
 from flows.prepare import Prepared
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe
-from flows.record import ActiveRun, Record
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
+from flows.tracking import ActiveRun, Record
 from models import checkpoint
 
 NOT_PRIVATE = "evaluated on raw data, not a private release"

@@ -25,7 +25,7 @@ from flows.errors import UsageError
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.sections import WindowConfig
+from flows.recipe.sections import WindowConfig
 from models.config import ForecasterConfig
 from models.predict import predict
 from models.tabular.ridge import Ridge

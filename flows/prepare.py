@@ -12,7 +12,7 @@ from data.split import Split, split
 from data.windows import Windows, WindowSpec, make
 from flows.errors import UsageError
 from flows.privatise import Privatised
-from flows.sections import WindowConfig
+from flows.recipe.sections import WindowConfig
 
 _SEASONS = {"seasonal": "7d", "seasonal_day": "1d"}
 """Baselines by name, with the season they repeat."""

@@ -16,7 +16,7 @@ from dp.unit.privacy_unit import IntervalUnit, Unit, intervals_of, parse_unit
 from dp.unit.window_reach import WindowReach, affected_windows
 from flows.errors import UsageError
 from flows.prepare import Prepared
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from flows.prepare import Prepared
 from flows.private_plan import Plan, make_plan, training_counts
 from flows.promise import Promise
 from flows.public_inputs import second_moment
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from models.batch import Batch
 from models.errors import ModelError
 from models.forecaster import Forecaster, set_scaler

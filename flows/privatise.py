@@ -20,7 +20,7 @@ from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
 

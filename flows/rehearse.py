@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import math
 import statistics
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +21,9 @@ from flows.gradient import fit_privately
 from flows.prepare import prepare
 from flows.privatise import Privatised, noised
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
-from flows.sections import SourceConfig
-from flows.settings import Home
+from flows.recipe.recipe import Recipe, from_dict
+from flows.recipe.sections import SourceConfig
+from flows.settings import Home, temporary_home
 from models import metrics
 from models.errors import ModelError
 from models.predict import predict
@@ -85,7 +81,7 @@ def _on_a_city(asked: Recipe, panel: Panel) -> float:
     city = _city(len(panel.regions))
     public = SourceConfig(name=city.source, max_count=asked.source.max_count)
     errors = []
-    with forgotten() as home:
+    with temporary_home() as home:
         for seed in range(_SEEDS):
             training = replace(asked.training, seed=seed)
             one = replace(asked, source=public, training=training)
@@ -99,19 +95,3 @@ def _on_a_city(asked: Recipe, panel: Panel) -> float:
 @cache
 def _city(regions: int) -> Panel:
     return validate.to_panel(sources.read(f"synthetic:regions={regions}"), max_gap="1d")[0]
-
-
-@dataclass(frozen=True)
-class _Forgotten(Home):
-    """A home whose ledger is its own, whatever the environment says."""
-
-    @property
-    def database_url(self) -> str:
-        return f"sqlite:///{self.root / 'veilcast.db'}"
-
-
-@contextmanager
-def forgotten() -> Iterator[Home]:
-    """A home that is gone afterwards; for made-up data alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield _Forgotten(Path(folder))

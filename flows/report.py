@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,9 @@ from data.findings import Finding
 from data.panel import Panel
 from flows.prepare import Prepared
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
+from flows.runtime.templates import template
 from models.conformal import Intervals
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 LEVEL = 0.9
 """Of the prediction intervals that are drawn."""
@@ -180,30 +177,6 @@ def page(
             if scores and name != document["model"]  # ridge is a model, too
         },
     )
-
-
-def template(name: str, *, escape: bool) -> Template:
-    """A template of this package; `figure` and `persons` write numbers, `code` names versions."""
-    from jinja2 import Environment
-
-    environment = Environment(autoescape=escape, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
-    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:,.4g}"
-    environment.filters["persons"] = lambda value: "–" if value is None else f"{value:,.1f}"
-    environment.filters["code"] = _code
-    return environment.from_string(
-        resources.files("flows").joinpath(f"templates/{name}").read_text()
-    )
-
-
-def _code(version: dict[str, Any], *, commit: bool = False) -> str:
-    """Package and libraries with their versions; the commit only where a line may change its length."""
-    told = f"veilcast {version['veilcast'] or 'of unknown version'}"
-    if commit and version["commit"]:
-        changes = ", with uncommitted changes" if version["uncommitted_changes"] else ""
-        told += f" (commit {version['commit'][:12]}{changes})"
-    parts = [f"Python {'.'.join(version['python'].split('.')[:2])}"]
-    parts += [f"{name} {found}" for name, found in version["libraries"].items() if found]
-    return f"{told}, {', '.join(parts)}"
 
 
 def _counts(

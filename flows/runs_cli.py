@@ -32,8 +32,8 @@ def runs(
     """List runs, latest first; filter, compare or export them."""
     with errors():
         from flows import console
-        from flows import runs as table
-        from flows.record import Tracker
+        from flows.tracking import Tracker
+        from flows.tracking import run_table as table
 
         tracker = Tracker(open_folders())
         if compare is not None:

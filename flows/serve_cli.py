@@ -37,7 +37,7 @@ def deploy(
     with errors():
         open_folders()
         from flows import deploy, serve_console
-        from flows.compose import compose
+        from flows.recipe.load import compose
 
         values = compose(recipe, {"source.name": source}, settings or [])
         schedules = {"forecast": forecast, "train": train, "audit": audit, "ingest": ingest,
@@ -66,8 +66,8 @@ def package(run: RunName = "latest", as_json: Json = False) -> None:
     """Add to a run the flavour that `mlflow models serve` takes; prints its address."""
     with errors():
         from flows import serve_console
-        from flows.record import Tracker
-        from flows.record.models import Models
+        from flows.tracking import Tracker
+        from flows.tracking.model_registry import Models
 
         home = open_folders()
         found = Tracker(home).find(run)["run_id"]

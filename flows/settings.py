@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,9 @@ _QUIET = {
     # Twenty seconds, the default, are too few for the temporary server of a lone run under load.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
+
+POOL = "veilcast"
+"""Prefect's work pool that deployments run in."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,19 @@ def quiet_environment(home: Home) -> None:
         os.environ.setdefault(name, value)
     # It tells of events that it has still to send when a command ends, which is nobody's business.
     logging.getLogger("EventsWorker").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class _TemporaryHome(Home):
+    """A home whose ledger is its own, whatever the environment says."""
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.root / 'veilcast.db'}"
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Open a home that is deleted afterwards; for made-up data alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield _TemporaryHome(Path(folder))

@@ -14,16 +14,17 @@ from data import validate
 from data.findings import Finding
 from data.panel import Panel
 from data.sources import Table
-from flows import counted, evaluate, fit, outcome, prepare, privatise, progress
+from flows import counted, evaluate, fit, outcome, prepare, privatise
 from flows.evaluate import Evaluation
 from flows.fit import Fitted, Log
 from flows.outcome import Outcome
 from flows.prepare import Prepared
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe
-from flows.record import ActiveRun
+from flows.recipe.recipe import Recipe
+from flows.runtime import progress
 from flows.settings import Home
+from flows.tracking import ActiveRun
 
 _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 

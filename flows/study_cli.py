@@ -95,9 +95,10 @@ def backtest(
     """Compare forecasters on the weeks before the test week, which stays unseen."""
     with errors():
         open_folders()
-        from flows import progress, study_console
-        from flows.compose import compose
-        from flows.engine import start_engine_for
+        from flows import study_console
+        from flows.recipe.load import compose
+        from flows.runtime import progress
+        from flows.runtime.engine import start_engine_for
 
         values = compose(recipe, {"source.name": source}, settings or [])
         wait = start_engine_for(values)
@@ -126,9 +127,10 @@ def tune(
     """Search for better settings on the weeks before the test week; resumes."""
     with errors():
         open_folders()
-        from flows import progress, study_console
-        from flows.compose import compose
-        from flows.engine import start_engine_for
+        from flows import study_console
+        from flows.recipe.load import compose
+        from flows.runtime import progress
+        from flows.runtime.engine import start_engine_for
 
         values = compose(recipe, {"source.name": source, "model.name": model}, settings or [])
         wait = start_engine_for(values)
@@ -170,8 +172,9 @@ def reproduce(
         home = open_folders()
         from dataclasses import replace
 
-        from flows import progress, study_console
-        from flows.engine import start_engine
+        from flows import study_console
+        from flows.runtime import progress
+        from flows.runtime.engine import start_engine
 
         wait = start_engine()
         from flows.arcolezi import report, study
@@ -196,9 +199,9 @@ def _plan_events(
 ) -> None:  # fmt: skip
     """One table for each unit and budget."""
     from flows import ingest_console
-    from flows.compose import compose
     from flows.contribution import plan_events
-    from flows.recipe import from_dict
+    from flows.recipe.load import compose
+    from flows.recipe.recipe import from_dict
 
     documents = []
     for unit in names("user-day" if units == "user,user-day" else units):

@@ -11,13 +11,14 @@ from prefect.futures import as_completed
 from data.panel import Panel
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
-from flows import progress, sweep_record
+from flows import sweep_record
 from flows.charges import announce, charge_all, charges_of, kept_in, known_rates, panel_of
 from flows.chunk import LOST, Values, chunk_step
 from flows.grid import Grid, Point
-from flows.kept import Kept
 from flows.rehearse import best_rate
 from flows.runners import HERE, chunks, threads
+from flows.runtime import progress
+from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
 
 
@@ -100,7 +101,7 @@ def _city(point: Point) -> bool:
     return point.mechanism == "gradient"
 
 
-def _rate(keep: Kept, grid: Grid, point: Point, panel: Panel, home: Home) -> float | None:
+def _rate(keep: ResultCache, grid: Grid, point: Point, panel: Panel, home: Home) -> float | None:
     """The learning rate of a point; None for the recipe's own."""
     if not grid.trials or point.optimizer is None:
         return None

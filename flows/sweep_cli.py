@@ -86,12 +86,13 @@ def sweep(
     """Compare mechanisms, budgets, forecasters and optimizers; the whole charge is told first."""
     with errors():
         open_folders()
-        from flows import progress, sweep_console
-        from flows.compose import load, override
-        from flows.engine import start_engine
+        from flows import sweep_console
         from flows.errors import UsageError
         from flows.grid import Grid
-        from flows.sections import ModelConfig, PrivacyConfig
+        from flows.recipe.load import load, override
+        from flows.recipe.sections import ModelConfig, PrivacyConfig
+        from flows.runtime import progress
+        from flows.runtime.engine import start_engine
         from models.training.config import TrainingConfig
 
         # only what is written down: a point under another mechanism has other defaults

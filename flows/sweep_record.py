@@ -14,8 +14,8 @@ from dp.ledger.identity import release_key
 from flows import frontier, frontier_page, outcome
 from flows.charges import Announcement, kept_in
 from flows.grid import Point
-from flows.record import Record, Tracker
 from flows.settings import Home
+from flows.tracking import Record, Tracker
 
 Row = dict[str, Any]
 Results = list[dict[str, Any]]

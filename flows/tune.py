@@ -14,13 +14,13 @@ from data.panel import Panel
 from data.sources.credentials import shown
 from dp.ledger import fingerprint, local_secret
 from dp.ledger.identity import release_key
-from flows import progress
 from flows.backtest import Folds, compare
 from flows.errors import UsageError
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
-from flows.recipe import Recipe, from_dict
-from flows.sections import WindowConfig
+from flows.recipe.recipe import Recipe, from_dict
+from flows.recipe.sections import WindowConfig
+from flows.runtime import progress
 from flows.settings import Home, open_home
 from flows.steps import ingest_step, privatise_step, validate_step
 from models.registry import NETWORKS

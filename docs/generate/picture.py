@@ -20,14 +20,14 @@ import pandas as pd
 from data import validate
 from docs.generate import DOCS
 from flows import counted
-from flows.compose import load
 from flows.outcome import NOT_PRIVATE
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised, kept_release, suppressed
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
-from flows.record import Tracker
+from flows.recipe.load import load
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home, open_home, quiet_environment
+from flows.tracking import Tracker
 from models import checkpoint
 from models.predict import predict
 

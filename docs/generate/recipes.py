@@ -1,4 +1,4 @@
-"""The reference of recipes, from the values and docstrings of `flows/sections.py`."""
+"""The reference of recipes, from the values and docstrings of `flows/recipe/sections.py`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import griffe
 import tomlkit
 
-from flows.recipe import Recipe
-from flows.regime import with_regime
+from flows.recipe.defaults import with_regime
+from flows.recipe.recipe import Recipe
 
 HEAD = """# Recipes
 
-Generated from the values themselves (`flows/sections.py`). A recipe is a TOML file that holds a whole
-run; what it leaves out has the usual value. `veilcast train paris` takes one of `recipes/`, and
+Generated from the values themselves (`flows/recipe/sections.py`). A recipe is a TOML file that holds
+a whole run; what it leaves out has the usual value. `veilcast train paris` takes one of `recipes/`, and
 `veilcast train mine.toml` your own; `--set section.field=value` changes a field of either. Unknown ones
 are refused. The whole recipe of a run is among its files in MLflow (`recipe.toml`).
 

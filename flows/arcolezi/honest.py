@@ -8,13 +8,13 @@ from typing import Any
 from data.panel import Panel
 from flows.arcolezi.published import DELTA, REGIONS
 from flows.backtest import Folds, compare
-from flows.compose import load
 from flows.fit import learner
 from flows.gradient import fit_privately
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised, noised
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
+from flows.recipe.load import load
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 from models import metrics
 from models.forecaster import Forecaster

@@ -15,11 +15,11 @@ from prefect.cache_policies import NO_CACHE
 from data import sources, validate
 from data.panel import Panel
 from dp.ledger import local_secret
-from flows import progress
 from flows.arcolezi import accounts, honest, protocol, published
 from flows.arcolezi.honest import MODELS, QUESTION, SETTINGS, Privacy
 from flows.arcolezi.published import Setting
-from flows.kept import Kept
+from flows.runtime import progress
+from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
 
 
@@ -65,7 +65,7 @@ def reproduce(effort: Effort) -> dict[str, Any]:
         effort: how much.
     """
     started, home = time.perf_counter(), open_home()
-    keep = Kept(home.root / "reproduce", local_secret(home.secret))
+    keep = ResultCache(home.root / "reproduce", local_secret(home.secret))
     panel, _ = validate.to_panel(sources.read("paris-cdr"), max_gap="1d")
     rows = effort.settings_of_a_table
     runs = (4 + 2 * rows) * effort.paper_seeds + rows
@@ -86,7 +86,7 @@ def reproduce(effort: Effort) -> dict[str, Any]:
 
 
 @task(name="paper protocol", cache_policy=NO_CACHE, persist_result=False)
-def paper_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
     """Tables 3 and 5 as run here, by the paper's names."""
     raw, found = protocol.observed(panel), {}
 
@@ -114,7 +114,9 @@ def paper_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[str
 
 
 @task(name="honest selection", cache_policy=NO_CACHE, persist_result=False)
-def honest_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> list[dict[str, Any]]:
+def honest_step(
+    keep: ResultCache, panel: Panel, effort: Effort, home: Home
+) -> list[dict[str, Any]]:
     """For every promise and forecaster: error on folds, then once on the test week."""
     rows = []
     for privacy in effort.settings:
@@ -148,7 +150,7 @@ def honest_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> list[di
 
 
 @task(name="input or gradient", cache_policy=NO_CACHE, persist_result=False)
-def question_step(keep: Kept, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+def question_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
     """One promise, kept by noise on the counts and by noise on the gradients."""
     about = {"privacy": QUESTION, "epochs": effort.network_epochs, "panel": panel, "home": home}
     seeds = range(effort.seeds)

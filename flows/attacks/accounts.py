@@ -28,7 +28,7 @@ from flows import counted, privatise
 from flows.attacks.attempt import Attempt
 from flows.errors import UsageError
 from flows.loop import stream
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
 DELTA = 1e-7

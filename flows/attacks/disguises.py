@@ -11,7 +11,7 @@ import pandas as pd
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.attacks.accounts import Part, attempt, cost, values
 from flows.attacks.attempt import Attempt
-from flows.rehearse import forgotten
+from flows.settings import temporary_home
 
 Counts = Callable[[bool], pd.DataFrame]
 _DAYS = 40
@@ -33,7 +33,7 @@ def accounts(folder: Path) -> Iterator[Attempt]:
         ("intervals across midnight", "counts of days from four o'clock",
          PrivacyUnit.USER_DAY, across(folder)),
     ):  # fmt: skip
-        with forgotten() as home:
+        with temporary_home() as home:
             yield attempt(kind, tried, cost(parts, unit, home))
 
 

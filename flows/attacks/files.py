@@ -12,8 +12,8 @@ import pandas as pd
 from flows.attacks.accounts import REFUSALS, values
 from flows.attacks.attempt import Attempt
 from flows.outcome import Outcome, described
-from flows.recipe import from_dict
-from flows.rehearse import forgotten
+from flows.recipe.recipe import from_dict
+from flows.settings import temporary_home
 from flows.steps import (
     evaluate_step,
     ingest_step,
@@ -67,7 +67,7 @@ def _values(path: Path, **sections: dict[str, Any]) -> dict[str, Any]:
 
 def published(recipe: dict[str, Any]) -> dict[str, Any]:
     """What a run says of itself, but for what noise decides; a refusal's message in its place."""
-    with forgotten() as home:
+    with temporary_home() as home:
         home.reports.mkdir(parents=True)
         plan = from_dict(recipe)
         try:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import progress
 from flows.attacks import keys
 from flows.attacks.attempt import Attempt
 from flows.attacks.disguises import accounts
 from flows.attacks.files import files
 from flows.attacks.poison import poison
+from flows.runtime import progress
 
 TRIES = 10_000
 """Keys that are tried: a few seconds."""

@@ -13,7 +13,7 @@ from data.errors import DataError
 from data.findings import Finding
 from data.sources import Table
 from data.sources.credentials import shown
-from flows.sections import SourceConfig
+from flows.recipe.sections import SourceConfig
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from flows.record import Tracker
-from flows.record.models import Models, Version, model_name
 from flows.settings import Home
+from flows.tracking import Tracker
+from flows.tracking.model_registry import Models, Version, model_name
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from flows.loop import stream
 from flows.loop.champion import Champion
 from flows.loop.names import in_use
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from models import checkpoint
 from models.conformal import Intervals

@@ -6,7 +6,7 @@ from data.sources.credentials import HINT, expanded, shown, without_secrets
 from data.store import open_store, released_until, rename_panel
 from flows.errors import UsageError
 from flows.privatise import aliases
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
 

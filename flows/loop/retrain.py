@@ -19,10 +19,10 @@ from flows.loop.champion import Champion, adopt, champion
 from flows.loop.names import in_use
 from flows.outcome import Outcome
 from flows.privatise import Privatised
-from flows.recipe import Recipe
-from flows.record import Tracker
-from flows.record.models import Models
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
+from flows.tracking import Tracker
+from flows.tracking.model_registry import Models
 from models import checkpoint
 from models.errors import ModelError
 from models.forecaster import Forecaster

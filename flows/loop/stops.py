@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flows.record.models import model_name
 from flows.settings import Home
+from flows.tracking.model_registry import model_name
 
 
 def newly_stopped(stream: str, refused: str | None, home: Home) -> bool:

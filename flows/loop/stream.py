@@ -23,7 +23,7 @@ from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
 from flows.loop.names import dataset_of, earlier_names, in_use, known_by
 from flows.promise import Promise
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
 

@@ -36,7 +36,7 @@ def token(home: Home) -> tuple[str, Path]:
     if not given and not path.exists():
         import secrets
 
-        from flows.stack.places import write_private
+        from flows.runtime.local import write_private
 
         write_private(path, secrets.token_urlsafe(24))
     try:

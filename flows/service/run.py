@@ -6,9 +6,9 @@ import sys
 
 from data.store import open_store
 from flows.errors import SetupError
+from flows.runtime.local import in_use
 from flows.service.guard import token
 from flows.settings import Home
-from flows.stack.places import in_use
 
 
 def run(home: Home, host: str, port: int) -> int:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.errors import SetupError
+from flows.runtime.local import write_private
 
 SERVICES = ("postgres", "mlflow", "prefect", "worker", "api")
 ROLES = ("postgres", "veilcast", "reader", "counts", "mlflow", "prefect")
 """`veilcast` owns store and ledger, `reader` may read forecasts, `counts` owns what comes in."""
-POOL = "veilcast"
 MARK = "VEILCAST_STACK"
 """In the environment of everything that the stack starts, so that `down` finds all of it."""
 
@@ -90,19 +89,6 @@ def open_places(home: Path, wanted: dict[str, int] | None = None) -> Places:
         ports.setdefault(service, _free(set(ports.values())))
     kept.write_text(json.dumps(ports, indent=2) + "\n")
     return Places(home, ports)
-
-
-def in_use(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether something listens there."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file that its owner alone can read, from its first byte on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
 
 
 def _free(taken: set[int]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from flows.stack.places import POOL
+from flows.settings import POOL
 
 _LEFT = ["RUNNING", "PENDING", "CANCELLING"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import SetupError
-from flows.stack.places import ROLES, Places, write_private
+from flows.runtime.local import write_private
+from flows.stack.places import ROLES, Places
 
 _SERVED = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "80",
            "shared_buffers": "32MB"}  # fmt: skip

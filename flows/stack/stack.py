@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.errors import SetupError
+from flows.runtime.local import in_use, write_private
+from flows.settings import POOL
 from flows.stack import postgres, processes, tables
-from flows.stack.places import POOL, SERVICES, Places, in_use, open_places, write_private
+from flows.stack.places import SERVICES, Places, open_places
 from flows.stack.processes import Service
 from flows.zombies import BEAT_SECONDS
 

@@ -103,7 +103,7 @@ def test_the_image_is_slim_pinned_and_unprivileged() -> None:
 
 def test_prefect_yaml_is_what_deploy_writes() -> None:
     from flows import deploy
-    from flows.compose import compose
+    from flows.recipe.load import compose
 
     wanted = deploy.deployments(compose("demo", {}, []), {})
     same = (ROOT / "prefect.yaml").read_text() == deploy.to_yaml(wanted)

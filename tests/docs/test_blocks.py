@@ -10,8 +10,8 @@ import pytest
 from docs.generate import DOCS, ROOT, commands
 from docs.generate.blocks import NOT_RUN, Block, blocks
 from docs.generate.outputs import PAGES
-from flows.compose import override
-from flows.recipe import from_dict
+from flows.recipe.load import override
+from flows.recipe.recipe import from_dict
 
 ALL = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 _FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

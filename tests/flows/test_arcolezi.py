@@ -16,7 +16,7 @@ from dp.private import training as private
 from flows.arcolezi import accounts, honest, protocol, published, report, study
 from flows.arcolezi.study import Effort
 from flows.cli import app
-from flows.kept import Kept
+from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
 
 
@@ -89,7 +89,7 @@ def test_a_piece_is_done_once(tmp_path: Path) -> None:
         calls.append(number)
         return {"twice": 2 * number}
 
-    for keep in (Kept(tmp_path, b"key"), Kept(tmp_path, b"key")):
+    for keep in (ResultCache(tmp_path, b"key"), ResultCache(tmp_path, b"key")):
         assert [keep(piece, number=n) for n in (1, 2)] == [{"twice": 2}, {"twice": 4}]
     assert calls == [1, 2]
 

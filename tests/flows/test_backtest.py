@@ -15,7 +15,7 @@ from flows.cli import app
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 
 

@@ -27,7 +27,7 @@ from flows.cli import app
 from flows.contribution import plan_events
 from flows.errors import UsageError
 from flows.privatise import enforced, privatise
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 
 SEEN = "synthetic:days=28,persons=400"

@@ -17,8 +17,8 @@ from dp.mechanisms.window_sampling import sampling_of
 from dp.private.training import PrivateTraining
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 from flows.cli import app
-from flows.record import Tracker
 from flows.settings import Home
+from flows.tracking import Tracker
 from models import checkpoint
 
 UNIT = IntervalUnit(1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flows import counted
 from flows.errors import UsageError
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 
 START, SLOTS, PLACES = pd.Timestamp("2024-01-01"), 6, ("a", "b", "c")
 SEEN = st.tuples(st.integers(0, 3), st.sampled_from(PLACES), st.integers(1, 4))

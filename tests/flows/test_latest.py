@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.record import Tracker
 from flows.settings import Home, open_home
+from flows.tracking import Tracker
 
 
 def test_the_latest_run_is_the_last_one_though_the_clock_was_set_back(

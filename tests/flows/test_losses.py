@@ -33,9 +33,9 @@ from flows.cli import app
 from flows.fit import fit
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
-from flows.progress import Reporter
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime.progress import Reporter
 from flows.settings import Home
 from models import checkpoint
 from models.errors import ModelError

@@ -7,8 +7,8 @@ from flows.errors import UsageError
 from flows.prepare import prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import from_dict
-from flows.sections import WindowConfig
+from flows.recipe.recipe import from_dict
+from flows.recipe.sections import WindowConfig
 
 CONFIG = WindowConfig(lags=4, seasonal=("1d",), test="7d", validation="7d")
 

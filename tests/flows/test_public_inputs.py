@@ -10,7 +10,7 @@ from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
 from flows.public_inputs import second_moment
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 from models.forecasters import new
 
 ASKED = from_dict({"privacy": {"mechanism": "gradient", "unit": "interval-1"}})

@@ -23,11 +23,11 @@ from typer.testing import CliRunner
 from data.store import open_store
 from flows import jobs
 from flows.cli import app
-from flows.compose import compose
 from flows.deploy import deployments, to_yaml
 from flows.errors import UsageError
 from flows.grid import Grid
-from flows.recipe import from_dict
+from flows.recipe.load import compose
+from flows.recipe.recipe import from_dict
 from flows.service.latest import Latest
 from flows.settings import Home
 

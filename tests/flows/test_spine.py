@@ -16,8 +16,8 @@ from typer.testing import CliRunner, Result
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.cli import app
-from flows.record import Tracker
 from flows.settings import Home
+from flows.tracking import Tracker
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [

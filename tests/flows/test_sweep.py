@@ -17,9 +17,9 @@ from flows.charges import announced
 from flows.cli import app
 from flows.errors import UsageError
 from flows.grid import Grid, Point
-from flows.record import Tracker
 from flows.rehearse import HIGHEST, LOWEST, rates
 from flows.settings import Home
+from flows.tracking import Tracker
 from models import optimizers
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"

@@ -24,7 +24,7 @@ from flows.charges import charges_of, panel_of
 from flows.chunk import LOST, train_chunk
 from flows.cli import app
 from flows.grid import Grid
-from flows.kept import Kept
+from flows.runtime.result_cache import ResultCache
 from flows.settings import Home
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
@@ -184,7 +184,7 @@ def test_a_file_that_changed_has_no_kept_results(
 def test_names_of_kept_results_tell_nothing_of_the_data(tmp_path: Path) -> None:
     def names(secret: bytes, level: int) -> set[str]:
         folder = tmp_path / f"{secret.hex()}-{level}"
-        keep, panel = Kept(folder, secret), Panel(table(level).astype(float), "x")
+        keep, panel = ResultCache(folder, secret), Panel(table(level).astype(float), "x")
         keep.put({}, "piece", counts=panel.values, recipe={})
         keep.put({}, "piece", panel=panel, recipe={})
         return {path.name for path in folder.iterdir()}

@@ -19,7 +19,7 @@ from flows.fit import Fit, Fitted, fit, fit_together
 from flows.prepare import Prepared, prepare
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 from models.errors import ModelError
 from models.predict import predict

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from dp.ledger import Ledger
 from flows import tune
 from flows.cli import app
-from flows.compose import load
-from flows.recipe import from_dict
+from flows.recipe.load import load
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 
 

@@ -16,7 +16,7 @@ from flows.gradient import fit_privately
 from flows.loop import stream
 from flows.privatise import Privatised, privatise
 from flows.promise import Promise
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 from flows.steps import window_step
 

@@ -244,7 +244,7 @@ FAULTS = (
         ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
     ),
     Fault(
-        "interval-w with a cut let through", "flows/sections.py",
+        "interval-w with a cut let through", "flows/recipe/sections.py",
         "isinstance(parse_unit(self.unit), IntervalUnit) and self.intervals_per_unit is not None",
         "self.intervals_per_unit == 0",
         ("tests/flows/test_interval_units.py::test_a_cut_over_intervals_is_refused",), quick=True,
@@ -293,7 +293,7 @@ FAULTS = (
          "::test_a_release_that_was_not_written_down_is_its_own_stream_s",),
     ),
     Fault(
-        "kept result found by recipe alone", "flows/kept.py",
+        "kept result found by recipe alone", "flows/runtime/result_cache.py",
         '_UNNAMED = ("home", "on_epoch", "label")',
         '_UNNAMED = ("home", "on_epoch", "label", "panel", "counts")',
         ("tests/flows/test_sweep_lost.py::test_a_file_that_changed_has_no_kept_results",),
@@ -323,9 +323,9 @@ FAULTS = (
          "test_releases_needed_are_those_of_the_most_powerful_test",),
     ),
     Fault(
-        "an exported deployment names the machine's folders", "flows/registry.py",
+        "an exported deployment names the machine's folders", "flows/budget/deployment_registry.py",
         r'return re.split(r"[/\\]", dataset.rstrip("/\\"))[-1] or dataset', "return dataset",
-        ("tests/flows/test_registry.py::"
+        ("tests/flows/budget/test_deployment_registry.py::"
          "test_names_are_without_machine_paths_and_slugs_are_unique",),
     ),
     *ACCOUNTS,

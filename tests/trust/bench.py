@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from data.store import open_store
 from dp.ledger import Ledger, local_secret
 from flows.cli import app
-from flows.record import Tracker
 from flows.settings import open_home
+from flows.tracking import Tracker
 from tests.trust.drowned import drown
 from tests.trust.published import Published, differences, prefect_rows, published
 

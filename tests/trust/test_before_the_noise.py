@@ -32,7 +32,7 @@ from flows import gradient, private_run, privatise
 from flows.private_plan import make_plan
 from flows.privatise import Privatised
 from flows.promise import Promise
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 from flows.steps import window_step
 

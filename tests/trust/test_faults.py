@@ -28,8 +28,8 @@ from dp.ledger import Ledger, log, verify
 from dp.permit import Permit
 from flows.ahead import forecast_ahead
 from flows.command import errors
-from flows.record import Tracker
 from flows.settings import Home
+from flows.tracking import Tracker
 from models import checkpoint
 from models.errors import ModelError
 

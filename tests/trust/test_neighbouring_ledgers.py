@@ -21,7 +21,7 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.attacks.accounts import DELTA, Cost, Part, cost, epsilon_of, panel_of
 from flows.attacks.accounts import values as recipe
 from flows.cli import app
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 from flows.settings import Home
 
 TIMES = pd.date_range("2024-01-01", periods=35 * 4, freq="6h", name="time")

@@ -22,7 +22,7 @@ from flows import jobs
 from flows.errors import UsageError
 from flows.loop import foresee, retrain, stream
 from flows.loop.champion import Champion, champion
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
 NAME = "city"

@@ -18,10 +18,10 @@ from sqlalchemy import create_engine
 from flows.errors import UsageError
 from flows.loop import foresee, retrain, stream
 from flows.loop.champion import champion
-from flows.recipe import Recipe, from_dict
-from flows.record import Tracker
-from flows.record.models import Models, model_name
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
+from flows.tracking import Tracker
+from flows.tracking.model_registry import Models, model_name
 
 NAME = "people/of: town"
 

@@ -20,7 +20,7 @@ from flows import privatise
 from flows.errors import UsageError
 from flows.loop import stream
 from flows.loop.names import in_use, name_of
-from flows.recipe import Recipe, from_dict
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
 LEVELS = {"low": 2000, "later": 90_000, "high": 90_000}

@@ -28,7 +28,7 @@ def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Entries for the registry; an account that nothing was charged to is no deployment.
 
     Args:
-        document: the exported ledger (`flows.budget.export`).
+        document: the exported ledger (`flows.budget.accounts.export`).
     """
     found = []
     names: Counter[str] = Counter()

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from data.events.config import EventsConfig
 from data.sources.credentials import hidden, shown
 from flows.errors import UsageError
-from flows.loop.config import StreamConfig
-from flows.regime import with_regime
-from flows.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfig
+from flows.recipe.defaults import with_regime
+from flows.recipe.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfig
+from flows.recipe.stream import StreamConfig
 from models import optimizers
 from models.errors import ModelError
 from models.registry import NETWORKS

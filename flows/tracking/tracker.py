@@ -17,9 +17,9 @@ from mlflow.exceptions import MlflowException
 
 from data.sources.credentials import shown
 from flows.errors import SetupError, UsageError
-from flows.record.summary import summary
-from flows.record.view import MARK, TAGS, VIEW
 from flows.settings import Home
+from flows.tracking.summary import summary
+from flows.tracking.view import MARK, TAGS, VIEW
 
 _PARENT, _SWEEP = "mlflow.parentRunId", "sweep"
 """Tags: of a run that belongs to a sweep, and of the sweep's own, which is no training."""

@@ -1,5 +1,5 @@
 """MLflow: runs, the registry of models, models as MLflow serves them. No raw count ever comes here."""
 
-from flows.record.tracker import ActiveRun, Record, Tracker
+from flows.tracking.tracker import ActiveRun, Record, Tracker
 
 __all__ = ["ActiveRun", "Record", "Tracker"]

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from data.errors import DataError
-from flows.compose import compose
-from flows.engine import start_engine_for
+from flows.recipe.load import compose
+from flows.runtime.engine import start_engine_for
 
 
 @pytest.mark.parametrize("source", ["nowhere.csv", "nowhere.parquet", "postgresql://h/d", "."])

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from flows.record import Tracker
 from flows.settings import Home
+from flows.tracking import Tracker
 
 
 def serve(home: Home, port: int) -> int:

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from flows.compose import compose, load, override, recipe_folder
 from flows.errors import UsageError
-from flows.recipe import Recipe, from_dict
+from flows.recipe.load import compose, load, override, recipe_folder
+from flows.recipe.recipe import Recipe, from_dict
 
 
 @pytest.mark.parametrize("path", sorted(recipe_folder().glob("*.toml")), ids=lambda path: path.stem)

@@ -17,7 +17,7 @@ from dp.mechanisms.window_sampling import WindowSampling
 from dp.unit.contribution import ContributionBound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
-from flows import budget, registry
+from flows.budget import accounts, deployment_registry
 from flows.cli import app
 from flows.settings import Home
 
@@ -149,7 +149,7 @@ def test_names_are_without_machine_paths_and_slugs_are_unique(home: Home, ledger
         "counts.csv, unit user-day, account 2",
         "city#counts.csv, unit user-day",
     ]
-    text = registry.to_yaml(entries)
+    text = deployment_registry.to_yaml(entries)
     assert not re.search(r"/home|/srv|host", text)
     for name in re.findall("^# (.*)$", text, re.MULTILINE):
         assert re.fullmatch(r"deployments/[a-z0-9_]+\.yaml", name)
@@ -163,8 +163,8 @@ def test_what_the_ledger_cannot_know_is_marked(home: Home, ledger: Ledger) -> No
                    inside["basic"]["description"], inside["dp_variant"]["data_domain"],
                    inside["deployment_model"]["actors"], inside["implementation"]["justification"],
                    inside["administrative"]["registry_authors"][0]):  # fmt: skip
-        assert registry.FILL_IN in marked
+        assert deployment_registry.FILL_IN in marked
     assert "data_product_sector" not in inside["basic"]
     assert "data_product_sector" in inside["administrative"]["notes"]
-    first = budget.export(home)["entries"][0]["time"]
+    first = accounts.export(home)["entries"][0]["time"]
     assert inside["basic"]["publication_date"] == first[:10]

@@ -27,7 +27,7 @@ _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn"
 def package(files: Path) -> Iterator[Path]:
     """A folder in MLflow's pyfunc flavour, for as long as the block runs.
 
-    Nothing in it is pickled: the model is read by `served.py`, which comes along with the packages
+    Nothing in it is pickled: the model is read by `pyfunc_model.py`, which comes along with the packages
     that it imports. Signature and example are of made-up counts.
 
     Args:
@@ -35,7 +35,7 @@ def package(files: Path) -> Iterator[Path]:
     """
     model, extra = checkpoint.load(files), checkpoint.load_extra(files)
     example = made_up(model.config.regions, extra, model.config)
-    from flows.record.served import Served
+    from flows.tracking.pyfunc_model import Served
 
     shown = Served(files).predict(None, example)
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
@@ -43,7 +43,7 @@ def package(files: Path) -> Iterator[Path]:
         folder = Path(scratch) / "serving"
         pyfunc.save_model(
             folder,
-            python_model=str(Path(__file__).parent / "served.py"),
+            python_model=str(Path(__file__).parent / "pyfunc_model.py"),
             artifacts={"model": str(files)},
             signature=infer_signature(example, shown, params={"level": 0.9}),
             input_example=None,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from flows.errors import UsageError
-from flows.runs import compare, export, where
+from flows.tracking.run_table import compare, export, where
 
 
 def run(number: int, **fields: Any) -> dict[str, Any]:

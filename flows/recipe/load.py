@@ -10,7 +10,7 @@ import tomlkit
 
 from data.sources.credentials import shown
 from flows.errors import UsageError
-from flows.recipe import from_dict
+from flows.recipe.recipe import from_dict
 
 
 def load(name: str) -> dict[str, Any]:
@@ -76,6 +76,6 @@ def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> d
 
 def recipe_folder() -> Path:
     """Where the recipes are: beside the packages in a clone, inside `flows` in a wheel."""
-    here = Path(os.path.abspath(__file__)).parent
+    here = Path(os.path.abspath(__file__)).parents[1]
     inside = here / "recipes"
     return inside if inside.is_dir() else here.parent / "recipes"

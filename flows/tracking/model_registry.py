@@ -9,8 +9,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from flows.record.flavour import package
 from flows.settings import Home
+from flows.tracking.pyfunc_package import package
 
 CHAMPION = "champion"
 """The alias of the version that forecasts come from."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.panel import Panel
 from dp.ledger import fingerprint
-from flows import progress
+from flows.runtime import progress
 
 Piece = Callable[..., dict[str, Any]] | str
 """What computes a piece, or its name."""
@@ -29,7 +29,7 @@ _DATA = ("panel", "counts")
 """What it is named by a keyed fingerprint of: with other data it is another piece."""
 
 
-class Kept:
+class ResultCache:
     """Results of pieces in a folder, by what they are results of.
 
     Args:

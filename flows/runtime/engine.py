@@ -39,7 +39,7 @@ def start_engine_for(values: dict[str, Any]) -> Callable[[], None]:
     """The same for a recipe; a source that is not there is refused before anything is started.
 
     Args:
-        values: of the recipe, as `flows.compose` returns them.
+        values: of the recipe, as `flows.recipe.load` returns them.
 
     Raises:
         DataError: the source is unknown, or its file is not there.

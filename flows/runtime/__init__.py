@@ -1,0 +1,1 @@
+"""Runtime: what a running process needs, whatever it runs."""

@@ -1,0 +1,33 @@
+"""Templates of pages and statements, and the filters that they share."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def template(name: str, *, escape: bool) -> Template:
+    """A template of this package; `figure` and `persons` write numbers, `code` names versions."""
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=escape, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment.filters["figure"] = lambda value: "–" if value is None else f"{value:,.4g}"
+    environment.filters["persons"] = lambda value: "–" if value is None else f"{value:,.1f}"
+    environment.filters["code"] = _code
+    return environment.from_string(
+        resources.files("flows").joinpath(f"templates/{name}").read_text()
+    )
+
+
+def _code(version: dict[str, Any], *, commit: bool = False) -> str:
+    """Package and libraries with their versions; the commit only where a line may change its length."""
+    told = f"veilcast {version['veilcast'] or 'of unknown version'}"
+    if commit and version["commit"]:
+        changes = ", with uncommitted changes" if version["uncommitted_changes"] else ""
+        told += f" (commit {version['commit'][:12]}{changes})"
+    parts = [f"Python {'.'.join(version['python'].split('.')[:2])}"]
+    parts += [f"{name} {found}" for name, found in version["libraries"].items() if found]
+    return f"{told}, {', '.join(parts)}"
