@@ -32,12 +32,10 @@ import torch
 
 from dp.ledger import Ledger, verify
 from dp.permit import Permit
-from flows import report
 from flows.ahead import forecast_ahead
-from flows.outcome import Outcome
-from flows.recipe.recipe import from_dict
-from flows.settings import Home, open_home, quiet_environment
-from flows.steps import (
+from flows.pipeline import report
+from flows.pipeline.result import Outcome
+from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
     privatise_step,
@@ -46,6 +44,8 @@ from flows.steps import (
     validate_step,
     window_step,
 )
+from flows.recipe.recipe import from_dict
+from flows.settings import Home, open_home, quiet_environment
 from flows.tracking import Tracker
 
 WHOLE = {"recipe.toml", "statement.json", "result.json", "report.html"}
@@ -66,7 +66,7 @@ def recipe(csv: Path, draw: int) -> dict[str, Any]:
 
 
 def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> dict[str, Any]:
-    """The steps of `flows.forecast.train`, without Prefect around them."""
+    """The steps of `flows.pipeline.train.train`, without Prefect around them."""
     started, plan = time.perf_counter(), from_dict(values)
     table = ingest_step.fn(plan)
     raw, findings = validate_step.fn(table, plan.source.max_gap)

@@ -22,9 +22,9 @@ from data.panel import Panel
 from data.split import split
 from data.windows import make
 from flows.backtest import Folds, compare
-from flows.prepare import prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import prepare
 from flows.recipe.load import compose
 from flows.recipe.recipe import Recipe, from_dict
 

@@ -18,10 +18,10 @@ import torch
 from torch.nn.functional import softplus
 
 from data import sources, validate
-from flows.fit import learner
-from flows.prepare import prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.fit import learner
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import prepare
 from flows.recipe.load import override
 from flows.recipe.recipe import from_dict
 from models import metrics

@@ -16,8 +16,8 @@ from data.clean import fill_gaps
 from data.panel import Panel
 from data.store import open_store, read_panel
 from data.windows import WindowSpec, latest
-from flows import counted
-from flows.privatise import kept_release, suppressed
+from flows.pipeline import read
+from flows.pipeline.privatise import kept_release, suppressed
 from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
@@ -107,7 +107,7 @@ def ahead(files: Path, home: Home) -> Forecast:
     model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
     panel = released_panel(files, home)
     if panel is None:
-        panel = validate.to_panel(counted.read(recipe), max_gap=recipe.source.max_gap)[0]
+        panel = validate.to_panel(read.read(recipe), max_gap=recipe.source.max_gap)[0]
     config = model.config
     spec = WindowSpec(
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]

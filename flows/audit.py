@@ -23,7 +23,7 @@ from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows import audit_counts, audit_training
 from flows.audit_figure import draw
 from flows.errors import UsageError
-from flows.private_plan import make_plan
+from flows.pipeline.dpsgd.plan import make_plan
 from flows.recipe.load import load, recipe_folder
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime import progress

@@ -17,10 +17,10 @@ from dp.audit.gradients import Seen, Training
 from dp.audit.gradients import plant as plant_gradients
 from dp.budget import Budget
 from dp.mechanisms.window_sampling import WindowSampling
-from flows.gradient import fit_privately
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.dpsgd.train import fit_privately
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe
 from flows.recipe.sections import SourceConfig
 from flows.settings import temporary_home

@@ -11,12 +11,12 @@ import numpy as np
 from prefect import flow
 
 from flows.errors import UsageError
-from flows.fit import learner
-from flows.prepare import Prepared
+from flows.pipeline.fit import learner
+from flows.pipeline.steps import ingest_step, privatise_step, validate_step, window_step
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime import progress
 from flows.settings import open_home
-from flows.steps import ingest_step, privatise_step, validate_step, window_step
 from models import metrics
 from models.backtest import Fold
 from models.backtest import backtest as on_folds

@@ -17,17 +17,18 @@ from dp.release.idempotent import is_paid as paid
 from dp.release.idempotent import reserve
 from dp.unit.privacy_unit import Unit
 from dp.unit.time_grid import TimeGrid
-from flows import gradient, privatise
 from flows.grid import Grid, Point
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline import privatise
+from flows.pipeline.dpsgd import train
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.steps import ingest_step
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe
 from flows.recipe.sections import PrivacyConfig, WindowConfig
 from flows.rehearse import best_rate
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
-from flows.steps import ingest_step
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _of(
     private = asked.privacy.mechanism == "gradient"
     counts = not private or asked.privacy.protect_inputs
     paid = [privatise.charge(panel, asked, home)] if counts else []
-    return [*paid, gradient.charge(windows(asked.windows), asked, home)] if private else paid
+    return [*paid, train.charge(windows(asked.windows), asked, home)] if private else paid
 
 
 def _sum(total: Total, charges: list[Charge], unit: Unit, grid: TimeGrid) -> Total:

@@ -24,17 +24,18 @@ from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
-from flows import evaluate, outcome, prepare, privatise
 from flows.charges import kept_in
 from flows.errors import SetupError, UsageError
-from flows.fit import Fit, fit_together
-from flows.outcome import Outcome
-from flows.prepare import Prepared
-from flows.privatise import Privatised
+from flows.pipeline import evaluate, privatise
+from flows.pipeline.fit import Fit, fit_together
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.record import write_model
+from flows.pipeline.result import Outcome, comparable, described
+from flows.pipeline.steps import ingest_step, validate_step
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.notify import error_of
 from flows.settings import Home, open_home
-from flows.steps import ingest_step, validate_step
 from models.errors import ModelError
 
 Values = dict[str, dict[str, Any]]
@@ -133,7 +134,7 @@ def _outcomes(
             continue
         windows = repr((counts if used.promise.release else private, plan.windows))
         if windows not in prepared:
-            prepared[windows] = prepare.prepare(used, raw, plan.windows, repair=not private)
+            prepared[windows] = prepare(used, raw, plan.windows, repair=not private)
         jobs.append(Fit(prepared[windows], plan, used.promise, home, _unheard, seed, again=False))
         inputs[place] = used
     for (place, used), job, fitted in zip(inputs.items(), jobs, fit_together(jobs), strict=True):
@@ -161,11 +162,11 @@ def _unheard(_epoch: int, _figures: dict[str, float]) -> None:
 
 def _written(result: Outcome, folder: Path, home: Home) -> dict[str, Any]:
     """The figures; the files are in place, whole, before anybody is told where."""
-    document = outcome.described(result, home)
-    record = outcome.comparable(result, document)
+    document = described(result, home)
+    record = comparable(result, document)
     partial = Path(tempfile.mkdtemp(dir=folder, prefix="partial-"))
     try:
-        outcome.write_model(result, partial)
+        write_model(result, partial)
         place = folder / f"files-{partial.name.removeprefix('partial-')}"
         partial.rename(place)
     except BaseException:

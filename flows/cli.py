@@ -145,7 +145,7 @@ def check(
     """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
     with errors():
         from flows import console
-        from flows.check import check_source
+        from flows.pipeline.check import check_source
 
         chosen = tuple(settings or []) if events else None
         document = check_source(source, max_gap, chosen)
@@ -225,7 +225,7 @@ def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> di
 
     values = compose(recipe, options, settings)
     wait = start_engine_for(values)
-    from flows.forecast import train as flow
+    from flows.pipeline.train import train as flow
 
     wait()
     result: dict[str, Any] = flow(values)

@@ -16,7 +16,7 @@ from dp.release.panel import release_counts
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
-from flows.privatise import aliases
+from flows.pipeline.privatise import aliases
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 

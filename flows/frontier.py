@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from flows.outcome import NOT_PRIVATE
+from flows.pipeline.evaluate import NOT_PRIVATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.frontier import FAR, baselines, by_unit, lines
-from flows.outcome import NOT_PRIVATE
+from flows.pipeline.evaluate import NOT_PRIVATE
 from flows.runtime.templates import template
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from data.spans import to_span
 from data.store import Check, Database, Released
 from dp.ledger import Ledger, local_secret
 from dp.unit.privacy_unit import PrivacyUnit
-from flows import counted
 from flows.errors import UsageError
-from flows.privatise import Noised, noised
+from flows.pipeline import read
+from flows.pipeline.evaluate import NOT_PRIVATE
+from flows.pipeline.privatise import Noised, noised
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from data.events.declared import Declared
 
 NOW = "now"
-NOT_PRIVATE = "evaluated on raw data, not a private release"
 
 
 def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _panel(
         end=config.end if end is None else str(end),
         regions=regions or config.regions,
     )
-    table = counted.read(recipe, events=events if recipe.source.events else None)
+    table = read.read(recipe, events=events if recipe.source.events else None)
     return validate.to_panel(table, max_gap=recipe.source.max_gap, short=True)[0]
 
 

@@ -135,7 +135,7 @@ def train(recipe: str | None = None, settings: Mapping[str, Any] | None = None) 
     _opened()
     values = compose(recipe, dict(settings or {}), [])
     wait = start_engine_for(values)
-    from flows.forecast import train as flow
+    from flows.pipeline.train import train as flow
 
     wait()
     return load_run(flow(values)["run_id"])

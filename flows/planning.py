@@ -22,9 +22,9 @@ from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
-from flows.prepare import prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import prepare
 from flows.recipe.sections import WindowConfig
 from models.config import ForecasterConfig
 from models.predict import predict

@@ -17,10 +17,10 @@ import numpy as np
 from data import sources, validate
 from data.panel import Panel
 from flows.backtest import Folds, compare
-from flows.gradient import fit_privately
-from flows.prepare import prepare
-from flows.privatise import Privatised, noised
-from flows.promise import Promise
+from flows.pipeline.dpsgd.train import fit_privately
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised, noised
+from flows.pipeline.windows import prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.recipe.sections import SourceConfig
 from flows.settings import Home, temporary_home

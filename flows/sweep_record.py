@@ -11,9 +11,11 @@ from typing import Any
 from data.panel import Panel
 from dp.ledger import fingerprint, local_secret
 from dp.ledger.identity import release_key
-from flows import frontier, frontier_page, outcome
+from flows import frontier, frontier_page
 from flows.charges import Announcement, kept_in
 from flows.grid import Point
+from flows.pipeline.evaluate import NOT_PRIVATE
+from flows.pipeline.record import write_figures
 from flows.settings import Home
 from flows.tracking import Record, Tracker
 
@@ -80,7 +82,7 @@ def write(
         "total": said,
         "points": documents,
         "table": table,
-        "evaluation": outcome.NOT_PRIVATE,
+        "evaluation": NOT_PRIVATE,
         **{name: str(home.reports / path.name) for name, path in files.items()},
     }
 
@@ -131,7 +133,7 @@ def _record(
         for document, result in zip(documents, results, strict=True):
             record, files = Record(**result["record"]), Path(result["files"])
             with parent.child(record.title) as run:
-                outcome.write_figures({"run_id": run.run_id, **document}, files)
+                write_figures({"run_id": run.run_id, **document}, files)
                 run.log(record, files)
         parent.log(
             Record(
@@ -139,7 +141,7 @@ def _record(
                 parameters={"source": documents[0]["source"], "points": total.points,
                             "trainings": total.trainings, "units": units},
                 metrics={"best_rmse": best["rmse"]},
-                tags={"evaluation": outcome.NOT_PRIVATE, "source": documents[0]["source"],
+                tags={"evaluation": NOT_PRIVATE, "source": documents[0]["source"],
                       **{f"epsilon charged {one.unit} delta {one.delta:g}": one.epsilon
                          for one in total.units}},
             ),

@@ -16,13 +16,13 @@ from dp.ledger import fingerprint, local_secret
 from dp.ledger.identity import release_key
 from flows.backtest import Folds, compare
 from flows.errors import UsageError
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.steps import ingest_step, privatise_step, validate_step
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.recipe.sections import WindowConfig
 from flows.runtime import progress
 from flows.settings import Home, open_home
-from flows.steps import ingest_step, privatise_step, validate_step
 from models.registry import NETWORKS
 
 Values = dict[str, dict[str, Any]]

@@ -19,11 +19,11 @@ import pandas as pd
 
 from data import validate
 from docs.generate import DOCS
-from flows import counted
-from flows.outcome import NOT_PRIVATE
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised, kept_release, suppressed
-from flows.promise import Promise
+from flows.pipeline import read as counted
+from flows.pipeline.evaluate import NOT_PRIVATE
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised, kept_release, suppressed
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home, open_home, quiet_environment

@@ -8,11 +8,11 @@ from typing import Any
 from data.panel import Panel
 from flows.arcolezi.published import DELTA, REGIONS
 from flows.backtest import Folds, compare
-from flows.fit import learner
-from flows.gradient import fit_privately
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised, noised
-from flows.promise import Promise
+from flows.pipeline.dpsgd.train import fit_privately
+from flows.pipeline.fit import learner
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised, noised
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home

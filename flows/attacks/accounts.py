@@ -24,10 +24,10 @@ from dp.budget import BudgetRefused
 from dp.errors import LedgerError
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows import counted, privatise
 from flows.attacks.attempt import Attempt
 from flows.errors import UsageError
 from flows.loop import stream
+from flows.pipeline import privatise, read
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
@@ -121,7 +121,7 @@ def attempt(kind: str, tried: str, found: Cost) -> Attempt:
 
 def panel_of(asked: Recipe) -> Panel:
     """The counts that noise is put on."""
-    return validate.to_panel(counted.read(asked), max_gap=asked.source.max_gap, short=True)[0]
+    return validate.to_panel(read.read(asked), max_gap=asked.source.max_gap, short=True)[0]
 
 
 def epsilon_of(mu: float, delta: float = DELTA) -> float:

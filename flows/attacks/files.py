@@ -11,10 +11,8 @@ import pandas as pd
 
 from flows.attacks.accounts import REFUSALS, values
 from flows.attacks.attempt import Attempt
-from flows.outcome import Outcome, described
-from flows.recipe.recipe import from_dict
-from flows.settings import temporary_home
-from flows.steps import (
+from flows.pipeline.result import Outcome, described
+from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
     privatise_step,
@@ -22,6 +20,8 @@ from flows.steps import (
     validate_step,
     window_step,
 )
+from flows.recipe.recipe import from_dict
+from flows.settings import temporary_home
 
 _NOISY = ("rmse", "mae", "smape", "mase", "coverage", "baselines", "epochs", "weight_distance",
           "seconds", "ledger")  # fmt: skip

@@ -15,7 +15,7 @@ from data.windows import Windows, WindowSpec, make
 from flows.loop import stream
 from flows.loop.champion import Champion
 from flows.loop.names import in_use
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from models import checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 from data.sources.credentials import HINT, expanded, shown, without_secrets
 from data.store import open_store, released_until, rename_panel
 from flows.errors import UsageError
-from flows.privatise import aliases
+from flows.pipeline.privatise import aliases
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 

@@ -13,12 +13,14 @@ from data.store import Run, append_run, open_store, panel_releases
 from data.windows import Windows
 from dp.ledger import Ledger, verify
 from dp.release.panel import panel_of
-from flows import evaluate, fit, outcome, prepare
 from flows.loop import stream
 from flows.loop.champion import Champion, adopt, champion
 from flows.loop.names import in_use
-from flows.outcome import Outcome
-from flows.privatise import Privatised
+from flows.pipeline import evaluate, fit
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.record import record
+from flows.pipeline.result import Outcome
+from flows.pipeline.windows import prepare
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.tracking import Tracker
@@ -57,12 +59,12 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
     counts = stream.panel(recipe, home)
     promise = stream.promise(recipe, counts, home)
     privatised = Privatised(inputs=counts, training=counts, promise=promise)
-    prepared = prepare.prepare(privatised, counts, recipe.windows)
+    prepared = prepare(privatised, counts, recipe.windows)
     with Tracker(home).run(recipe.model.name, in_use(recipe, home)) as run:
         fitted = fit.fit(prepared, recipe, promise, home, run.log_epoch)
         evaluation = evaluate.evaluate(fitted, prepared)
         result = Outcome(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
-        document = outcome.record(result, run, home)
+        document = record(result, run, home)
     # judged on a period that neither has learnt from: the one in use was trained earlier
     return _decide(document, fitted.model, prepared.truth, counts, recipe, home)
 

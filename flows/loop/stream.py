@@ -22,7 +22,7 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.loop.arrivals import Arrivals, first, since
 from flows.loop.names import dataset_of, earlier_names, in_use, known_by
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 

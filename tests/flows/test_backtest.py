@@ -12,9 +12,9 @@ from data import sources, validate
 from dp.ledger import Ledger
 from flows.backtest import Folds, compare
 from flows.cli import app
-from flows.prepare import prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import prepare
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
 

@@ -28,12 +28,13 @@ from data.panel import Panel
 from dp.ledger import Ledger
 from dp.private.noise_proof import CRYPTOGRAPHIC
 from dp.private.training import _Steps
-from flows import gradient, private_run
 from flows.cli import app
-from flows.fit import fit
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.dpsgd import run as private_run
+from flows.pipeline.dpsgd import train
+from flows.pipeline.fit import fit
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.progress import Reporter
 from flows.settings import Home
@@ -191,7 +192,7 @@ def test_losses_of_earlier_releases_are_dropped(
         return honest(model, extra)
 
     with monkeypatch.context() as past:
-        past.setattr(gradient.saved, "packed", earlier)
+        past.setattr(train.checkpoint, "packed", earlier)
         fit(windows, asked, Promise(), home, lambda *_: None)
     logged: list[dict[str, float]] = []
     again = fit(windows, asked, Promise(), home, lambda _, values: logged.append(values))

@@ -95,7 +95,9 @@ def test_only_check_and_runs_without_a_mechanism_ask_for_values() -> None:
                     if word.arg in ("values", "look") and ast.unparse(word.value) != word.arg
                 )
     assert {path: found for path, found in asking.items() if found} == {
-        "flows/check.py": {"look=True", "values=True"},
-        "flows/counted.py": {"look=recipe.privacy.mechanism == 'none' if look is None else look"},
-        "flows/forecast.py": {"values=plan.privacy.mechanism == 'none'"},
+        "flows/pipeline/check.py": {"look=True", "values=True"},
+        "flows/pipeline/read.py": {
+            "look=recipe.privacy.mechanism == 'none' if look is None else look"
+        },
+        "flows/pipeline/train.py": {"values=plan.privacy.mechanism == 'none'"},
     }

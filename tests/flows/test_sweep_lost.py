@@ -19,11 +19,11 @@ from dp.ledger import Ledger
 from dp.mechanisms.count_noise import CountNoise
 from dp.mechanisms.seed import Seed
 from dp.release.idempotent import reserve
-from flows import gradient
 from flows.charges import charges_of, panel_of
 from flows.chunk import LOST, train_chunk
 from flows.cli import app
 from flows.grid import Grid
+from flows.pipeline.dpsgd import train as gradient
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home
 

@@ -95,14 +95,14 @@ FAULTS = (
         "math.sqrt(self.intervals)", ("tests/dp/unit/test_privacy_unit.py::test_the_bound_is_reached",),
     ),
     Fault(
-        "repair before noise (counts)", "flows/privatise.py",
+        "repair before noise (counts)", "flows/pipeline/privatise.py",
         "    release = release_counts(\n        panel.counts,",
         "    from data.clean import fill_gaps\n\n    release = release_counts(\n"
         "        fill_gaps(panel).counts,",
         (f"{ORDER}::test_noise_goes_on_observed_counts_and_repair_waits",),
     ),
     Fault(
-        "repair before noise (gradients)", "flows/steps.py",
+        "repair before noise (gradients)", "flows/pipeline/steps.py",
         'repair = recipe.privacy.mechanism != "gradient"', "repair = True",
         (f"{ORDER}::test_a_private_training_reads_no_repaired_count",),
     ),
@@ -114,7 +114,7 @@ FAULTS = (
          f"{ORDER}::test_the_scaler_sees_noised_histograms_and_nothing_else"),
     ),
     Fault(
-        "scaler from raw quantiles, past the histograms", "flows/private_run.py",
+        "scaler from raw quantiles, past the histograms", "flows/pipeline/dpsgd/run.py",
         "    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, "
         "width=plan.width)",
         "    raw = training_counts(prepared)\n    import numpy as np\n\n"
@@ -166,7 +166,7 @@ FAULTS = (
         (f"{TOLD}::test_no_loss_is_kept_or_told",),
     ),
     Fault(
-        "losses of earlier releases told", "flows/gradient.py",
+        "losses of earlier releases told", "flows/pipeline/dpsgd/train.py",
         'Epoch(**{**epoch, "loss": None})', "Epoch(**epoch)",
         (f"{TOLD}::test_losses_of_earlier_releases_are_dropped",),
     ),
@@ -237,17 +237,18 @@ FAULTS = (
         (f"{NEIGHBOURS}::test_what_is_not_declared_is_refused_before_anything_is_opened",),
     ),
     Fault(
-        "events cut over intervals for interval-w", "flows/counted.py",
+        "events cut over intervals for interval-w", "flows/pipeline/read.py",
         "return Limits(PrivacyUnit.USER.value, None, regions, weight)",
         "most = recipe.privacy.intervals_per_unit\n"
         "        return Limits(PrivacyUnit.USER.value, most, regions, weight)",
-        ("tests/flows/test_interval_units.py::test_other_intervals_keep_their_counts",),
+        ("tests/flows/pipeline/test_interval_units.py::test_other_intervals_keep_their_counts",),
     ),
     Fault(
         "interval-w with a cut let through", "flows/recipe/sections.py",
         "isinstance(parse_unit(self.unit), IntervalUnit) and self.intervals_per_unit is not None",
         "self.intervals_per_unit == 0",
-        ("tests/flows/test_interval_units.py::test_a_cut_over_intervals_is_refused",), quick=True,
+        ("tests/flows/pipeline/test_interval_units.py::test_a_cut_over_intervals_is_refused",),
+        quick=True,
     ),
     Fault(
         "types of a CSV file guessed from all rows", "data/events/connect.py",

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows import report
+from flows.pipeline import figures
 from flows.settings import Home, open_home
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def run(
     kills: ModuleType, csv: Path, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
     """One whole run of request number `draw`; figures are not drawn."""
-    monkeypatch.setattr(report, "figure", lambda *_, **__: b"png")
-    monkeypatch.setattr(report, "promise_figure", lambda *_, **__: None)
+    monkeypatch.setattr(figures, "figure", lambda *_, **__: b"png")
+    monkeypatch.setattr(figures, "promise_figure", lambda *_, **__: None)
 
     def whole(draw: int = 0) -> dict[str, Any]:
         found: dict[str, Any] = kills.pipeline(kills.recipe(csv, draw), home, lambda _: None)

@@ -28,13 +28,14 @@ from dp.private.noise_proof import prove
 from dp.private.training import _Steps
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
-from flows import gradient, private_run, privatise
-from flows.private_plan import make_plan
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline import privatise
+from flows.pipeline.dpsgd import run, train
+from flows.pipeline.dpsgd.plan import make_plan
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.steps import window_step
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
-from flows.steps import window_step
 
 BOUND = ContributionBound(intervals=4, regions=2)
 
@@ -98,10 +99,10 @@ def test_the_scaler_sees_noised_histograms_and_nothing_else(
         raw = panel(seed=seed)
         prepared = window_step.fn(Privatised(raw, raw, Promise()), raw, asked)
         plan = make_plan(prepared, asked)
-        charge = gradient.charge(prepared, asked, home)
+        charge = train.charge(prepared, asked, home)
         ledger = Ledger("sqlite://")
         permit = ledger.commit(ledger.reserve(charge))
-        found.append(private_run._scale(prepared, asked, plan, permit))
+        found.append(run._scale(prepared, asked, plan, permit))
     assert found[0] == found[1]
 
 

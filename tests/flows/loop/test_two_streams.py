@@ -16,10 +16,10 @@ from data.store import Released, append_panel, open_store, panel_names, read_pan
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows import privatise
 from flows.errors import UsageError
 from flows.loop import stream
 from flows.loop.names import in_use, name_of
+from flows.pipeline import privatise
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from data import sources, validate
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
-from flows.public_inputs import second_moment
+from flows.pipeline.dpsgd.public_inputs import second_moment
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from models.forecasters import new
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.outcome import Outcome
-from flows.recipe.recipe import from_dict
-from flows.settings import open_home
-from flows.steps import (
+from flows.pipeline.result import Outcome
+from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
     privatise_step,
@@ -19,6 +17,8 @@ from flows.steps import (
     validate_step,
     window_step,
 )
+from flows.recipe.recipe import from_dict
+from flows.settings import open_home
 from flows.tracking import Tracker
 
 

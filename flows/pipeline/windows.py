@@ -11,7 +11,7 @@ from data.panel import Panel
 from data.split import Split, split
 from data.windows import Windows, WindowSpec, make
 from flows.errors import UsageError
-from flows.privatise import Privatised
+from flows.pipeline.privatise import Privatised
 from flows.recipe.sections import WindowConfig
 
 _SEASONS = {"seasonal": "7d", "seasonal_day": "1d"}

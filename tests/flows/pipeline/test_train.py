@@ -19,7 +19,7 @@ from flows.cli import app
 from flows.settings import Home
 from flows.tracking import Tracker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = [
     "--set", "model.hidden=4", "--set", "training.epochs=2", "--set", "windows.lags=6",
     "--quiet",
@@ -239,12 +239,12 @@ def test_missing_file_and_unwritable_home(
 def test_a_run_that_fails_while_recording_is_not_listed(
     home: Home, csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import flows.report
+    import flows.pipeline.figures
 
     def full(*_: object, **__: object) -> bytes:
         raise OSError(28, "No space left on device", "disk")
 
-    monkeypatch.setattr(flows.report, "figure", full)
+    monkeypatch.setattr(flows.pipeline.figures, "figure", full)
     result = veilcast("train", "--source", csv, "--unit", "user-day", *SMALL)
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr

@@ -22,11 +22,11 @@ from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
-from flows import counted
 from flows.cli import app
 from flows.contribution import plan_events
 from flows.errors import UsageError
-from flows.privatise import enforced, privatise
+from flows.pipeline import read
+from flows.pipeline.privatise import enforced, privatise
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
 
@@ -111,11 +111,11 @@ def test_gradient_counts_under_the_same_bound(home: Home, source: str) -> None:
         "privacy": {"mechanism": "gradient", "unit": "user-day", "intervals_per_unit": 5},
         "windows": {"around": 0, "seasons": 0, "seasonal": []},
     })  # fmt: skip
-    table = counted.read(recipe)
+    table = read.read(recipe)
     assert table.bound == Bound("user-day", 5, 1, 1, 48)
     everything = from_dict({**recipe.to_dict(), "privacy": {
         "mechanism": "gradient", "unit": "interval-1"}})  # fmt: skip
-    table = counted.read(everything)
+    table = read.read(everything)
     assert table.bound is None
     total = made_up(SEEN).drop_duplicates(["person", "time"])
     assert table.frame.iloc[:, 1:].sum(axis=None) == len(total)
@@ -174,7 +174,7 @@ def test_small_cells_are_suppressed_after_the_noise(home: Home, source: str) -> 
     from data import validate
 
     recipe = from_dict(values)
-    panel, _ = validate.to_panel(counted.read(recipe))
+    panel, _ = validate.to_panel(read.read(recipe))
     plain = privatise(panel, recipe, home).inputs.values
     values["privacy"]["suppress_below"] = 20
     kept = privatise(panel, from_dict(values), home).inputs.values
@@ -261,7 +261,7 @@ def test_regions_and_period_are_declared_under_a_mechanism(
 
 def test_without_a_mechanism_they_are_read_off_the_events(source: str) -> None:
     values = {"source": {"name": source, "events": True}, "privacy": {"mechanism": "none"}}
-    frame = counted.read(from_dict(values)).frame
+    frame = read.read(from_dict(values)).frame
     assert list(frame.columns[1:]) == REGIONS
     assert str(frame["time"].iloc[0]) == "2024-01-01 00:00:00"
 

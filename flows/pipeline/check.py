@@ -29,11 +29,11 @@ def check_source(
         table = sources.read(source)
     else:
         from data.events.declared import declared
-        from flows import counted
+        from flows.pipeline import read
 
         options = {"source.name": source, "source.events": True}
         asked = from_dict(compose(None, options, list(events)))
-        table = counted.read(asked, look=True)
+        table = read.read(asked, look=True)
         undeclared = declared(asked.source.name, asked.events).missing
     found = validate.findings(table, max_gap=max_gap, values=True)
     usable = not any(finding.severity == "error" for finding in found)

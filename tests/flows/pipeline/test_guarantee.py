@@ -12,13 +12,13 @@ from data.panel import Panel
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.gradient import fit_privately
 from flows.loop import stream
-from flows.privatise import Privatised, privatise
-from flows.promise import Promise
+from flows.pipeline.dpsgd.train import fit_privately
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised, privatise
+from flows.pipeline.steps import window_step
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
-from flows.steps import window_step
 
 CAP = Budget(50.0, 1e-6)
 

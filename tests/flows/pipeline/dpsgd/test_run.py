@@ -14,11 +14,11 @@ from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.ledger import Ledger
 from dp.mechanisms.seed import Seed
-from flows import gradient, private_run
-from flows.fit import Fit, Fitted, fit, fit_together
-from flows.prepare import Prepared, prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.dpsgd import run, train
+from flows.pipeline.fit import Fit, Fitted, fit, fit_together
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 from models.errors import ModelError
@@ -115,7 +115,7 @@ def test_a_crash_on_the_way_keeps_the_charges(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(private_run, "train_together", dies)
+        broken.setattr(run, "train_together", dies)
         with pytest.raises(KeyboardInterrupt):
             fit_together([job(windows, one, home) for one in asked])
     assert [one.state for one in Ledger(home.database_url).entries()] == ["committed"] * 2
@@ -133,7 +133,7 @@ def lose(jobs: list[Fit], monkeypatch: pytest.MonkeyPatch) -> None:
         raise LostError
 
     with monkeypatch.context() as broken:
-        broken.setattr(gradient.saved, "packed", gone)
+        broken.setattr(train.checkpoint, "packed", gone)
         with pytest.raises(LostError):
             fit_together(jobs)
 
@@ -210,7 +210,7 @@ def test_a_cap_that_is_too_small_for_all_charges_none(home: Home, panel: Panel) 
     home.root.mkdir(parents=True, exist_ok=True)
     asked = [recipe("gradient", seed) for seed in range(3)]
     windows = prepared(panel, asked[0])
-    one = gradient.charge(windows, asked[0], home).epsilon
+    one = train.charge(windows, asked[0], home).epsilon
     capped = [
         from_dict({**each.to_dict(), "privacy": {**each.to_dict()["privacy"], "cap_epsilon": 1.2 * one}})
         for each in asked

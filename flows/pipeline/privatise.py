@@ -19,7 +19,7 @@ from dp.release.panel import charge_for_counts, panel_of, release_counts
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 

@@ -10,10 +10,10 @@ from data.windows import Windows
 from dp.clipping import Stack
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
-from flows import gradient
-from flows.prepare import Prepared
-from flows.private_run import PrivateJob
-from flows.promise import Promise
+from flows.pipeline.dpsgd import train
+from flows.pipeline.dpsgd.run import PrivateJob
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.runtime import progress
 from flows.settings import Home
@@ -120,7 +120,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
             PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed, job.again)
             for job in (jobs[place] for place in places)
         ]
-        for place, one in zip(places, gradient.fit_each_privately(asked, home), strict=True):
+        for place, one in zip(places, train.fit_each_privately(asked, home), strict=True):
             found[place] = Fitted(*one) if isinstance(one, tuple) else one
     runs = [_run(jobs[place]) for place in networks]
     for place, run, history in zip(networks, runs, train_together(runs, Stack()), strict=True):

@@ -15,10 +15,10 @@ from dp.mechanisms.seed import Seed
 from dp.permit import Permit
 from dp.private.noise_proof import prove
 from dp.private.training import PrivateTraining, check_model, twins_differ
-from flows.prepare import Prepared
-from flows.private_plan import Plan, make_plan, training_counts
-from flows.promise import Promise
-from flows.public_inputs import second_moment
+from flows.pipeline.dpsgd.plan import Plan, make_plan, training_counts
+from flows.pipeline.dpsgd.public_inputs import second_moment
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from models.batch import Batch
 from models.errors import ModelError

@@ -15,7 +15,7 @@ from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
 from dp.unit.privacy_unit import IntervalUnit, Unit, intervals_of, parse_unit
 from dp.unit.window_reach import WindowReach, affected_windows
 from flows.errors import UsageError
-from flows.prepare import Prepared
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 
 

@@ -16,11 +16,11 @@ from dp.permit import Permit
 from dp.private.noise_proof import reread
 from dp.release.idempotent import Released, Request, release_each_once
 from dp.release.panel import period_of
-from flows.prepare import Prepared
-from flows.private_plan import Plan, facts, make_plan
-from flows.private_run import OnEpoch, PrivateJob, PrivateRun, train
-from flows.privatise import aliases
-from flows.promise import Promise
+from flows.pipeline.dpsgd.plan import Plan, facts, make_plan
+from flows.pipeline.dpsgd.run import OnEpoch, PrivateJob, PrivateRun, train
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import aliases
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from models import checkpoint

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows import counted
 from flows.errors import UsageError
+from flows.pipeline import read
 from flows.recipe.recipe import Recipe, from_dict
 
 START, SLOTS, PLACES = pd.Timestamp("2024-01-01"), 6, ("a", "b", "c")
@@ -37,7 +37,7 @@ def counts(seen: list[list[tuple[int, str, int]]], asked: Recipe) -> np.ndarray:
     frame = pd.DataFrame(rows, columns=["person", "time", "place", "weight"])
     frame = frame.astype({"person": "int64", "weight": "int64", "time": "datetime64[us]"})
     frame.astype({"place": "string"}).to_parquet(asked.source.name)
-    return counted.read(asked).frame.iloc[:, 1:].to_numpy()
+    return read.read(asked).frame.iloc[:, 1:].to_numpy()
 
 
 @settings(max_examples=8, deadline=None)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.windows import Windows
-from flows.fit import Fitted
-from flows.prepare import Prepared
+from flows.pipeline.fit import Fitted
+from flows.pipeline.windows import Prepared
 from models import metrics
 from models.baselines import persistence, seasonal
 from models.conformal import Intervals
@@ -18,6 +18,7 @@ from models.forecaster import Forecaster
 from models.predict import predict
 from models.tabular.ridge import Ridge
 
+NOT_PRIVATE = "evaluated on raw data, not a private release"
 Floats = NDArray[np.float64]
 
 

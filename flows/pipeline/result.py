@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from data.findings import Finding
 from dp.ledger import Ledger
-from flows import report
-from flows.evaluate import Evaluation
-from flows.fit import Fitted
-from flows.prepare import Prepared
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.evaluate import NOT_PRIVATE, Evaluation
+from flows.pipeline.fit import Fitted
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
-from flows.tracking import ActiveRun, Record
-from models import checkpoint
-
-NOT_PRIVATE = "evaluated on raw data, not a private release"
+from flows.tracking import Record
 
 
 @dataclass(frozen=True)
@@ -55,60 +48,6 @@ class Outcome:
         return self.fitted.promise
 
 
-def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
-    """Write model, report and figure, and complete the MLflow run with all of them.
-
-    Returns:
-        The document that `veilcast train --json` prints.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        document = {
-            "run_id": run.run_id,
-            **described(outcome, home),
-            "report": str(home.reports / f"{run.run_id}.html"),
-            "figure": str(home.reports / f"{run.run_id}.png"),
-        }
-        write_model(outcome, folder)
-        write_figures(document, folder)
-        figure, narrow = (
-            report.figure(
-                outcome.prepared,
-                outcome.privatised.inputs,
-                outcome.promise,
-                outcome.evaluation.forecast,
-                outcome.fitted.intervals,
-                columns=columns,
-            )
-            for columns in (2, 1)
-        )
-        promise = report.promise_figure(document["statement"])
-        upright = report.promise_figure(document["statement"], narrow=True)
-        promises = (promise, upright) if promise and upright else None
-        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promises)
-        if promise:
-            (folder / "statement.png").write_bytes(promise)
-        (folder / "forecast.png").write_bytes(figure)
-        (folder / "report.html").write_text(page)
-        run.log(comparable(outcome, document), folder)
-        Path(document["figure"]).write_bytes(figure)
-        Path(document["report"]).write_text(page)
-    return document
-
-
-def write_model(outcome: Outcome, folder: Path) -> None:
-    """What is needed to forecast, and to do it again."""
-    checkpoint.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
-    (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
-
-
-def write_figures(document: dict[str, Any], folder: Path) -> None:
-    """What came out, and what was promised, of a run that has its id."""
-    (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
-    (folder / "statement.md").write_text(report.statement_text(document))
-    (folder / "result.json").write_text(json.dumps(document, indent=2))
-
-
 def _title(outcome: Outcome) -> str:
     """Name of the run: what is trained, and the whole promise where there is one."""
     used, name = outcome.promise, outcome.recipe.model.name
@@ -118,21 +57,6 @@ def _title(outcome: Outcome) -> str:
     if used.stream is None:
         return title
     return f"{title}, counts until {outcome.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
-
-
-def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
-    """What `veilcast forecast` needs beside the weights."""
-    spec = outcome.prepared.spec
-    return {
-        "seasonal": list(spec.seasonal),
-        "seasons": spec.seasons,
-        "intervals": None
-        if outcome.fitted.intervals is None
-        else outcome.fitted.intervals.to_dict(),
-        "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
-        "release": outcome.promise.release,
-        "stream": outcome.promise.stream,
-    }
 
 
 def described(outcome: Outcome, home: Home) -> dict[str, Any]:

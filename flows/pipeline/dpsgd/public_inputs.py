@@ -10,7 +10,7 @@ from torch import Tensor
 from data import sources, validate
 from data.clean import fill_gaps
 from data.windows import make
-from flows.prepare import Prepared
+from flows.pipeline.windows import Prepared
 from models.batch import to_device
 from models.forecaster import Forecaster, fit_scaler
 from models.nets.recurrent import Network

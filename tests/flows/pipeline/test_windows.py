@@ -4,9 +4,9 @@ import pytest
 
 from data.panel import Panel
 from flows.errors import UsageError
-from flows.prepare import prepare
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.windows import prepare
 from flows.recipe.recipe import from_dict
 from flows.recipe.sections import WindowConfig
 

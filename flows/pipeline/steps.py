@@ -14,13 +14,14 @@ from data import validate
 from data.findings import Finding
 from data.panel import Panel
 from data.sources import Table
-from flows import counted, evaluate, fit, outcome, prepare, privatise
-from flows.evaluate import Evaluation
-from flows.fit import Fitted, Log
-from flows.outcome import Outcome
-from flows.prepare import Prepared
-from flows.privatise import Privatised
-from flows.promise import Promise
+from flows.pipeline import evaluate, fit, privatise, read, windows
+from flows.pipeline.evaluate import Evaluation
+from flows.pipeline.fit import Fitted, Log
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.record import record
+from flows.pipeline.result import Outcome
+from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.runtime import progress
 from flows.settings import Home
@@ -33,7 +34,7 @@ _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 def ingest_step(recipe: Recipe) -> Table:
     """Read the source, or count its events."""
     progress.stage(f"ingest: {recipe.source.name.split('://')[0]}")
-    return counted.read(recipe)
+    return read.read(recipe)
 
 
 @task(name="validate", **_PLAIN)
@@ -57,7 +58,7 @@ def window_step(privatised: Privatised, raw: Panel, recipe: Recipe) -> Prepared:
     """Cut windows and periods."""
     progress.stage("window")
     repair = recipe.privacy.mechanism != "gradient"
-    return prepare.prepare(privatised, raw, recipe.windows, repair=repair)
+    return windows.prepare(privatised, raw, recipe.windows, repair=repair)
 
 
 @task(name="train", **_PLAIN)
@@ -80,4 +81,4 @@ def evaluate_step(fitted: Fitted, prepared: Prepared, *, ridge: bool) -> Evaluat
 def record_step(result: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
     """Write report and files, and complete the MLflow run."""
     progress.stage("record")
-    return outcome.record(result, run, home)
+    return record(result, run, home)

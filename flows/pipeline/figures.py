@@ -1,8 +1,7 @@
-"""The report for people: one figure, one self-contained HTML page."""
+"""Figures of a run: its forecast region by region, and its guarantee as curves."""
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from typing import Any
@@ -11,12 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.findings import Finding
 from data.panel import Panel
-from flows.prepare import Prepared
-from flows.promise import Promise
-from flows.recipe.recipe import Recipe
-from flows.runtime.templates import template
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.windows import Prepared
 from models.conformal import Intervals
 
 LEVEL = 0.9
@@ -142,41 +138,6 @@ def promise_figure(statement: dict[str, Any], *, narrow: bool = False) -> bytes 
     buffer = io.BytesIO()
     FigureCanvasAgg(picture).print_png(buffer)
     return buffer.getvalue()
-
-
-def statement_text(document: dict[str, Any]) -> str:
-    """The statement of a run as Markdown."""
-    return template("statement.md", escape=False).render(run=document)
-
-
-def page(
-    document: dict[str, Any],
-    recipe: Recipe,
-    findings: tuple[Finding, ...],
-    figures: tuple[bytes, bytes],
-    promises: tuple[bytes, bytes] | None,
-) -> str:
-    """The report of a run: what was promised, what came out, how it was done.
-
-    Args:
-        document: of the run.
-        recipe: of the run.
-        findings: about the source.
-        figures: of the forecast, for wide and for narrow screens.
-        promises: the promise as curves, likewise.
-    """
-    return template("report.html", escape=True).render(
-        run=document,
-        recipe=recipe.to_toml(),
-        findings=[str(finding) for finding in findings],
-        pictures=[base64.b64encode(one).decode() for one in figures],
-        promises=[base64.b64encode(one).decode() for one in promises or ()],
-        rivals={
-            name: scores
-            for name, scores in document["baselines"].items()
-            if scores and name != document["model"]  # ridge is a model, too
-        },
-    )
 
 
 def _counts(
