@@ -32,7 +32,7 @@ import torch
 
 from dp.ledger import Ledger, verify
 from dp.permit import Permit
-from flows.ahead import forecast_ahead
+from flows.forecasting.forecast import forecast_ahead
 from flows.pipeline import report
 from flows.pipeline.result import Outcome
 from flows.pipeline.steps import (

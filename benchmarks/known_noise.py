@@ -21,7 +21,7 @@ from data.clean import fill_gaps
 from data.panel import Panel
 from data.split import split
 from data.windows import make
-from flows.backtest import Folds, compare
+from flows.compare.backtest import Folds, compare
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare

@@ -35,12 +35,12 @@ def _overhead(trainings: int) -> dict[str, Any]:
     from flows.runtime.engine import start_engine
 
     start_engine()()
-    from flows import chunk
-    from flows.grid import Grid
-    from flows.sweep import sweep
+    from flows.sweep import worker
+    from flows.sweep.flow import sweep
+    from flows.sweep.grid import Grid
 
     inside = []
-    real = chunk.train_chunk
+    real = worker.train_chunk
 
     def timed(*given: Any) -> Any:
         started = time.perf_counter()
@@ -49,7 +49,7 @@ def _overhead(trainings: int) -> dict[str, Any]:
         finally:
             inside.append(time.perf_counter() - started)
 
-    chunk.train_chunk = timed
+    worker.train_chunk = timed
 
     def swept(model: str, seeds: int) -> float:
         inside.clear()
@@ -71,7 +71,8 @@ def _overhead(trainings: int) -> dict[str, Any]:
 
 
 def _page(rows: int, folder: Path) -> dict[str, Any]:
-    from flows import frontier, frontier_page
+    from flows.sweep import figure
+    from flows.sweep import page as frontier_page
 
     table = [
         {"mechanism": "input", "unit": "user-day", "epsilon": 2.0 ** (at % 20 - 10), "delta": 1e-7,
@@ -85,7 +86,7 @@ def _page(rows: int, folder: Path) -> dict[str, Any]:
     total = {"points": rows, "trainings": 5 * rows, "charges": rows, "units": [unit]}
     started = time.perf_counter()
     page = frontier_page.write(table, total, folder / "page.html")
-    frontier.write(table, total, folder / "picture.png")
+    figure.write(table, total, folder / "picture.png")
     seconds = time.perf_counter() - started
     return {"rows": rows, "seconds": round(seconds, 2), "megabytes": page.stat().st_size / 1e6}
 

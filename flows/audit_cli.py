@@ -28,12 +28,12 @@ def audit(
     """Measure epsilon from below, on made-up data; exit 1 if the claim is refuted."""
     with errors():
         from flows import audit_console
-        from flows.audit import audit as measured
+        from flows.audit.audit import audit as measured
         from flows.runtime import progress
 
         home = open_folders()
         if target == "promise":
-            from flows.attacks.promise import audit_promise
+            from flows.audit.attacks.promise import audit_promise
 
             with progress.shown(quiet=quiet):
                 found = audit_promise()

@@ -10,7 +10,7 @@ from rich.table import Table
 from flows.console import _console
 
 if TYPE_CHECKING:
-    from flows.attacks.promise import PromiseAudit
+    from flows.audit.attacks.promise import PromiseAudit
 
 
 def audited(document: dict[str, Any]) -> None:

@@ -158,7 +158,7 @@ def forecast(run: RunName = "latest", as_json: Json = False) -> None:
     """Forecast the next intervals from a saved run and the latest noised counts."""
     with errors():
         from flows import console
-        from flows.ahead import forecast_ahead
+        from flows.forecasting.forecast import forecast_ahead
         from flows.tracking import Tracker
 
         home = open_folders()

@@ -54,9 +54,9 @@ def ingest(
             )
         home = open_folders()
         from flows import ingest_console
-        from flows.ingest import ingest as ingested
         from flows.recipe.load import compose
         from flows.recipe.recipe import from_dict
+        from flows.stream.ingest import ingest as ingested
 
         options = {
             "source.name": source, "source.events": events or None, "privacy.unit": unit,

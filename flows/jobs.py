@@ -19,14 +19,15 @@ from dp.budget import BudgetRefused
 from dp.errors import LedgerError, LedgerUnreachableError
 from dp.ledger import Ledger, verify
 from flows.errors import SetupError, UsageError
-from flows.loop import foresee, retrain, stream
-from flows.loop.arrivals import Arrivals
-from flows.loop.champion import Champion, champion
-from flows.loop.names import in_use
-from flows.loop.stops import newly_stopped
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.notify import error_of, failed, tell
 from flows.settings import Home, open_home, quiet_environment
+from flows.stream import forecast as foresee
+from flows.stream import release, retrain
+from flows.stream.arrivals import Arrivals
+from flows.stream.champion import Champion, champion
+from flows.stream.names import in_use
+from flows.stream.refusals import newly_stopped
 
 
 def outage(_task: Any, _run: Any, state: Any) -> bool:
@@ -55,14 +56,14 @@ _HOOKS: dict[str, Any] = {
 @task(name="read", **_PATIENT)
 def read_step(recipe: Recipe, home: Home) -> Arrivals:
     """Read what has come; raw counts, which stay in memory."""
-    return stream.arrived(recipe, home)
+    return release.arrived(recipe, home)
 
 
 @task(name="release", **_PLAIN)
-def release_step(recipe: Recipe, home: Home, raw: Arrivals) -> stream.Ingested:
+def release_step(recipe: Recipe, home: Home, raw: Arrivals) -> release.Ingested:
     """Charge, noise, keep. Never tried again by itself."""
     try:
-        return stream.release(recipe, home, raw)
+        return release.release(recipe, home, raw)
     except (BudgetRefused, DataError, LedgerError, UsageError):
         raise
     except Exception as error:
@@ -72,7 +73,7 @@ def release_step(recipe: Recipe, home: Home, raw: Arrivals) -> stream.Ingested:
 
 @task(name="forecast", **_PATIENT)
 def forecast_step(
-    recipe: Recipe, home: Home, model: Champion, done: stream.Ingested
+    recipe: Recipe, home: Home, model: Champion, done: release.Ingested
 ) -> foresee.Foreseen:
     """Forecast, and write to the store; the same again changes nothing."""
     assert done.seen is not None  # noqa: S101  (there is a model, so something was released)
@@ -132,8 +133,8 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
 @flow(name="sweep", **_HOOKS)
 def sweep(grid: dict[str, Any]) -> dict[str, Any]:
     """A sweep; its whole charge is reserved before its first draw."""
-    from flows.grid import Grid
-    from flows.sweep import sweep as whole
+    from flows.sweep.flow import sweep as whole
+    from flows.sweep.grid import Grid
 
     open_home()
     names: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
@@ -146,7 +147,7 @@ def sweep(grid: dict[str, Any]) -> dict[str, Any]:
 def audit(recipe: dict[str, Any]) -> dict[str, Any]:
     """Whether the ledger verifies, and what is stored is what it released."""
     plan, home = _opened(recipe)
-    counts = stream.panel(plan, home)
+    counts = release.panel(plan, home)
     checks = retrain.prove(in_use(plan, home), counts, home)
     broken = [check for check, held in checks.items() if not held]
     if broken:
@@ -162,7 +163,7 @@ def _opened(recipe: dict[str, Any]) -> tuple[Recipe, Home]:
     return plan, home
 
 
-def _ingest(plan: Recipe, home: Home) -> stream.Ingested:
+def _ingest(plan: Recipe, home: Home) -> release.Ingested:
     done = release_step(plan, home, read_step(plan, home))
     if newly_stopped(done.stream, done.refused, home):
         tell("budget-refused", f"releases of {done.stream} have stopped at {done.until}; forecasts "
@@ -178,7 +179,7 @@ def _train(plan: Recipe, home: Home) -> retrain.Retrained:
     return done
 
 
-def _shown(done: stream.Ingested) -> dict[str, Any]:
+def _shown(done: release.Ingested) -> dict[str, Any]:
     values = asdict(done)
     return {**values, **{name: None if values[name] is None else str(values[name])
                          for name in ("until", "seen")}}  # fmt: skip

@@ -36,17 +36,18 @@ def deploy(
     """Put a data set on a schedule: release, forecast, train, audit, one at a time."""
     with errors():
         open_folders()
-        from flows import deploy, serve_console
+        from flows import serve_console
+        from flows.deploy import deployments
         from flows.recipe.load import compose
 
         values = compose(recipe, {"source.name": source}, settings or [])
         schedules = {"forecast": forecast, "train": train, "audit": audit, "ingest": ingest,
                      "sweep": sweep}  # fmt: skip
-        wanted = deploy.deployments(values, schedules)
+        wanted = deployments.deployments(values, schedules)
         if yaml:
-            typer.echo(deploy.to_yaml(wanted), nl=False)
+            typer.echo(deployments.to_yaml(wanted), nl=False)
             return
-        show(deploy.register(wanted), as_json, serve_console.deployed)
+        show(deployments.register(wanted), as_json, serve_console.deployed)
 
 
 @app.command(epilog="For example: veilcast serve --port 8001")
@@ -89,7 +90,7 @@ def replay(
     with errors():
         open_folders()
         from flows import serve_console
-        from flows.replay import replay as run
+        from flows.stream.replay import replay as run
 
         document = run(source, target, history=history, speed=speed, minutes=minutes)
         show(document, as_json, serve_console.replayed)

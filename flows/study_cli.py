@@ -63,7 +63,7 @@ def plan(
             )  # fmt: skip
             return
         from flows import study_console
-        from flows.planning import plan as planned
+        from flows.planning.expected_error import plan as planned
 
         document = planned(
             source,
@@ -102,8 +102,8 @@ def backtest(
 
         values = compose(recipe, {"source.name": source}, settings or [])
         wait = start_engine_for(values)
-        from flows.backtest import Folds
-        from flows.backtest import backtest as flow
+        from flows.compare.backtest import Folds
+        from flows.compare.backtest import backtest as flow
 
         models = list(names(model or ""))
         with progress.shown(quiet=quiet):
@@ -134,8 +134,8 @@ def tune(
 
         values = compose(recipe, {"source.name": source, "model.name": model}, settings or [])
         wait = start_engine_for(values)
-        from flows.backtest import Folds
-        from flows.tune import tune as flow
+        from flows.compare.backtest import Folds
+        from flows.compare.tune import tune as flow
 
         with progress.shown(quiet=quiet):
             wait()
@@ -199,7 +199,7 @@ def _plan_events(
 ) -> None:  # fmt: skip
     """One table for each unit and budget."""
     from flows import ingest_console
-    from flows.contribution import plan_events
+    from flows.planning.contribution_bound import plan_events
     from flows.recipe.load import compose
     from flows.recipe.recipe import from_dict
 

@@ -88,11 +88,11 @@ def sweep(
         open_folders()
         from flows import sweep_console
         from flows.errors import UsageError
-        from flows.grid import Grid
         from flows.recipe.load import load, override
         from flows.recipe.sections import ModelConfig, PrivacyConfig
         from flows.runtime import progress
         from flows.runtime.engine import start_engine
+        from flows.sweep.grid import Grid
         from models.training.config import TrainingConfig
 
         # only what is written down: a point under another mechanism has other defaults
@@ -117,8 +117,8 @@ def sweep(
             settings=tuple(settings or []),
         )
         wait = None if dry_run else start_engine()
-        from flows import runners
-        from flows.charges import announced
+        from flows.sweep import runners
+        from flows.sweep.cost import announced
 
         runners.check(runner, address)
         told = announced(grid)
@@ -128,7 +128,7 @@ def sweep(
             return
         if told.trainings > MANY and not yes and not typer.confirm("Start?", err=True):
             raise UsageError(f"{told.trainings} trainings were not started; `--yes` does not ask")
-        from flows.sweep import sweep as flow
+        from flows.sweep.flow import sweep as flow
 
         count = workers or runners.usual(runner)
         with progress.shown(quiet=quiet):

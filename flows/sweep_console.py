@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from flows.charges import Announcement
+    from flows.sweep.cost import Announcement
 
 
 def announced(total: Announcement) -> None:

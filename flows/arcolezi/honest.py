@@ -7,7 +7,7 @@ from typing import Any
 
 from data.panel import Panel
 from flows.arcolezi.published import DELTA, REGIONS
-from flows.backtest import Folds, compare
+from flows.compare.backtest import Folds, compare
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.fit import learner
 from flows.pipeline.guarantee import Promise

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from flows.deploy.heartbeats import BEAT_SECONDS
 from flows.errors import SetupError
 from flows.runtime.local import in_use, write_private
 from flows.settings import POOL
 from flows.stack import postgres, processes, tables
 from flows.stack.places import SERVICES, Places, open_places
 from flows.stack.processes import Service
-from flows.zombies import BEAT_SECONDS
 
 _SILENT = {
     "DO_NOT_TRACK": "true",

@@ -102,11 +102,11 @@ def test_the_image_is_slim_pinned_and_unprivileged() -> None:
 
 
 def test_prefect_yaml_is_what_deploy_writes() -> None:
-    from flows import deploy
+    from flows.deploy import deployments
     from flows.recipe.load import compose
 
-    wanted = deploy.deployments(compose("demo", {}, []), {})
-    same = (ROOT / "prefect.yaml").read_text() == deploy.to_yaml(wanted)
+    wanted = deployments.deployments(compose("demo", {}, []), {})
+    same = (ROOT / "prefect.yaml").read_text() == deployments.to_yaml(wanted)
     assert same, "write it anew: veilcast deploy demo --yaml > prefect.yaml"
 
 

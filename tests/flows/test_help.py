@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.deploy import USUAL
+from flows.deploy.deployments import USUAL
 from flows.recipe.recipe import Recipe
 
 

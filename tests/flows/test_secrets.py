@@ -23,13 +23,13 @@ from typer.testing import CliRunner
 from data.store import open_store
 from flows import jobs
 from flows.cli import app
-from flows.deploy import deployments, to_yaml
+from flows.deploy.deployments import deployments, to_yaml
 from flows.errors import UsageError
-from flows.grid import Grid
 from flows.recipe.load import compose
 from flows.recipe.recipe import from_dict
 from flows.service.latest import Latest
 from flows.settings import Home
+from flows.sweep.grid import Grid
 
 SECRET = "987612345"
 """A number that SQLite takes as a setting, and that a recipe must not keep."""

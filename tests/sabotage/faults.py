@@ -290,20 +290,20 @@ FAULTS = (
     Fault(
         "stream recovers another stream's releases", "dp/release/stream.py",
         "        and stream_of(entry) in (stream, *earlier)\n", "",
-        ("tests/flows/loop/test_two_streams.py"
+        ("tests/flows/stream/test_two_streams.py"
          "::test_a_release_that_was_not_written_down_is_its_own_stream_s",),
     ),
     Fault(
         "kept result found by recipe alone", "flows/runtime/result_cache.py",
         '_UNNAMED = ("home", "on_epoch", "label")',
         '_UNNAMED = ("home", "on_epoch", "label", "panel", "counts")',
-        ("tests/flows/test_sweep_lost.py::test_a_file_that_changed_has_no_kept_results",),
+        ("tests/flows/sweep/test_lost.py::test_a_file_that_changed_has_no_kept_results",),
     ),
     Fault(
         "retry that pays again", "dp/release/idempotent.py",
         "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
         "if (lost := None) is not None:",
-        ("tests/flows/test_sweep_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
+        ("tests/flows/sweep/test_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
     ),
     Fault(
         "a stream promises what other releases can break", "dp/statement/counts.py",

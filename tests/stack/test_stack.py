@@ -332,9 +332,9 @@ def test_up_twice_changes_nothing_and_taken_ports_are_named(running: Running) ->
 
 @pytest.mark.parametrize("cron", ["every day", "61 * * * *", "* * *"])
 def test_a_schedule_that_cannot_be_parsed(cron: str) -> None:
-    from flows import deploy
+    from flows.deploy import deployments
 
     with pytest.raises(
         UsageError, match=re.escape(f"the schedule {cron!r} of forecast cannot be parsed")
     ):
-        deploy.deployments(RECIPE, {"forecast": cron})
+        deployments.deployments(RECIPE, {"forecast": cron})

@@ -26,8 +26,8 @@ from data.errors import DataError
 from dp.errors import LedgerError
 from dp.ledger import Ledger, log, verify
 from dp.permit import Permit
-from flows.ahead import forecast_ahead
 from flows.command import errors
+from flows.forecasting.forecast import forecast_ahead
 from flows.settings import Home
 from flows.tracking import Tracker
 from models import checkpoint

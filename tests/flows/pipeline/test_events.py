@@ -23,10 +23,10 @@ from dp.unit.contribution import derive_bound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from flows.cli import app
-from flows.contribution import plan_events
 from flows.errors import UsageError
 from flows.pipeline import read
 from flows.pipeline.privatise import enforced, privatise
+from flows.planning.contribution_bound import plan_events
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
 

@@ -12,13 +12,13 @@ from data.panel import Panel
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.loop import stream
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised, privatise
 from flows.pipeline.steps import window_step
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
+from flows.stream import release
 
 CAP = Budget(50.0, 1e-6)
 
@@ -67,6 +67,6 @@ def test_a_private_training(capped: Home) -> None:
 def test_a_stream(capped: Home, tmp_path: Path) -> None:
     panel().counts.astype(int).to_csv(tmp_path / "mine.csv")
     asked = recipe("input", name=str(tmp_path / "mine.csv"), account="mine", regions_per_interval=1)
-    arrived = replace(stream.arrived(asked, capped), timezone="Asia/Tokyo")
-    stream.release(asked, capped, arrived)
-    check(stream.promise(asked, stream.panel(asked, capped), capped).statement)
+    arrived = replace(release.arrived(asked, capped), timezone="Asia/Tokyo")
+    release.release(asked, capped, arrived)
+    check(release.promise(asked, release.panel(asked, capped), capped).statement)

@@ -1,0 +1,5 @@
+"""Audits: what a determined attacker measures, against what is claimed."""
+
+from flows.audit.audit import audit
+
+__all__ = ["audit"]

@@ -1,0 +1,225 @@
+"""Audit of a recipe or of a run: what a determined attacker measures, against what is claimed.
+
+Only made-up data are read, and nothing is charged: what is audited is the mechanism as implemented.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dp.audit import Measured
+from dp.budget import Budget
+from dp.composition.total import COUNTS
+from dp.ledger import Entry, Ledger
+from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.mechanisms.window_sampling import WindowSampling, sampling_of
+from dp.unit.contribution import ContributionBound, derive_bound
+from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
+from flows.audit import counts, training
+from flows.audit.figure import draw
+from flows.errors import UsageError
+from flows.pipeline.dpsgd.plan import make_plan
+from flows.recipe.load import load, recipe_folder
+from flows.recipe.recipe import Recipe, from_dict
+from flows.runtime import progress
+from flows.settings import Home
+from flows.tracking import Tracker
+from models import checkpoint
+
+MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is audited.
+
+    Attributes:
+        name: as people know it.
+        recipe: its configuration.
+        run_id: of a run.
+        charges: entries of the ledger that a run made; empty for a recipe.
+        regions: of a run's panel.
+        minutes: length of its intervals.
+    """
+
+    name: str
+    recipe: Recipe
+    run_id: str | None = None
+    charges: tuple[Entry, ...] = ()
+    regions: int | None = None
+    minutes: int | None = None
+
+
+def audit(
+    target: str, home: Home, *, canaries: int = 1000, confidence: float = 0.95
+) -> dict[str, Any]:
+    """Audit the mechanism of a recipe or of a run.
+
+    Args:
+        target: a recipe's name or path, the start of a run's id, or `latest`.
+        home: where runs and the ledger are.
+        canaries: m, of the white-box audits.
+        confidence: of each bound.
+
+    Raises:
+        UsageError: nothing is claimed, no such target, or a number out of range.
+    """
+    if not 20 <= canaries <= 20_000:
+        raise UsageError(f"expected --canaries {canaries} to be from 20 to 20000")
+    if not 0.5 <= confidence < 1:
+        raise UsageError(f"expected --confidence {confidence} to be at least 0.5 and below 1")
+    started = time.perf_counter()
+    subject = find(target, home)
+    privacy = subject.recipe.privacy
+    if privacy.mechanism == "none":
+        raise UsageError(f"{subject.name} has no mechanism: nothing is claimed, nothing to audit")
+    parts: list[dict[str, Any]] = []
+    attacks: list[dict[str, Any]] = []
+    if privacy.mechanism == "gradient":
+        parts += _training(subject, canaries, confidence)
+    if privacy.mechanism == "input" or privacy.protect_inputs:
+        parts += _counts(subject, canaries, confidence)
+        attacks += _attacks(privacy.budget_of_part)
+    name = re.sub(r"[^A-Za-z0-9-]+", "-", subject.run_id or Path(target).stem)[:60]
+    figure = home.reports / f"audit-{name}.png"
+    document = {
+        "audited": subject.name,
+        "run_id": subject.run_id,
+        "mechanism": privacy.mechanism,
+        "unit": privacy.unit,
+        "neighbours": parse_unit(privacy.unit).neighbours,
+        "epsilon": max(part["claimed"] for part in parts),
+        "delta": parts[0]["delta"],
+        "confidence": confidence,
+        "measurements": [
+            {key: value for key, value in part.items() if key != "drawn"} for part in parts
+        ],
+        "attacks": attacks,
+        "refuted": any(part["epsilon"] > part["claimed"] for part in parts)
+        or any(one["refutes"] for one in attacks),
+        "data": MADE_UP,
+        "figure": str(figure),
+    }
+    figure.write_bytes(draw(document, parts))
+    return {**document, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def find(target: str, home: Home) -> Subject:
+    """The recipe or run that is meant.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if target.endswith(".toml") or (recipe_folder() / f"{target}.toml").is_file():
+        return Subject(f"recipe {target}", from_dict(load(target)))
+    tracker = Tracker(home)
+    run_id = tracker.find(target)["run_id"]
+    files = tracker.files(run_id)
+    recipe = from_dict(load(str(files / "recipe.toml")))
+    extra, config = checkpoint.load_extra(files / "model"), checkpoint.load(files / "model").config
+    return Subject(
+        f"run {run_id[:8]}", recipe, run_id, _charges(files, home, extra["release"]),
+        len(config.regions), int(extra["interval_seconds"]) // 60,
+    )  # fmt: skip
+
+
+def _charges(files: Path, home: Home, release: str | None) -> tuple[Entry, ...]:
+    entry = json.loads((files / "result.json").read_text())["ledger_entry"]
+    if entry is None:
+        return ()
+    ledger = Ledger(home.database_url)
+    beside = ledger.find(release) if release else None
+    first = ledger.entry(entry)
+    return (first,) if beside is None or beside.id == first.id else (first, beside)
+
+
+def _training(subject: Subject, canaries: int, confidence: float) -> list[dict[str, Any]]:
+    recipe = subject.recipe
+    panel, on_city = training.on_a_city(recipe, subject.regions, subject.minutes)
+    prepared = training.windows_of(panel, on_city)
+    sampling, claimed = _sampling(subject, prepared, on_city)
+    progress.stage("audit: gradients")
+    seen, _, measured = training.white_box(
+        on_city, sampling, prepared, claimed, canaries, confidence
+    )
+    drawn = (seen.scores, seen.included)
+    parts = [_part("gradients (white box)", canaries, one, claimed, drawn) for one in measured]
+    unit = parse_unit(recipe.privacy.unit)
+    width = unit.width if isinstance(unit, IntervalUnit) else _width(unit, on_city, panel)
+    progress.stage("audit: losses")
+    found = width and training.black_box(on_city, panel, width, claimed, confidence)
+    if found:
+        parts += [_part("losses (black box)", found[0], one, claimed) for one in found[1]]
+    return parts
+
+
+def _width(unit: PrivacyUnit, recipe: Recipe, panel: Any) -> int:
+    bound, _ = derive_bound(
+        unit, observed=len(panel.times), interval=panel.interval.to_pytimedelta(),
+        regions=len(panel.regions), intervals_per_unit=recipe.privacy.intervals_per_unit,
+        start=panel.times[0].to_pydatetime(),
+    )  # fmt: skip
+    return bound.intervals
+
+
+def _sampling(subject: Subject, prepared: Any, recipe: Recipe) -> tuple[WindowSampling, Budget]:
+    """What was charged for a run, or would be for a recipe on the city."""
+    charged = [one for one in subject.charges if one.purpose == "training"]
+    if charged:
+        return sampling_of(charged[0].event), Budget(charged[0].epsilon, charged[0].delta)
+    made = make_plan(prepared, recipe)
+    return made.sampling, Budget(made.sampling.epsilon(made.delta), made.delta)
+
+
+def _counts(subject: Subject, canaries: int, confidence: float) -> list[dict[str, Any]]:
+    progress.stage("audit: counts")
+    noise = _noise(subject)
+    used, scores, coins, _, measured = counts.canaries_in(noise, canaries, confidence)
+    where = f"released counts ({used.bound.cells} cells a canary)"
+    claimed = Budget(used.epsilon, used.budget.delta)
+    return [_part(where, canaries, one, claimed, (scores, coins)) for one in measured]
+
+
+def _noise(subject: Subject) -> CountNoise:
+    """The noise that was charged for a run, or would be for a recipe on the city."""
+    for one in subject.charges:
+        if one.event["mechanism"] == COUNTS:
+            bound = ContributionBound(
+                *(one.event[key] for key in ("intervals", "regions", "weight"))
+            )
+            return CountNoise(
+                bound, Budget(one.epsilon * (1 + 1e-9), one.delta), one.event["sigma"]
+            )
+    recipe, privacy = subject.recipe, subject.recipe.privacy
+    panel, _ = training.on_a_city(recipe, None, None)
+    bound, _ = derive_bound(
+        PrivacyUnit(privacy.unit), observed=len(panel.times),
+        interval=panel.interval.to_pytimedelta(), regions=len(panel.regions),
+        regions_per_interval=recipe.source.regions_per_interval or panel.regions_per_interval,
+        intervals_per_unit=privacy.intervals_per_unit, weight=privacy.weight,
+        start=panel.times[0].to_pydatetime(),
+    )  # fmt: skip
+    return calibrate(privacy.budget_of_part, bound)
+
+
+def _attacks(budget: Budget) -> list[dict[str, Any]]:
+    progress.stage("audit: a planted person")
+    found = []
+    for unit in (PrivacyUnit.USER, PrivacyUnit.USER_DAY):
+        for attack in counts.find_a_person(budget, unit):
+            found.append({**asdict(attack), "refutes": attack.refutes})
+    return found
+
+
+def _part(
+    access: str, canaries: int, one: Measured, claimed: Budget, drawn: Any = None
+) -> dict[str, Any]:
+    return {
+        "access": access, "canaries": canaries, **asdict(one), "claimed": claimed.epsilon,
+        "delta": claimed.delta, "drawn": drawn,
+    }  # fmt: skip

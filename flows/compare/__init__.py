@@ -1,0 +1,1 @@
+"""Comparison on weeks before the test week: backtests, and a search over recipes."""

@@ -1,0 +1,1 @@
+"""Deployments: what runs when, and runs whose process has died."""

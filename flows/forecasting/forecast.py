@@ -1,0 +1,166 @@
+"""Forecasts from a saved run: the intervals after the end of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data import validate
+from data.clean import fill_gaps
+from data.panel import Panel
+from data.store import open_store, read_panel
+from data.windows import WindowSpec, latest
+from flows.pipeline import read
+from flows.pipeline.privatise import kept_release, suppressed
+from flows.recipe.load import load
+from flows.recipe.recipe import Recipe, from_dict
+from flows.settings import Home
+from models import checkpoint
+from models.conformal import Intervals
+from models.predict import predict
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The H intervals after the end of a run's data.
+
+    Attributes:
+        source: what was forecast.
+        values: forecast in persons, a frame [H, R]: starts of intervals × regions.
+        ends: low and high end of the prediction intervals by level, frames like `values`.
+        privacy: what the forecast discloses, in words.
+        recent: the noised counts that it was made from; None where those were raw.
+    """
+
+    source: str
+    values: pd.DataFrame
+    ends: dict[float, tuple[pd.DataFrame, pd.DataFrame]]
+    privacy: str
+    recent: Panel | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `veilcast forecast --json` prints it, without the run."""
+        return {
+            "source": self.source,
+            "times": [str(time) for time in self.values.index],
+            "regions": list(self.values.columns),
+            "forecast": _rounded(self.values),
+            "intervals": {
+                f"{level:g}": {"low": _rounded(low), "high": _rounded(high)}
+                for level, (low, high) in self.ends.items()
+            },
+            "privacy": self.privacy,
+        }
+
+    def plot(self, regions: Sequence[str] | None = None, *, days: float = 3) -> Any:
+        """Draw the forecast after the counts that were released, one picture a region.
+
+        Raw counts are never drawn: made from those, the forecast stands alone.
+
+        Args:
+            regions: names; by default the first dozen.
+            days: of released counts before it.
+
+        Returns:
+            matplotlib axes, [R].
+
+        Raises:
+            ValueError: an unknown region.
+        """
+        from flows.forecasting.figure import figure
+
+        before = None
+        if self.recent is not None:
+            first = self.values.index[0] - pd.Timedelta(days=days)
+            before = self.recent.counts[self.recent.times >= first]
+        return figure(
+            self.values,
+            self.ends,
+            before,
+            title=f"Next intervals of {self.source}, in persons",
+            caption=self.privacy[0].upper() + self.privacy[1:] + ".",
+            regions=regions,
+        )
+
+
+def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
+    """What `ahead` forecasts, as the document that the command prints."""
+    return ahead(files, home).to_dict()
+
+
+def ahead(files: Path, home: Home) -> Forecast:
+    """Forecast the H intervals after the end of the data that a run was trained on.
+
+    Under `input` the model reads the kept release: nothing raw is touched and nothing is charged.
+
+    Args:
+        files: the run's folder of files.
+        home: where releases are kept.
+    """
+    recipe = from_dict(load(str(files / "recipe.toml")))
+    model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
+    panel = released_panel(files, home)
+    if panel is None:
+        panel = validate.to_panel(read.read(recipe), max_gap=recipe.source.max_gap)[0]
+    config = model.config
+    spec = WindowSpec(
+        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
+    )
+    window = latest(fill_gaps(panel), spec)
+    predicted = predict(model, window)
+    times = pd.DatetimeIndex(
+        [window.times[0] + step * panel.interval for step in range(config.horizon)], name="time"
+    )
+
+    def frame(values: NDArray[np.float64]) -> pd.DataFrame:
+        return pd.DataFrame(values[0].astype(float), times, list(config.regions))
+
+    found = None if extra["intervals"] is None else Intervals.from_dict(extra["intervals"])
+    ends = {} if found is None else {
+        level: found.around(predicted, window, level) for level in found.widths
+    }  # fmt: skip
+    return Forecast(
+        source=panel.source,
+        values=frame(predicted),
+        ends={level: (frame(low), frame(high)) for level, (low, high) in ends.items()},
+        privacy=_disclosed(recipe, extra),
+        recent=panel if panel.noised else None,
+    )
+
+
+def _rounded(frame: pd.DataFrame) -> list[list[float]]:
+    return [[round(float(value), 1) for value in row] for row in frame.to_numpy()]
+
+
+def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
+    """What a forecast tells about people."""
+    if extra["release"] or extra.get("stream"):
+        return "from noised counts: post-processing of a release, nothing more is spent"
+    if recipe.privacy.mechanism == "gradient":
+        return (
+            "from raw counts by a privately trained model: the weights are covered, the latest counts "
+            "show in the forecast (train with --protect-inputs to cover them)"
+        )
+    return "from raw counts by a model without privacy: no guarantee"
+
+
+def released_panel(files: Path, home: Home) -> Panel | None:
+    """The noised counts that a run's forecasts are made from, with gaps; None where those are raw."""
+    recipe, extra = (
+        from_dict(load(str(files / "recipe.toml"))),
+        checkpoint.load_extra(files / "model"),
+    )
+    if stream := extra.get("stream"):
+        return replace(read_panel(open_store(home.database_url), stream), noised=True)
+    if extra["release"] is None:
+        return None
+    counts = suppressed(kept_release(extra["release"], home), recipe)
+    interval = pd.Timedelta(seconds=extra["interval_seconds"])
+    counts = counts.reindex(pd.date_range(counts.index[0], counts.index[-1], freq=interval))
+    return Panel(counts.rename_axis("time"), recipe.source.name, noised=True)

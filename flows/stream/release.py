@@ -1,0 +1,271 @@
+"""From new counts to released ones: charged, noised once, written to the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from data.panel import Panel
+from data.spans import to_span
+from data.store import Database, Released, append_panel, open_store, panel_releases, read_panel
+from data.store import released_until as until
+from dp import statement
+from dp.budget import BudgetRefused
+from dp.composition.total import Total
+from dp.ledger import Entry, Ledger, local_secret
+from dp.mechanisms.count_noise import CountNoise
+from dp.release.panel import panel_of
+from dp.release.stream import give_back, pieces, release_piece, stream_noise, streamed
+from dp.unit.privacy_unit import PrivacyUnit
+from flows.errors import UsageError
+from flows.pipeline.guarantee import Promise
+from flows.recipe.recipe import Recipe
+from flows.settings import Home
+from flows.stream.arrivals import Arrivals, first, since
+from flows.stream.names import dataset_of, earlier_names, in_use, known_by
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of new counts.
+
+    Attributes:
+        stream: its name.
+        new: intervals released now.
+        until: end of what is released; None if nothing is.
+        seen: end of what the source has, released or not.
+        entries: numbers of the charges made now.
+        refused: why releases have stopped; None if they go on.
+    """
+
+    stream: str
+    new: int
+    until: pd.Timestamp | None
+    seen: pd.Timestamp | None
+    entries: tuple[int, ...]
+    refused: str | None
+
+
+def arrived(recipe: Recipe, home: Home) -> Arrivals:
+    """What has come since the last release; nothing is written, so that it can be tried again.
+
+    Raises:
+        DataError: the source cannot be read, or what came does not fit.
+        UsageError: the recipe cannot be a stream's.
+    """
+    stream, store = in_use(recipe, home), open_store(home.database_url)
+    end = until(store, stream)
+    if end is None:
+        return first(recipe.source)
+    known = _tail(store, stream, end)
+    return since(recipe.source, end, known.interval, known.regions)
+
+
+def release(recipe: Recipe, home: Home, raw: Arrivals) -> Ingested:
+    """Release every interval that was not released yet; none is ever released twice.
+
+    One process at a time works on a stream. What an earlier one released and did not write down is
+    written first; what it only reserved is given back.
+
+    Args:
+        recipe: of the stream.
+        home: where store and ledger are.
+        raw: by `arrived`.
+
+    Raises:
+        UsageError: the recipe cannot be a stream's.
+    """
+    stream, ledger = in_use(recipe, home), Ledger(home.database_url)
+    with ledger.hold(f"stream {stream}"):
+        return _Release(recipe, home, stream, ledger, open_store(home.database_url)).all(raw)
+
+
+@dataclass(frozen=True)
+class _Release:
+    recipe: Recipe
+    home: Home
+    stream: str
+    ledger: Ledger
+    store: Database
+
+    @property
+    def unit(self) -> PrivacyUnit:
+        return PrivacyUnit(self.recipe.privacy.unit)
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        return earlier_names(self.recipe)
+
+    def dataset(self, raw: Arrivals) -> str:
+        """Where the stream is charged: an account that was opened under its name is gone on with."""
+        written = panel_releases(self.store, self.stream)
+        opened = self.ledger.entry(written[-1].ledger_entry).dataset if written else ""
+        named = opened in (self.stream, *self.earlier)
+        return dataset_of(self.recipe, opened if named else raw.source)
+
+    def all(self, raw: Arrivals) -> Ingested:
+        end = self._recovered()
+        seen = raw.counts.index[-1] + raw.interval if len(raw.counts) else end
+        if end is not None:  # another process may have been faster
+            raw = replace(raw, counts=raw.counts[raw.counts.index >= end])
+        if not len(raw.counts):
+            return Ingested(self.stream, 0, end, seen, (), None)
+        noise, reasons = noise_of(
+            self.recipe,
+            raw.interval,
+            len(raw.counts.columns),
+            raw.regions_per_interval,
+            raw.counts.index[0],
+        )
+        entries: list[int] = []
+        new, refused = 0, None
+        for counts in self._pieces(raw):
+            try:
+                entry = self._one(counts, raw, noise, reasons)
+            except BudgetRefused as error:
+                refused = str(error)
+                break
+            entries.append(entry.id)
+            new += int(counts.notna().all(axis=1).sum())
+            end = counts.index[-1] + raw.interval
+        return Ingested(self.stream, new, end, seen, tuple(entries), refused)
+
+    def _pieces(self, raw: Arrivals) -> list[pd.DataFrame]:
+        observed = raw.counts.notna().all(axis=1).to_numpy()
+        if not observed.any():
+            return []
+        counts = raw.counts.iloc[observed.argmax() :]
+        times = pd.DatetimeIndex(counts.index)
+        cut = pieces(times, raw.interval.to_pytimedelta(), self.unit)
+        parts = [counts.iloc[part] for part in cut]
+        return [part for part in parts if part.notna().all(axis=1).any()]
+
+    def _one(
+        self, counts: pd.DataFrame, raw: Arrivals, noise: CountNoise, reasons: tuple[str, ...]
+    ) -> Entry:
+        release = release_piece(
+            counts,
+            noise,
+            ledger=self.ledger,
+            unit=self.unit,
+            interval=raw.interval.to_pytimedelta(),
+            secret=local_secret(self.home.secret),
+            dataset=self.dataset(raw),
+            stream=self.stream,
+            earlier=(self.stream, *self.earlier),
+            draw=self.recipe.privacy.draw,
+            intervals_per_unit=self.recipe.privacy.intervals_per_unit,
+            aliases=known_by(self.recipe, self.stream),
+            timezone=raw.timezone,
+            bound=reasons,
+            population=self.recipe.source.population,
+            recipe=self.recipe.to_dict(),
+        )
+        self._write(release.counts, release.entry, raw.interval)
+        return release.entry
+
+    def _write(self, counts: pd.DataFrame, entry: Entry, interval: pd.Timedelta) -> None:
+        append_panel(self.store, self.stream, counts, released(entry), interval=interval)
+
+    def _recovered(self) -> pd.Timestamp | None:
+        """End of what is released, once the ledger and the store agree."""
+        written = panel_releases(self.store, self.stream)
+        last = max((one.ledger_entry for one in written), default=0)
+        left = streamed(self.ledger, self.stream, self.unit, last, earlier=self.earlier)
+        for entry in left:
+            if entry.state == "released":
+                counts = panel_of(self.ledger.released(entry.key))
+                counts.index.name = "time"
+                self._write(counts, entry, pd.Timedelta(entry.period.interval))
+        give_back(self.ledger, tuple(one for one in left if one.state == "reserved"))
+        return until(self.store, self.stream)
+
+
+def noise_of(
+    recipe: Recipe,
+    interval: pd.Timedelta,
+    regions: int,
+    per_interval: int | None,
+    start: pd.Timestamp,
+) -> tuple[CountNoise, tuple[str, ...]]:
+    """The stream's noise, and why one unit can change no more than it covers.
+
+    Raises:
+        UsageError: the recipe says too little, or what does not fit.
+    """
+    privacy, lasts = recipe.privacy, None
+    try:
+        if recipe.stream.lasts is not None:
+            lasts = int(to_span(recipe.stream.lasts) // interval)
+        return stream_noise(
+            privacy.budget,
+            PrivacyUnit(privacy.unit),
+            lasts=lasts,
+            interval=interval.to_pytimedelta(),
+            regions=regions,
+            regions_per_interval=recipe.source.regions_per_interval or per_interval,
+            intervals_per_unit=privacy.intervals_per_unit,
+            weight=privacy.weight,
+            start=start,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def released(entry: Entry) -> Released:
+    """What the store keeps about a charge."""
+    event = entry.event
+    cells = event["intervals"] * event["regions"]
+    return Released(
+        key=entry.key, ledger_entry=entry.id, unit=entry.unit.value, epsilon=entry.epsilon,
+        delta=entry.delta, sigma=event["sigma"], sensitivity=float(event["weight"] * cells**0.5),
+    )  # fmt: skip
+
+
+def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> Panel:
+    """Released counts of the stream, gaps still in sight."""
+    store = open_store(home.database_url)
+    at = None if start is None else start.to_pydatetime()
+    return read_panel(store, in_use(recipe, home), start=at)
+
+
+def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
+    """What may be claimed for the stream, and for whatever is made of it."""
+    stream, unit = in_use(recipe, home), PrivacyUnit(recipe.privacy.unit)
+    ledger = Ledger(home.database_url)
+    last = streamed(ledger, stream, unit, earlier=earlier_names(recipe))[-1]
+    dataset = last.dataset
+    noise, reasons = noise_of(
+        recipe, counts.interval, len(counts.regions), last.event["regions"], counts.times[0]
+    )
+    delta = noise.budget.delta
+    account = ledger.account(dataset, unit)
+    worst = ledger.worst(account)
+    said: dict[str, Any] = statement.stream(
+        noise,
+        unit,
+        reasons=reasons,
+        spent=ledger.spent(dataset, unit, delta),
+        persons=recipe.source.persons,
+        total=max(worst, key=lambda one: one.epsilon(delta), default=Total()),
+        clock=last.timezone,
+        cap=account.cap,
+    )
+    return Promise(
+        statement=said,
+        unit=unit.value,
+        neighbours=unit.neighbours,
+        epsilon=said["epsilon"],
+        delta=delta,
+        sensitivity=noise.bound.sensitivity,
+        sigma=noise.sigma,
+        ledger_entry=last.id,
+        stream=stream,
+    )
+
+
+def _tail(store: Database, stream: str, end: pd.Timestamp) -> Panel:
+    """The last days of a stream, for its interval and its regions."""
+    return read_panel(store, stream, start=(end - pd.Timedelta(days=8)).to_pydatetime())

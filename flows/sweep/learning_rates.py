@@ -1,0 +1,97 @@
+"""Learning rates for the points of a sweep: the same number tried for each, none of them charged.
+
+Under `input` they are tried on noised counts, on weeks before the test week; under `gradient` on the
+synthetic city, whose counts are nobody's, with the noise of the same promise.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from data import sources, validate
+from data.panel import Panel
+from flows.compare.backtest import Folds, compare
+from flows.pipeline.dpsgd.train import fit_privately
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised, noised
+from flows.pipeline.windows import prepare
+from flows.recipe.recipe import Recipe, from_dict
+from flows.recipe.sections import SourceConfig
+from flows.settings import Home, temporary_home
+from models import metrics
+from models.errors import ModelError
+from models.predict import predict
+
+Values = dict[str, dict[str, Any]]
+
+LOWEST, HIGHEST = 1e-4, 1.0
+"""Ends of the learning rates, whichever optimizer: what suits one is a thousandth of another's."""
+_SEEDS = 2
+_FOLDS = Folds(count=2)
+
+
+def rates(trials: int) -> list[float]:
+    """So many learning rates, evenly spaced on a logarithmic scale."""
+    return [float(f"{rate:.3g}") for rate in np.geomspace(LOWEST, HIGHEST, trials)]
+
+
+def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> dict[str, Any]:
+    """The learning rate with the least error, and all errors, in persons.
+
+    Args:
+        recipe: values of a point's recipe, seed 0.
+        trials: how many learning rates.
+        panel: raw; under `gradient` only its shape is looked at.
+        home: where ledger and releases are; under `input` the release of draw 0 is used, and charged
+            if it is not there.
+    """
+    asked, tried = from_dict(recipe), {}
+    for rate in rates(trials):
+        one = replace(asked, training=replace(asked.training, learning_rate=rate))
+        try:
+            tried[rate] = _on_a_city(one, panel) if _private(one) else _on_folds(one, panel, home)
+        except ModelError:  # it diverged
+            tried[rate] = math.inf
+    best = min(tried, key=lambda rate: tried[rate])
+    finite = {f"{rate:g}": error if error < math.inf else None for rate, error in tried.items()}
+    return {"learning_rate": best, "errors": finite}
+
+
+def _private(asked: Recipe) -> bool:
+    return asked.privacy.mechanism == "gradient"
+
+
+def _on_folds(asked: Recipe, panel: Panel, home: Home) -> float:
+    counts, sigma = panel, 0.0
+    if asked.privacy.mechanism == "input":
+        counts, made = noised(panel, asked, home)
+        sigma = made.noise.sigma
+    prepared = prepare(Privatised(counts, counts, Promise()), panel, asked.windows)
+    return float(compare(prepared, asked, _FOLDS, sigma)["rmse"]["mean"])
+
+
+def _on_a_city(asked: Recipe, panel: Panel) -> float:
+    """Error on the last week of a made-up city with as many regions."""
+    city = _city(len(panel.regions))
+    public = SourceConfig(name=city.source, max_count=asked.source.max_count)
+    errors = []
+    with temporary_home() as home:
+        for seed in range(_SEEDS):
+            training = replace(asked.training, seed=seed)
+            one = replace(asked, source=public, training=training)
+            prepared = prepare(Privatised(city, city, Promise()), city, one.windows, repair=False)
+            model, *_ = fit_privately(prepared, one, Promise(), home, lambda _epoch, _spent: None)
+            truth = prepared.truth
+            errors.append(metrics.rmse(predict(model, truth), truth.target, truth.regions).mean)
+    return statistics.fmean(errors)
+
+
+@cache
+def _city(regions: int) -> Panel:
+    return validate.to_panel(sources.read(f"synthetic:regions={regions}"), max_gap="1d")[0]
