@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-HELP = "import sys; sys.argv = ['veilcast', '--help']; from flows.cli import main; main()"
+HELP = "import sys; sys.argv = ['veilcast', '--help']; from flows.cli.app import main; main()"
 
 
 def seconds(code: str) -> float:

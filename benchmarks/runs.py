@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-MAIN = "import sys; from flows.cli import main; sys.argv[0] = 'veilcast'; main()"
+MAIN = "import sys; from flows.cli.app import main; sys.argv[0] = 'veilcast'; main()"
 RUNS = {
     "demo": ["demo"],
     "paris": ["train", "--source", "paris-cdr", "--mechanism", "none", "--model", "bigru"],

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _overhead(trainings: int) -> dict[str, Any]:
-    from flows.command import open_folders
+    from flows.cli.options import open_folders
 
     open_folders()
     from flows.runtime.engine import start_engine

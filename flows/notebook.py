@@ -15,9 +15,9 @@ from typing import Any
 import pandas as pd
 
 from data.panel import Panel
-from flows.console import read_statement
 from flows.errors import UsageError
-from flows.forecasting.forecast import Forecast, ahead, released_panel
+from flows.forecasting.forecast import Forecast, ahead
+from flows.forecasting.saved_run import read_statement, released_panel
 from flows.recipe.load import compose, load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.engine import start_engine_for

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer.main
 
-from flows.cli import app
+from flows.cli.app import app
 
 HEAD = """# Commands
 

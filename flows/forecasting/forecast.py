@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from data import validate
 from data.clean import fill_gaps
 from data.panel import Panel
-from data.store import open_store, read_panel
 from data.windows import WindowSpec, latest
+from flows.forecasting.saved_run import released_panel
 from flows.pipeline import read
-from flows.pipeline.privatise import kept_release, suppressed
 from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
@@ -148,19 +147,3 @@ def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
             "show in the forecast (train with --protect-inputs to cover them)"
         )
     return "from raw counts by a model without privacy: no guarantee"
-
-
-def released_panel(files: Path, home: Home) -> Panel | None:
-    """The noised counts that a run's forecasts are made from, with gaps; None where those are raw."""
-    recipe, extra = (
-        from_dict(load(str(files / "recipe.toml"))),
-        checkpoint.load_extra(files / "model"),
-    )
-    if stream := extra.get("stream"):
-        return replace(read_panel(open_store(home.database_url), stream), noised=True)
-    if extra["release"] is None:
-        return None
-    counts = suppressed(kept_release(extra["release"], home), recipe)
-    interval = pd.Timedelta(seconds=extra["interval_seconds"])
-    counts = counts.reindex(pd.date_range(counts.index[0], counts.index[-1], freq=interval))
-    return Panel(counts.rename_axis("time"), recipe.source.name, noised=True)

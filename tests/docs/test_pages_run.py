@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from docs.generate import DOCS, ROOT
 from docs.generate.blocks import Example, examples, stable
 from docs.generate.outputs import PAGES, code, complaint, environment, regenerated
-from flows.cli import app
+from flows.cli.app import app
 
 WRITE = "run `python -m docs.generate outputs`"
 TUTORIAL = DOCS / "tutorial.md"

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from typer.testing import CliRunner
 
 from dp.ledger import Ledger
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 BASE = 912_000_000

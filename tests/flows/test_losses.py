@@ -28,7 +28,7 @@ from data.panel import Panel
 from dp.ledger import Ledger
 from dp.private.noise_proof import CRYPTOGRAPHIC
 from dp.private.training import _Steps
-from flows.cli import app
+from flows.cli.app import app
 from flows.pipeline.dpsgd import run as private_run
 from flows.pipeline.dpsgd import train
 from flows.pipeline.fit import fit

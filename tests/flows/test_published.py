@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data.findings import RULES
 from docs.generate import DOCS, ROOT
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 PAGE = (DOCS / "concepts" / "what-is-published.md").read_text()

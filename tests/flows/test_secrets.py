@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from data.store import open_store
 from flows import jobs
-from flows.cli import app
+from flows.cli.app import app
 from flows.deploy.deployments import deployments, to_yaml
 from flows.errors import UsageError
 from flows.recipe.load import compose

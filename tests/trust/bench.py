@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from data.store import open_store
 from dp.ledger import Ledger, local_secret
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import open_home
 from flows.tracking import Tracker
 from tests.trust.drowned import drown

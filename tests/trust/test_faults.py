@@ -26,7 +26,7 @@ from data.errors import DataError
 from dp.errors import LedgerError
 from dp.ledger import Ledger, log, verify
 from dp.permit import Permit
-from flows.command import errors
+from flows.cli.options import errors
 from flows.forecasting.forecast import forecast_ahead
 from flows.settings import Home
 from flows.tracking import Tracker
@@ -151,7 +151,7 @@ def test_a_folder_that_became_read_only(
     home.root.chmod(0o555)
     # root may write everywhere, but for this right
     bound = ["setpriv", "--bounding-set", "-dac_override"] if os.getuid() == 0 else []
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "train", str(wanted)]
+    command = [sys.executable, "-c", "from flows.cli.app import main; main()", "train", str(wanted)]
     done = subprocess.run(
         [*bound, *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=200
     )

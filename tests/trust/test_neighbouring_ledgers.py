@@ -20,7 +20,7 @@ from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.audit.attacks.accounts import DELTA, Cost, Part, cost, epsilon_of, panel_of
 from flows.audit.attacks.accounts import values as recipe
-from flows.cli import app
+from flows.cli.app import app
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
 

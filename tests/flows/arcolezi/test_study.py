@@ -15,7 +15,7 @@ from dp.ledger import Ledger
 from dp.private import training as private
 from flows.arcolezi import accounts, honest, protocol, published, report, study
 from flows.arcolezi.study import Effort
-from flows.cli import app
+from flows.cli.app import app
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
 

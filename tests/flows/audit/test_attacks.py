@@ -18,7 +18,7 @@ from flows.audit.attacks import keys as key_attacks
 from flows.audit.attacks.attempt import Attempt
 from flows.audit.attacks.poison import poison
 from flows.audit.attacks.promise import PromiseAudit, audit_promise
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 TOLD = Attempt("kind", "tried", "claimed", "found", refutes=False)

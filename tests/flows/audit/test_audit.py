@@ -14,7 +14,7 @@ from dp.ledger import Ledger
 from dp.mechanisms.randomness import Generator
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.audit import counts as audit_counts
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 CITY = "synthetic:days=42,persons=300,regions=2,interval=120min"

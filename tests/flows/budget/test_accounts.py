@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 SMALL = ["--model", "gru", "--set", "training.epochs=1", "--set", "model.hidden=4",

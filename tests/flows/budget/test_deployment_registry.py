@@ -18,7 +18,7 @@ from dp.unit.contribution import ContributionBound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
 from flows.budget import accounts, deployment_registry
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 SCHEMA = yaml.safe_load(Path(__file__).with_name("registry_schema.yaml").read_text())

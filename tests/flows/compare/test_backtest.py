@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from data import sources, validate
 from dp.ledger import Ledger
-from flows.cli import app
+from flows.cli.app import app
 from flows.compare.backtest import Folds, compare
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised

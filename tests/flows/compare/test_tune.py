@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dp.ledger import Ledger
-from flows.cli import app
+from flows.cli.app import app
 from flows.compare import tune
 from flows.recipe.load import load
 from flows.recipe.recipe import from_dict

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from data import sources, validate
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 

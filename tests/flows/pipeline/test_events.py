@@ -22,7 +22,7 @@ from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.errors import UsageError
 from flows.pipeline import read
 from flows.pipeline.privatise import enforced, privatise

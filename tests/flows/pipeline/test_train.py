@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 from flows.tracking import Tracker
 
@@ -269,7 +269,7 @@ def test_forecast_and_runs_before_any_run(home: Home) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from flows.cli import app\n"
+        "import sys; from flows.cli.app import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'mlflow', 'prefect', 'pandas', 'opendp', 'matplotlib'} & set(sys.modules)\n"

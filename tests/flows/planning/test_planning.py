@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from data import sources, validate
-from flows.cli import app
+from flows.cli.app import app
 from flows.planning.expected_error import curve, plan
 from flows.settings import Home
 

@@ -13,7 +13,7 @@ from data import store
 from data.sources import read
 from data.sources.synthetic import events as made_up
 from dp.ledger import Ledger
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 
 

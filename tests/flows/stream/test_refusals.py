@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from flows.command import errors
+from flows.cli.options import errors
 
 
 class TerminationSignal(BaseException):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.errors import UsageError
 from flows.settings import Home
 from flows.sweep.cost import announced

@@ -19,7 +19,7 @@ from dp.ledger import Ledger
 from dp.mechanisms.count_noise import CountNoise
 from dp.mechanisms.seed import Seed
 from dp.release.idempotent import reserve
-from flows.cli import app
+from flows.cli.app import app
 from flows.pipeline.dpsgd import train as gradient
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home

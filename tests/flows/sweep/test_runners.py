@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.errors import SetupError, UsageError
 from flows.settings import Home
 from flows.sweep.runners import check, chunks, threads

@@ -16,7 +16,7 @@ from dp.mechanisms.randomness import Generator
 from dp.mechanisms.window_sampling import sampling_of
 from dp.private.training import PrivateTraining
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings import Home
 from flows.tracking import Tracker
 from models import checkpoint

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.command import Json, errors, open_folders
-from flows.command import show as shown
+from flows.cli.options import Json, errors, open_folders
+from flows.cli.options import show as shown
 
 app = typer.Typer(
     help="What was spent on whom: accounts, caps, history, checks.", no_args_is_help=True
@@ -24,10 +24,10 @@ def show(
 ) -> None:
     """Every account: spent, cap, left."""
     with errors():
-        from flows import budget_console
         from flows.budget import accounts
+        from flows.cli.render import budget as render
 
-        shown(accounts.show(open_folders(), delta), as_json, budget_console.accounts)
+        shown(accounts.show(open_folders(), delta), as_json, render.accounts)
 
 
 @app.command(epilog="For example: veilcast budget cap counts.csv --unit user-day --epsilon 4")
@@ -47,8 +47,8 @@ def cap(
 ) -> None:
     """Set the cap of an account; every change stays in the ledger."""
     with errors():
-        from flows import budget_console
         from flows.budget import accounts
+        from flows.cli.render import budget as render
         from flows.errors import UsageError
 
         if none == (epsilon is not None):
@@ -59,7 +59,7 @@ def cap(
         shown(
             {"account": found},
             as_json,
-            lambda document: budget_console.accounts({"accounts": [document["account"]]}),
+            lambda document: render.accounts({"accounts": [document["account"]]}),
         )
 
 
@@ -71,10 +71,10 @@ def history(
 ) -> None:
     """All charges, oldest first."""
     with errors():
-        from flows import budget_console
         from flows.budget import accounts
+        from flows.cli.render import budget as render
 
-        shown(accounts.history(open_folders(), dataset, unit), as_json, budget_console.entries)
+        shown(accounts.history(open_folders(), dataset, unit), as_json, render.entries)
 
 
 @app.command(epilog="For example: veilcast budget verify --head HASH")
@@ -86,11 +86,11 @@ def verify(
 ) -> None:
     """Recompute the chain and the totals; exit 1 if anything was changed."""
     with errors():
-        from flows import budget_console
         from flows.budget import accounts
+        from flows.cli.render import budget as render
 
         document = accounts.check(open_folders(), head)
-        shown(document, as_json, budget_console.verdict)
+        shown(document, as_json, render.verdict)
     raise typer.Exit(0 if document["holds"] else 1)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from flows.cli.render.terminal import console
 
 if TYPE_CHECKING:
     from flows.sweep.cost import Announcement
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 def announced(total: Announcement) -> None:
     """What is about to be charged, on stderr: stdout is for the result."""
-    console = Console(highlight=False, soft_wrap=True, stderr=True)
-    console.print(f"{total.points} points, {total.trainings} trainings")
+    out = console(stderr=True)
+    out.print(f"{total.points} points, {total.trainings} trainings")
     if not total.units:
-        console.print("no privacy: nothing is charged")
+        out.print("no privacy: nothing is charged")
     for one in total.units:
-        console.print(
+        out.print(
             f"{total.charges} new charges, composed epsilon {one.epsilon:.4g} at delta "
             f"{one.delta:g} for {one.unit} (neighbours: {one.neighbours}); with what was spent "
             f"before {one.after:.4g}"
@@ -29,9 +29,9 @@ def announced(total: Announcement) -> None:
             continue
         cap = f"cap {one.cap.epsilon:g} at delta {one.cap.delta:g} for {one.unit}"
         if one.fits == total.charges:
-            console.print(f"{cap}: it fits")
+            out.print(f"{cap}: it fits")
         else:
-            console.print(
+            out.print(
                 f"{cap}: [red]it does not fit[/]; the first {one.fits} of the {total.charges} charges "
                 "would. Fewer budgets, models or seeds cost less"
             )
@@ -39,8 +39,7 @@ def announced(total: Announcement) -> None:
 
 def swept(document: dict[str, Any]) -> None:
     """One row a point, the best first."""
-    width = None if sys.stdout.isatty() else 160
-    console = Console(highlight=False, soft_wrap=True, width=width)
+    out = console()
     table = Table(title="RMSE in persons, mean over regions ± sd over seeds", title_justify="left")
     for name in ("mechanism", "unit", "epsilon", "model", "optimizer", "rate", "RMSE"):
         words = name in ("mechanism", "unit", "model", "optimizer")
@@ -54,15 +53,15 @@ def swept(document: dict[str, Any]) -> None:
             row["model"], row["optimizer"] or "closed form",
             "recipe's" if rate is None else f"{rate:g}", f"{row['rmse']:.1f}{sd}",
         )  # fmt: skip
-    console.print(table)
+    out.print(table)
     total = document["total"]
     for one in total["units"]:
-        console.print(
+        out.print(
             f"epsilon of each training is at delta {one['delta']:g} (neighbours: "
             f"{one['neighbours']}); for {one['unit']} the {total['charges']} new charges come to "
             f"{one['epsilon']:.4g}, with all that was spent before {one['after']:.4g}"
         )
-    console.print(f"[dim]{document['evaluation']}; rate: learning rate[/]")
+    out.print(f"[dim]{document['evaluation']}; rate: learning rate[/]")
     for name in ("frontier", "picture", "csv", "parquet"):
-        console.print(f"{name:8s} {escape(document[name])}")
-    console.print(f"run      {document['run_id']}, with a child for every training (veilcast ui)")
+        out.print(f"{name:8s} {escape(document[name])}")
+    out.print(f"run      {document['run_id']}, with a child for every training (veilcast ui)")

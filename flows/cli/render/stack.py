@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-
+from flows.cli.render.terminal import console
 from flows.errors import UsageError
 
 
@@ -26,7 +25,7 @@ def ports(given: list[str]) -> dict[str, int]:
 
 def status(document: dict[str, Any]) -> None:
     """A line for each service, and what to do next."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     if not document["services"]:
         out.print(f"There is no stack in {document['stack']}; `veilcast stack up` starts one.")
         return

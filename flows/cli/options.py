@@ -12,6 +12,10 @@ import typer
 
 from flows.settings import Home
 
+START, DATA, MODELS = "Start", "Data", "Train and compare"
+PROMISE, OPERATE = "Promise", "Operate"
+"""Groups of commands in `veilcast --help`, in this order."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 SOURCE = "synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
@@ -61,7 +65,7 @@ def errors() -> Iterator[None]:
         code, message = told
     else:
         return
-    from flows.console import complain
+    from flows.cli.render.terminal import complain
 
     complain(message)
     raise typer.Exit(code)
@@ -100,3 +104,25 @@ def _stopped(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def names(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def number(name: str, text: str) -> float:
+    """The number of an option, above 0.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from flows.errors import UsageError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"expected --{name} {text!r} to be a number above 0")
+    return value

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from flows.deploy.deployments import USUAL
 from flows.recipe.recipe import Recipe
 

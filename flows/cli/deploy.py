@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.command import Json, RecipeName, RunName, Settings, errors, open_folders, show
+from flows.cli.options import (
+    OPERATE,
+    Json,
+    RecipeName,
+    RunName,
+    Settings,
+    errors,
+    open_folders,
+    show,
+)
 
 app = typer.Typer()
 
@@ -18,7 +27,9 @@ def _cron(usual: str) -> Any:
     )
 
 
-@app.command(epilog="For example: veilcast deploy my.toml --forecast '5 * * * *'")
+@app.command(
+    rich_help_panel=OPERATE, epilog="For example: veilcast deploy my.toml --forecast '5 * * * *'"
+)
 def deploy(
     recipe: RecipeName = None,
     source: Annotated[
@@ -36,7 +47,7 @@ def deploy(
     """Put a data set on a schedule: release, forecast, train, audit, one at a time."""
     with errors():
         open_folders()
-        from flows import serve_console
+        from flows.cli.render import deploy as render
         from flows.deploy import deployments
         from flows.recipe.load import compose
 
@@ -47,10 +58,10 @@ def deploy(
         if yaml:
             typer.echo(deployments.to_yaml(wanted), nl=False)
             return
-        show(deployments.register(wanted), as_json, serve_console.deployed)
+        show(deployments.register(wanted), as_json, render.deployed)
 
 
-@app.command(epilog="For example: veilcast serve --port 8001")
+@app.command(rich_help_panel=OPERATE, epilog="For example: veilcast serve --port 8001")
 def serve(
     port: Annotated[int, typer.Option(help="On the loopback.", min=1, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -62,11 +73,11 @@ def serve(
         raise typer.Exit(run(open_folders(), host, port))
 
 
-@app.command(epilog="For example: veilcast package latest")
+@app.command(rich_help_panel=OPERATE, epilog="For example: veilcast package latest")
 def package(run: RunName = "latest", as_json: Json = False) -> None:
     """Add to a run the flavour that `mlflow models serve` takes; prints its address."""
     with errors():
-        from flows import serve_console
+        from flows.cli.render import deploy as render
         from flows.tracking import Tracker
         from flows.tracking.model_registry import Models
 
@@ -74,7 +85,7 @@ def package(run: RunName = "latest", as_json: Json = False) -> None:
         found = Tracker(home).find(run)["run_id"]
         document = {"run_id": found, "model": f"runs:/{found}/serving",
                     "stored": Models(home).packaged(found)}  # fmt: skip
-        show(document, as_json, serve_console.packaged)
+        show(document, as_json, render.packaged)
 
 
 @app.command(hidden=True)
@@ -89,8 +100,17 @@ def replay(
     """Let published counts arrive in a table as if they came now."""
     with errors():
         open_folders()
-        from flows import serve_console
+        from flows.cli.render import deploy as render
         from flows.stream.replay import replay as run
 
         document = run(source, target, history=history, speed=speed, minutes=minutes)
-        show(document, as_json, serve_console.replayed)
+        show(document, as_json, render.replayed)
+
+
+@app.command(rich_help_panel=OPERATE, epilog="For example: veilcast ui --port 5001")
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000) -> None:
+    """Open the MLflow UI on this machine, until Ctrl-C."""
+    with errors():
+        from flows.tracking.ui import serve
+
+        raise typer.Exit(serve(open_folders(), port))

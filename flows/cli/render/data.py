@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from flows.cli.render.terminal import console
+
+_SHOWN = 5
+"""Findings of one rule, for as many columns."""
+
+
+def checked(document: dict[str, Any]) -> None:
+    """The findings about a source."""
+    out = console()
+    colours = {"error": "red", "warning": "yellow", "note": "cyan"}
+    for (severity, rule), group in groupby(
+        document["findings"], key=lambda one: (one["severity"], one["rule"])
+    ):
+        several = list(group)
+        for finding in several[:_SHOWN]:
+            mark = f" [dim]({finding['release']})[/]" if finding["release"] else ""
+            out.print(f"[{colours[severity]}]{severity}[/] {escape(finding['text'])}{mark}")
+        if len(several) > _SHOWN:
+            out.print(f"[dim]{rule}: the same in {len(several) - _SHOWN} more columns[/]")
+    if any(finding["rows"] for finding in document["findings"]):
+        out.print("[dim]rows are counted from 0, below the header: row 0 is line 2 of a CSV[/]")
+    if not document["usable"]:
+        out.print(f"{escape(document['source'])}: not usable until the errors are mended")
+    if document["usable"]:
+        out.print(
+            f"{escape(document['source'])}: usable, {document['intervals']} observed intervals of "
+            f"{document['interval']}, {len(document['regions'])} regions "
+            f"({escape(', '.join(document['regions'][:8]))}"
+            f"{', …' if len(document['regions']) > 8 else ''})"
+        )
+        if document["undeclared"]:
+            out.print(
+                "[dim]read off raw events, not a private release: "
+                f"{', '.join(document['undeclared'])}; declare them to run under a mechanism[/]"
+            )
 
 
 def ingested(document: dict[str, Any]) -> None:
     """What is new, what it cost, what came late."""
-    out, name = _console(), escape(document["panel"])
+    out, name = console(), escape(document["panel"])
     release = document["release"]
     if release is None:
         out.print(f"{name}: nothing new (a release needs two intervals)")
@@ -47,7 +83,7 @@ def contributions(document: dict[str, Any]) -> None:
 
 
 def _contributions(document: dict[str, Any]) -> None:
-    out = _console()
+    out = console()
     title = (
         f"Counting {document['unit']} in at most K intervals; epsilon {document['epsilon']:g} at delta "
         f"{document['delta']:g}\nneighbours: {document['neighbours']}"
@@ -69,7 +105,3 @@ def _contributions(document: dict[str, Any]) -> None:
     )
     out.print(f"[dim]how often people are seen: {escape(document['seen_from'])}[/]")
     out.print(f"[dim]spent {escape(document['spent'])}[/]")
-
-
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.command import Json, errors, open_folders, show
+from flows.cli.options import Json, errors, open_folders, show
 
 app = typer.Typer(
     help="PostgreSQL, MLflow, Prefect, a worker and the service, as processes on the loopback.",
@@ -22,32 +22,32 @@ Port = Annotated[
 def up(port: Port = None, as_json: Json = False) -> None:
     """Start everything that does not run yet; says where it is."""
     with errors():
-        from flows import stack_console
+        from flows.cli.render import stack as render
         from flows.stack import stack
 
         home = open_folders()
-        show(stack.up(home.root, stack_console.ports(port or [])), as_json, stack_console.status)
+        show(stack.up(home.root, render.ports(port or [])), as_json, render.status)
 
 
 @app.command(epilog="For example: veilcast stack down")
 def down(as_json: Json = False) -> None:
     """Stop everything; what was kept stays."""
     with errors():
-        from flows import stack_console
+        from flows.cli.render import stack as render
         from flows.stack import stack
 
-        show(stack.down(open_folders().root), as_json, stack_console.status)
+        show(stack.down(open_folders().root), as_json, render.status)
 
 
 @app.command(epilog="For example: veilcast stack status --json")
 def status(as_json: Json = False) -> None:
     """What runs, and where; exit 1 if anything does not."""
     with errors():
-        from flows import stack_console
+        from flows.cli.render import stack as render
         from flows.stack import stack
 
         document = stack.status(open_folders().root)
-        show(document, as_json, stack_console.status)
+        show(document, as_json, render.status)
         services = document["services"].values()
         if not services or not all(one["up"] for one in services):
             raise typer.Exit(1)

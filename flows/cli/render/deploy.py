@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
+
+from flows.cli.render.terminal import console
 
 
 def deployed(document: dict[str, Any]) -> None:
     """What runs when."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     for one in document["deployments"]:
         when = one["schedule"] or "when told to"
         out.print(f"  {escape(one['deployment']):40} {when}")
@@ -21,7 +22,7 @@ def deployed(document: dict[str, Any]) -> None:
 
 def packaged(document: dict[str, Any]) -> None:
     """Where the model is, and how it is served."""
-    out = Console(highlight=False, soft_wrap=True)
+    out = console()
     out.print(f"model  {document['model']}")
     out.print(
         f"[dim]serve it: mlflow models serve --env-manager local --port 5001 "
@@ -31,7 +32,7 @@ def packaged(document: dict[str, Any]) -> None:
 
 def replayed(document: dict[str, Any]) -> None:
     """What arrived."""
-    Console(highlight=False, soft_wrap=True).print(
+    console().print(
         f"{document['history']} intervals at first, then {document['written']}, one every "
         f"{document['interval_seconds']:g} s, in table {escape(document['table'])}"
     )

@@ -1,4 +1,4 @@
-"""`veilcast ingest`."""
+"""Commands for data: check a source, ingest its new intervals."""
 
 from __future__ import annotations
 
@@ -6,12 +6,51 @@ from typing import Annotated
 
 import typer
 
-from flows.command import RECIPE, SOURCE, Delta, Epsilon, Json, Settings, errors, open_folders, show
+from flows.cli.options import (
+    DATA,
+    RECIPE,
+    SOURCE,
+    Delta,
+    Epsilon,
+    Json,
+    Settings,
+    errors,
+    open_folders,
+    show,
+)
 
 app = typer.Typer()
 
 
-@app.command(epilog="For example: veilcast ingest counts.csv --unit user-day --epsilon 1")
+@app.command(rich_help_panel=DATA, epilog="For example: veilcast check counts.csv")
+def check(
+    source: Annotated[str, typer.Argument(help=SOURCE)],
+    max_gap: Annotated[str, typer.Option(help="Longest gap that may be repaired.")] = "1d",
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="The source holds raw events: person, time, place."),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --events: any recipe field, section.field=value."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
+    with errors():
+        from flows.cli.render import data as render
+        from flows.pipeline.check import check_source
+
+        chosen = tuple(settings or []) if events else None
+        document = check_source(source, max_gap, chosen)
+        show(document, as_json, render.checked)
+    raise typer.Exit(0 if document["usable"] else 1)
+
+
+@app.command(
+    rich_help_panel=DATA,
+    epilog="For example: veilcast ingest counts.csv --unit user-day --epsilon 1",
+)
 def ingest(
     source: Annotated[str | None, typer.Argument(help=SOURCE, show_default="the recipe's")] = None,
     recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None,
@@ -53,7 +92,7 @@ def ingest(
                 "which source? name one (veilcast ingest counts.csv), or give --recipe"
             )
         home = open_folders()
-        from flows import ingest_console
+        from flows.cli.render import data as render
         from flows.recipe.load import compose
         from flows.recipe.recipe import from_dict
         from flows.stream.ingest import ingest as ingested
@@ -63,4 +102,4 @@ def ingest(
             "privacy.epsilon": epsilon, "privacy.delta": delta,
         }  # fmt: skip
         asked = from_dict(compose(recipe, options, settings or []))
-        show(ingested(asked, home, until=until, late=late), as_json, ingest_console.ingested)
+        show(ingested(asked, home, until=until, late=late), as_json, render.ingested)

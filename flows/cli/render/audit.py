@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from flows.console import _console
+from flows.cli.render.terminal import console
 
 if TYPE_CHECKING:
     from flows.audit.attacks.promise import PromiseAudit
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def audited(document: dict[str, Any]) -> None:
     """Measured beside claimed, attack by attack."""
-    console = _console()
+    out = console()
     table = Table(
         title=f"Audit of {escape(document['audited'])}: {document['mechanism']}, {document['unit']}, "
         f"delta {document['delta']:g} ({document['neighbours']})",
@@ -30,8 +30,8 @@ def audited(document: dict[str, Any]) -> None:
             escape(one["access"]), one["bound"], str(one["canaries"]), str(one["guesses"]),
             str(one["right"]), f"≥ {one['epsilon']:.3f}", f"{one['claimed']:.4g}",
         )  # fmt: skip
-    console.print(table)
-    console.print(
+    out.print(table)
+    out.print(
         f"[dim]each bound holds with confidence {document['confidence']:g}; the number of guesses "
         "was fixed before anything was drawn[/]"
     )
@@ -46,20 +46,20 @@ def audited(document: dict[str, Any]) -> None:
                 one["reads"], one["unit"], str(one["trials"]), f"{one['right'] / one['trials']:.1%}",
                 f"{one['low']:.1%} to {one['high']:.1%}", f"{one['promised']:.1%}",
             )  # fmt: skip
-        console.print(found)
+        out.print(found)
     verdict = (
         "[bold red]The claim is refuted: do not publish anything made by this mechanism.[/]"
         if document["refuted"]
         else "The claim is not refuted. An audit bounds from below: it finds faults, and proves nothing."
     )
-    console.print(f"\n{verdict}")
-    console.print(f"[dim]{document['data']}[/]")
-    console.print(f"picture  {escape(document['figure'])}  ({document['seconds']} s)")
+    out.print(f"\n{verdict}")
+    out.print(f"[dim]{document['data']}[/]")
+    out.print(f"picture  {escape(document['figure'])}  ({document['seconds']} s)")
 
 
 def attacked(audit: PromiseAudit) -> None:
     """Every attack with what it found."""
-    console = _console()
+    out = console()
     table = Table(title="Attacks on what every run promises", title_justify="left")
     for name in ("attack", "tried", "has to hold", "found", ""):
         table.add_column(name)
@@ -68,10 +68,10 @@ def attacked(audit: PromiseAudit) -> None:
         if one.works is False:
             verdict = "[bold red]does not work[/]"
         table.add_row(*map(escape, (one.kind, one.tried, one.claimed, one.found)), verdict)
-    console.print(table)
-    console.print(
+    out.print(table)
+    out.print(
         "[bold red]A claim is refuted: do not publish anything before it is mended.[/]"
         if audit.refuted
         else "No claim is refuted. Attacks find faults, and prove nothing."
     )
-    console.print(f"[dim]{audit.data} ({audit.seconds} s)[/]")
+    out.print(f"[dim]{audit.data} ({audit.seconds} s)[/]")

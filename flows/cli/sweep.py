@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.command import (
+from flows.cli.options import (
+    MODELS,
     Delta,
     Json,
     Quiet,
@@ -15,10 +16,11 @@ from flows.command import (
     Settings,
     Source,
     errors,
+    names,
+    number,
     open_folders,
     show,
 )
-from flows.study_cli import names, number
 
 app = typer.Typer()
 
@@ -27,7 +29,8 @@ MANY = 300
 
 
 @app.command(
-    epilog="For example: veilcast sweep --source counts.csv --epsilon 0.5,1,2 --model ridge --dry-run"
+    rich_help_panel=MODELS,
+    epilog="For example: veilcast sweep --source counts.csv --epsilon 0.5,1,2 --model ridge --dry-run",
 )
 def sweep(
     recipe: RecipeName = None,
@@ -86,7 +89,7 @@ def sweep(
     """Compare mechanisms, budgets, forecasters and optimizers; the whole charge is told first."""
     with errors():
         open_folders()
-        from flows import sweep_console
+        from flows.cli.render import sweep as render
         from flows.errors import UsageError
         from flows.recipe.load import load, override
         from flows.recipe.sections import ModelConfig, PrivacyConfig
@@ -122,7 +125,7 @@ def sweep(
 
         runners.check(runner, address)
         told = announced(grid)
-        sweep_console.announced(told)
+        render.announced(told)
         if dry_run or wait is None:
             show({"total": asdict(told)}, as_json, lambda _: None)
             return
@@ -136,4 +139,4 @@ def sweep(
             with runners.shared_server():
                 engine = runners.task_runner(runner, count, address)
                 document = flow.with_options(task_runner=engine)(grid, runner, count)
-        show(document, as_json, sweep_console.swept)
+        show(document, as_json, render.swept)

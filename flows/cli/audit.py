@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from flows.command import Json, Quiet, errors, open_folders, show
+from flows.cli.options import PROMISE, Json, Quiet, errors, open_folders, show
 
 app = typer.Typer()
 
 
-@app.command(epilog="For example: veilcast audit latest --canaries 500")
+@app.command(rich_help_panel=PROMISE, epilog="For example: veilcast audit latest --canaries 500")
 def audit(
     target: Annotated[
         str,
@@ -27,8 +27,8 @@ def audit(
 ) -> None:
     """Measure epsilon from below, on made-up data; exit 1 if the claim is refuted."""
     with errors():
-        from flows import audit_console
         from flows.audit.audit import audit as measured
+        from flows.cli.render import audit as render
         from flows.runtime import progress
 
         home = open_folders()
@@ -37,9 +37,9 @@ def audit(
 
             with progress.shown(quiet=quiet):
                 found = audit_promise()
-            show(found.to_dict(), as_json, lambda _: audit_console.attacked(found))
+            show(found.to_dict(), as_json, lambda _: render.attacked(found))
             raise typer.Exit(1 if found.refuted else 0)
         with progress.shown(quiet=quiet):
             document = measured(target, home, canaries=canaries, confidence=confidence)
-        show(document, as_json, audit_console.audited)
+        show(document, as_json, render.audited)
     raise typer.Exit(1 if document["refuted"] else 0)

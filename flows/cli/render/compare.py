@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.render.terminal import console
+
 
 def planned(document: dict[str, Any]) -> None:
     """Noise and expected loss of every promise, and which regions drown."""
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     title = (
         f"Expected error of a forecast of {escape(document['source'])}, one interval ahead\n"
         f"delta {document['delta']:g}, neighbours: {document['neighbours']}"
@@ -34,8 +36,8 @@ def planned(document: dict[str, Any]) -> None:
             row["unit"], f"{row['epsilon']:g}", f"{row['sigma']:.1f}", f"{row['loss']:+.1%}",
             f"[yellow]{named['weak'] or '–'}[/]", f"[red]{named['drowned'] or '–'}[/]",
         )  # fmt: skip
-    console.print(table)
-    console.print(
+    out.print(table)
+    out.print(
         "sigma: noise on every count, persons. error: change of the mean RMSE against no privacy. "
         "weak: a region's error grows by over 10 %. drowned: it more than doubles."
     )
@@ -43,16 +45,14 @@ def planned(document: dict[str, Any]) -> None:
         escape(name) if name.endswith(f"{size:,.0f}") else f"{escape(name)} {size:,.0f}"
         for name, size in document["sizes"].items()
     )
-    console.print(f"[dim]usual counts from {document['sizes_from']}: {shown}[/]")
-    console.print(
-        "[dim]how error grows is taken from a synthetic city; the numbers are a forecast[/]"
-    )
-    console.print(f"[dim]spent {document['spent']}[/]")
+    out.print(f"[dim]usual counts from {document['sizes_from']}: {shown}[/]")
+    out.print("[dim]how error grows is taken from a synthetic city; the numbers are a forecast[/]")
+    out.print(f"[dim]spent {document['spent']}[/]")
 
 
 def backtested(document: dict[str, Any]) -> None:
     """Forecasters side by side, the best one first."""
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     folds = document["folds"]
     title = f"Errors in persons on {folds['count']} × {folds['length']} before the test period"
     table = Table(title=title, title_justify="left")
@@ -63,33 +63,33 @@ def backtested(document: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(row["model"], *(_figure(row[name]) for name in names))
-    console.print(table)
-    console.print(f"[dim]{document['evaluation']}[/]")
-    _charged(console, document)
+    out.print(table)
+    out.print(f"[dim]{document['evaluation']}[/]")
+    _charged(out, document)
 
 
 def tuned(document: dict[str, Any]) -> None:
     """What a search found, and whether it holds with other seeds."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
+    out = console()
+    out.print(
         f"{document['model']} on {escape(document['source'])}, {document['trials']} trials; RMSE in "
         f"persons, mean ± sd over seeds\n  before {_figure(document['before'])}\n  best   "
         f"{_figure(document['best'])}"
     )
     if document["settings"]:
         for path, value in document["settings"].items():
-            console.print(f"  {path} = {value}")
+            out.print(f"  {path} = {value}")
     else:
-        console.print("[yellow]nothing better than the recipe held with other seeds; it is kept[/]")
-    console.print(f"[dim]{document['evaluation']}[/]")
-    _charged(console, document)
-    console.print(f"recipe   {escape(document['recipe'])}")
-    console.print(f"[dim]next: veilcast train {escape(document['recipe'])}[/]")
+        out.print("[yellow]nothing better than the recipe held with other seeds; it is kept[/]")
+    out.print(f"[dim]{document['evaluation']}[/]")
+    _charged(out, document)
+    out.print(f"recipe   {escape(document['recipe'])}")
+    out.print(f"[dim]next: veilcast train {escape(document['recipe'])}[/]")
 
 
-def _charged(console: Console, document: dict[str, Any]) -> None:
+def _charged(out: Console, document: dict[str, Any]) -> None:
     if document["unit"] is not None:
-        console.print(
+        out.print(
             f"epsilon {document['epsilon']:.4g} at delta {document['delta']:g} for "
             f"{document['unit']} (neighbours: {document['neighbours']}), charged once; comparing is free"
         )
@@ -103,7 +103,7 @@ def _figure(found: dict[str, Any]) -> str:
 
 def reproduced(document: dict[str, Any]) -> None:
     """Forecasters under honest selection, and where the whole report is."""
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     table = Table(title="RMSE in persons, mean over regions", title_justify="left")
     for name in ("promise", "forecaster", "folds", "test week"):
         table.add_column(name, justify="right" if name in ("folds", "test week") else "left")
@@ -111,7 +111,7 @@ def reproduced(document: dict[str, Any]) -> None:
         name = f"[bold]{row['model']}[/] (chosen)" if row["chosen"] else row["model"]
         sd = "" if row["sd"] is None else f" ± {row['sd']:.1f}"
         table.add_row(row["privacy"], name, f"{row['folds']:.1f}", f"{row['mean']:.1f}{sd}")
-    console.print(table)
-    console.print("[dim]evaluated on raw data, not a private release[/]")
+    out.print(table)
+    out.print("[dim]evaluated on raw data, not a private release[/]")
     for kind, path in document["files"].items():
-        console.print(f"{kind:5s} {path}")
+        out.print(f"{kind:5s} {path}")

@@ -7,16 +7,16 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from flows.console import _console
+from flows.cli.render.terminal import console
 
 _BAR = 20
 
 
 def accounts(document: dict[str, Any]) -> None:
     """Accounts with a bar of spent and left."""
-    console = _console()
+    out = console()
     if not document["accounts"]:
-        console.print("Nothing has been charged yet; start with `veilcast demo`.")
+        out.print("Nothing has been charged yet; start with `veilcast demo`.")
         return
     table = Table(title="Epsilon spent, for the most affected unit", title_justify="left")
     for name in ("data set", "unit", "neighbours"):
@@ -37,18 +37,16 @@ def accounts(document: dict[str, Any]) -> None:
             "–" if account["epsilon_left"] is None else f"{account['epsilon_left']:.4g}",
             "" if cap is None or spent is None else _bar(spent / cap["epsilon"]),
         )
-    console.print(table)
+    out.print(table)
     if any(account["epsilon_spent"] is None for account in document["accounts"]):
-        console.print(
-            "[dim]no promise: something was released whose noise cannot hide this unit[/]"
-        )
+        out.print("[dim]no promise: something was released whose noise cannot hide this unit[/]")
 
 
 def entries(document: dict[str, Any]) -> None:
     """Charges, oldest first."""
-    console = _console()
+    out = console()
     if not document["entries"]:
-        console.print("No charges.")
+        out.print("No charges.")
         return
     table = Table(title="Charges, oldest first; times in UTC", title_justify="left")
     for name in (
@@ -76,28 +74,28 @@ def entries(document: dict[str, Any]) -> None:
             f"{period['start'][:10]} to {period['end'][:10]}",
             entry["state"],
         )
-    console.print(table)
+    out.print(table)
     if any(entry["state"] == "committed" for entry in document["entries"]):
-        console.print(
+        out.print(
             "[dim]committed: noise may have been drawn and nothing was kept; it counts as spent[/]"
         )
 
 
 def verdict(document: dict[str, Any]) -> None:
     """Outcome of a check."""
-    console = _console()
+    out = console()
     if document["holds"]:
-        console.print(
+        out.print(
             f"The ledger holds: {document['lines']} lines, chain and totals recomputed.\n"
             f"[dim]note this down to check against later: {document['head']}[/]"
         )
         return
     first = document["broken"][0]
-    console.print(
+    out.print(
         f"[bold red]The ledger was changed.[/] First at line {first['line']}: {first['what']}."
     )
     for broken in document["broken"][1:]:
-        console.print(f"line {broken['line']}: {broken['what']}")
+        out.print(f"line {broken['line']}: {broken['what']}")
 
 
 def _bar(share: float) -> str:

@@ -1,0 +1,46 @@
+"""Saved runs: the statement and the released counts among a run's files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data.panel import Panel
+from data.store import open_store, read_panel
+from flows.errors import UsageError
+from flows.pipeline.privatise import kept_release, suppressed
+from flows.recipe.load import load
+from flows.recipe.recipe import from_dict
+from flows.settings import Home
+from models import checkpoint
+
+
+def read_statement(files: Path) -> dict[str, Any]:
+    """The statement among a run's files, with its text for people."""
+    try:
+        found: dict[str, Any] = json.loads((files / "statement.json").read_text())
+        return {**found, "markdown": (files / "statement.md").read_text()}
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"this run has no {Path(error.filename).name}; it is from an older veilcast, train again"
+        ) from None
+
+
+def released_panel(files: Path, home: Home) -> Panel | None:
+    """The noised counts that a run's forecasts are made from, with gaps; None where those are raw."""
+    recipe, extra = (
+        from_dict(load(str(files / "recipe.toml"))),
+        checkpoint.load_extra(files / "model"),
+    )
+    if stream := extra.get("stream"):
+        return replace(read_panel(open_store(home.database_url), stream), noised=True)
+    if extra["release"] is None:
+        return None
+    counts = suppressed(kept_release(extra["release"], home), recipe)
+    interval = pd.Timedelta(seconds=extra["interval_seconds"])
+    counts = counts.reindex(pd.date_range(counts.index[0], counts.index[-1], freq=interval))
+    return Panel(counts.rename_axis("time"), recipe.source.name, noised=True)
