@@ -65,8 +65,10 @@ def ways(kind: str, hidden: int, x: Tensor, y: Tensor) -> dict[str, Callable[[],
     hooked = GradSampleModule(Net(theirs(FEATURES, hidden, **options), hidden))
     optimizer = DPOptimizer(
         torch.optim.SGD(hooked.parameters(), lr=0.0),
-        noise_multiplier=0.0, max_grad_norm=CLIP, expected_batch_size=len(x),
-    )  # fmt: skip
+        noise_multiplier=0.0,
+        max_grad_norm=CLIP,
+        expected_batch_size=len(x),
+    )
 
     def hooks() -> None:
         optimizer.zero_grad()
@@ -75,8 +77,10 @@ def ways(kind: str, hidden: int, x: Tensor, y: Tensor) -> dict[str, Callable[[],
 
     ghost = GradSampleModuleFastGradientClipping(
         Net(theirs(FEATURES, hidden, **options), hidden),
-        max_grad_norm=CLIP, use_ghost_clipping=True, loss_reduction="sum",
-    )  # fmt: skip
+        max_grad_norm=CLIP,
+        use_ghost_clipping=True,
+        loss_reduction="sum",
+    )
 
     def ghosts() -> None:
         ghost.zero_grad(set_to_none=True)
@@ -146,11 +150,15 @@ def measure(kind: str, length: int, hidden: int, batch: int, seconds: float) -> 
                 times[name].append(time.perf_counter() - started)
     middle = {name: statistics.median(values) for name, values in times.items()}
     return {
-        "network": f"bi{kind}", "T": length, "H": hidden, "B": batch,
-        "torch_ms": round(middle["torch"] * 1e3, 2), "torch_mib": round(memory["torch"], 1),
+        "network": f"bi{kind}",
+        "T": length,
+        "H": hidden,
+        "B": batch,
+        "torch_ms": round(middle["torch"] * 1e3, 2),
+        "torch_mib": round(memory["torch"], 1),
         "time": {name: round(middle[name] / middle["torch"], 2) for name in steps},
         "memory": {name: round(memory[name] / memory["torch"], 2) for name in steps},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -132,14 +132,22 @@ def main(millions: float, rounds: int) -> dict[str, Any]:
     small = best["ours, as many rows as pandas"]
     return {
         "events": int(millions * 1e6),
-        "persons": PERSONS, "regions": REGIONS, "days": DAYS, "K": KEPT, "M": 1,
-        "parquet_mib": round(size / 2**20), "cores": os.cpu_count(), "load": os.getloadavg()[0],
-        "memory_limit": MEMORY, "best_of": rounds, **best,
+        "persons": PERSONS,
+        "regions": REGIONS,
+        "days": DAYS,
+        "K": KEPT,
+        "M": 1,
+        "parquet_mib": round(size / 2**20),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "memory_limit": MEMORY,
+        "best_of": rounds,
+        **best,
         "ratio_to_plain": best["ours"]["seconds"] / best["plain"]["seconds"],
         "cpu_ratio_to_plain": best["ours"]["cpu_seconds"] / best["plain"]["cpu_seconds"],
         "pandas_to_ours": best["pandas"]["seconds"] / small["seconds"],
         "pandas_memory_to_ours": best["pandas"]["peak_mib"] / small["peak_mib"],
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

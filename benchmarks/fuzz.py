@@ -117,11 +117,24 @@ def spend() -> Callable[[Any], None]:
     def charge(given: tuple[str, str, str]) -> None:
         key, dataset, population = given
         made = Charge(
-            key=key, dataset=dataset, fingerprint=key, period=period, unit=PrivacyUnit.USER_DAY,
-            epsilon=0.1, delta=1e-7, purpose="panel", population=population,
-            event={"mechanism": "discrete-gaussian", "sigma": 900.0, "intervals": 24, "regions": 1,
-                   "weight": 1, "panel": {"observed": 24, "interval_seconds": 3600.0, "regions": 1}},
-        )  # fmt: skip
+            key=key,
+            dataset=dataset,
+            fingerprint=key,
+            period=period,
+            unit=PrivacyUnit.USER_DAY,
+            epsilon=0.1,
+            delta=1e-7,
+            purpose="panel",
+            population=population,
+            event={
+                "mechanism": "discrete-gaussian",
+                "sigma": 900.0,
+                "intervals": 24,
+                "regions": 1,
+                "weight": 1,
+                "panel": {"observed": 24, "interval_seconds": 3600.0, "regions": 1},
+            },
+        )
         entry = ledger.reserve(made)
         assert ledger.find(key) is not None
         ledger.void(entry)
@@ -185,25 +198,35 @@ def targets(folder: Path) -> dict[str, tuple[st.SearchStrategy[Any], Callable[[A
     frame().to_parquet(release)
     configuration = read_config(folder)
     config = (folder / "model" / checkpoint.CONFIG).read_bytes()
-    table = st.tuples(NAMES | TEXT, st.lists(NAMES | TEXT, min_size=1, max_size=4),
-                      st.lists(CELLS, min_size=1, max_size=4), NAMES | TEXT)  # fmt: skip
+    table = st.tuples(
+        NAMES | TEXT,
+        st.lists(NAMES | TEXT, min_size=1, max_size=4),
+        st.lists(CELLS, min_size=1, max_size=4),
+        NAMES | TEXT,
+    )
     tables = st.lists(table, min_size=BATCH, max_size=BATCH)
     return {
         "csv": (batched(changed(csvs())), read_file(folder, "c.csv"), 2.0),
-        "csv.gz": (batched(changed([gzip.compress(one) for one in csvs()])),
-                   read_file(folder, "c.csv.gz"), 1.0),
+        "csv.gz": (
+            batched(changed([gzip.compress(one) for one in csvs()])),
+            read_file(folder, "c.csv.gz"),
+            1.0,
+        ),
         "parquet": (batched(changed(parquets())), read_file(folder, "c.parquet"), 3.0),
         "sql": (tables, read_table(folder), 0.5),
         "words": (batched(word), read_word, 15.0),
         "recipes": (batched(changed(RECIPES)), read_recipe, 20.0),
         "settings": (batched(setting), read_settings, 20.0),
         "budgets": (batched(number), read_budget, 15.0),
-        "ledger names": (st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=BATCH, max_size=BATCH),
-                         spend(), 0.5),
+        "ledger names": (
+            st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=BATCH, max_size=BATCH),
+            spend(),
+            0.5,
+        ),
         "checkpoints": (batched(changed(checkpoints())), read_checkpoint, 13.0),
         "model configurations": (batched(changed([config])), configuration, 5.0),
         "kept releases": (batched(changed([release.getvalue()])), panel_of, 5.0),
-    }  # fmt: skip
+    }
 
 
 EXPECTED = (DataError, UsageError, ModelError, LedgerError, BudgetRefused)
@@ -217,9 +240,12 @@ def tried(
 
     @seed(of)
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate],
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(strategy)
     def each(batch: list[Any]) -> None:
         for one in batch:
@@ -243,11 +269,15 @@ def tried(
 
 def _told(one: Any, error: Exception) -> dict[str, str]:
     ours = [
-        f"{Path(at.filename).name}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)
+        f"{Path(at.filename).name}:{at.lineno}"
+        for at in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in at.filename
-    ]  # fmt: skip
-    return {"input": repr(one)[:400], "error": f"{type(error).__name__}: {error}"[:200],
-            "through": " ".join(ours[-3:])}  # fmt: skip
+    ]
+    return {
+        "input": repr(one)[:400],
+        "error": f"{type(error).__name__}: {error}"[:200],
+        "through": " ".join(ours[-3:]),
+    }
 
 
 def main() -> int:
@@ -271,11 +301,18 @@ def main() -> int:
             faults += tried(name, strategy, read, batches, asked.seed)
             spent = time.perf_counter() - begun
             print(f"{name}: {counts[name]} in {spent:.0f} s", file=sys.stderr, flush=True)
-    print(json.dumps({
-        "inputs": sum(counts.values()), "of": counts, "faults": faults,
-        "seconds": round(time.perf_counter() - started, 1),
-        "ratio_of_faults": len(faults) / max(1, sum(counts.values())),
-    }, indent=2))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "inputs": sum(counts.values()),
+                "of": counts,
+                "faults": faults,
+                "seconds": round(time.perf_counter() - started, 1),
+                "ratio_of_faults": len(faults) / max(1, sum(counts.values())),
+            },
+            indent=2,
+        )
+    )
     return 1 if faults else 0
 
 

@@ -19,8 +19,25 @@ MARKER = "7654321"
 """A count that no message may quote."""
 
 
-PIECES = [b",", b"\n", b'"', b"\x00", b"NaN", b"1e999", b"-1", MARKER.encode(), b";", b"\xff\xfe",
-          b"2024-13-45", b"9" * 40, b"inf", b"", b"=", b"[", b"'"]  # fmt: skip
+PIECES = [
+    b",",
+    b"\n",
+    b'"',
+    b"\x00",
+    b"NaN",
+    b"1e999",
+    b"-1",
+    MARKER.encode(),
+    b";",
+    b"\xff\xfe",
+    b"2024-13-45",
+    b"9" * 40,
+    b"inf",
+    b"",
+    b"=",
+    b"[",
+    b"'",
+]
 
 
 BATCH = 50
@@ -101,21 +118,68 @@ NAMES = st.sampled_from(
     ["time", "region", "count", "north", "x; DROP TABLE t", 'a"b', "a.b", "../x", ""]
 )
 CELLS = st.one_of(
-    st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), TEXT, st.binary(max_size=6),
-    st.just("2024-01-01 00:00"), st.just(MARKER),
-)  # fmt: skip
+    st.none(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    TEXT,
+    st.binary(max_size=6),
+    st.just("2024-01-01 00:00"),
+    st.just(MARKER),
+)
 FIELDS = [
-    "source.name", "source.persons", "source.max_gap", "privacy.mechanism", "privacy.unit",
-    "privacy.epsilon", "privacy.delta", "privacy.weight", "windows.lags", "windows.seasonal",
-    "windows.test", "windows.horizon", "model.name", "model.hidden", "model.members",
-    "training.optimizer", "training.epochs", "training.batch_size", "training.base_batch",
-    "training.learning_rate", "training.seed", "training.device", "model.ghost", "x.y", "source",
-]  # fmt: skip
+    "source.name",
+    "source.persons",
+    "source.max_gap",
+    "privacy.mechanism",
+    "privacy.unit",
+    "privacy.epsilon",
+    "privacy.delta",
+    "privacy.weight",
+    "windows.lags",
+    "windows.seasonal",
+    "windows.test",
+    "windows.horizon",
+    "model.name",
+    "model.hidden",
+    "model.members",
+    "training.optimizer",
+    "training.epochs",
+    "training.batch_size",
+    "training.base_batch",
+    "training.learning_rate",
+    "training.seed",
+    "training.device",
+    "model.ghost",
+    "x.y",
+    "source",
+]
 VALUES = [
-    "true", "[]", '["1d"]', "{}", "gradient", "user", "interval-0", "interval-99999999999", "nan",
-    "-inf", "0d", "1e309", "2024-01-01", "bigru", "blend", "tract", "0", "-1", "3", "0.5", "1e-400",
-    "99999999999999999999", '"7d"', "[[[[", '["a", 1]',
-]  # fmt: skip
+    "true",
+    "[]",
+    '["1d"]',
+    "{}",
+    "gradient",
+    "user",
+    "interval-0",
+    "interval-99999999999",
+    "nan",
+    "-inf",
+    "0d",
+    "1e309",
+    "2024-01-01",
+    "bigru",
+    "blend",
+    "tract",
+    "0",
+    "-1",
+    "3",
+    "0.5",
+    "1e-400",
+    "99999999999999999999",
+    '"7d"',
+    "[[[[",
+    '["a", 1]',
+]
 
 
 def setting(chance: random.Random) -> list[str]:

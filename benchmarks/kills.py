@@ -55,14 +55,24 @@ STAGES = ("read", "charged", "committed", "drawn", "released", "recorded")
 def recipe(csv: Path, draw: int) -> dict[str, Any]:
     """A request of its own for every number."""
     gradient = draw % 5 == 4
-    privacy = {"mechanism": "gradient" if gradient else "input", "epsilon": 8.0, "delta": 1e-6,
-               "unit": "interval-1" if gradient else "user-day", "draw": draw}  # fmt: skip
+    privacy = {
+        "mechanism": "gradient" if gradient else "input",
+        "epsilon": 8.0,
+        "delta": 1e-6,
+        "unit": "interval-1" if gradient else "user-day",
+        "draw": draw,
+    }
     training = {"epochs": 2, "batch_size": 64} if gradient else {}
     model = {"name": "bigru", "hidden": 2} if gradient else {"name": "ridge"}
     source = {"name": str(csv), "max_count": 500.0}
     windows = {} if gradient else {"lags": 2, "around": 0, "seasons": 0, "validation": "0d"}
-    return {"source": source, "privacy": privacy, "training": training, "model": model,
-            "windows": windows}  # fmt: skip
+    return {
+        "source": source,
+        "privacy": privacy,
+        "training": training,
+        "model": model,
+        "windows": windows,
+    }
 
 
 def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> dict[str, Any]:
@@ -151,12 +161,19 @@ def looked_at(home: Home, folder: Path, *, whole: bool) -> list[str]:
     states = {entry.id: entry.state for entry in ledger.entries()}
     found = []
     drawn = _lines(folder / "drawn")
-    found += [f"drawn without a committed entry: {line}" for line in drawn
-              if states.get(int(line.split()[0])) not in ("committed", "released")]  # fmt: skip
-    found += [f"drawn twice: {line}" for line, times in collections.Counter(drawn).items()
-              if times > 1]  # fmt: skip
-    found += [f"committed and lost: {line}" for line in _lines(folder / "committed")
-              if states.get(int(line)) not in ("committed", "released")]  # fmt: skip
+    found += [
+        f"drawn without a committed entry: {line}"
+        for line in drawn
+        if states.get(int(line.split()[0])) not in ("committed", "released")
+    ]
+    found += [
+        f"drawn twice: {line}" for line, times in collections.Counter(drawn).items() if times > 1
+    ]
+    found += [
+        f"committed and lost: {line}"
+        for line in _lines(folder / "committed")
+        if states.get(int(line)) not in ("committed", "released")
+    ]
     if whole and not (verdict := verify(ledger)).holds:
         found += [f"ledger: {what}" for _, what in verdict.broken]
     return found
@@ -178,8 +195,11 @@ def resumed(values: dict[str, Any], home: Home) -> list[str]:
     files = Tracker(home).files(document["run_id"])
     ahead = forecast_ahead(files, home)
     bad = [] if np.isfinite(ahead["forecast"]).all() else ["the forecast is not finite"]
-    mine = [one for one in Ledger(home.database_url).entries()
-            if one.recipe["privacy"]["draw"] == values["privacy"]["draw"]]  # fmt: skip
+    mine = [
+        one
+        for one in Ledger(home.database_url).entries()
+        if one.recipe["privacy"]["draw"] == values["privacy"]["draw"]
+    ]
     done = sum(entry.state == "released" for entry in mine)
     return bad if done == 1 else [*bad, f"{done} releases of one request"]
 
@@ -254,20 +274,29 @@ def main() -> int:
             whole = trial % 25 == 0 or kills == asked.kills
             status, found = forked(
                 lambda mine=mine, whole=whole: [
-                    *looked_at(home, folder, whole=whole), *resumed(mine, home)
+                    *looked_at(home, folder, whole=whole),
+                    *resumed(mine, home),
                 ]
-            )  # fmt: skip
+            )
             breaches += found if status == 0 else [f"request {trial - 1} could not be made again"]
         status, found = forked(lambda: [*looked_at(home, folder, whole=True), *recorded(home)])
         breaches += found if status == 0 else ["the ledger or the list of runs could not be read"]
         _, entries = forked(lambda: len(Ledger(home.database_url).entries()))
-    print(json.dumps({
-        "kills": kills, "finished_first": late, "last_seen": dict(struck), "entries": entries,
-        "breaches": breaches,
-        "pipeline_seconds": {"ridge": round(spans[2], 2), "training": round(spans[1], 2)},
-        "seconds": round(time.perf_counter() - started, 1),
-        "ratio_of_breaches_to_kills": len(breaches) / kills,
-    }, indent=2))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "kills": kills,
+                "finished_first": late,
+                "last_seen": dict(struck),
+                "entries": entries,
+                "breaches": breaches,
+                "pipeline_seconds": {"ridge": round(spans[2], 2), "training": round(spans[1], 2)},
+                "seconds": round(time.perf_counter() - started, 1),
+                "ratio_of_breaches_to_kills": len(breaches) / kills,
+            },
+            indent=2,
+        )
+    )
     return 1 if breaches else 0
 
 

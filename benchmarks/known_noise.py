@@ -77,11 +77,13 @@ def main(sigmas: list[float], models: list[str], draws: int) -> list[dict[str, A
                 broken += int((counts[:, 0] < counts[:, 1:].sum(axis=1)).sum())
             rows.append(
                 {
-                    "sigma": sigma, "model": model, "draws": draws,
+                    "sigma": sigma,
+                    "model": model,
+                    "draws": draws,
                     "RMSE, filtered over as it is": round(float(np.mean(ratios)), 4),
                     "intervals whose nesting is broken": broken,
                 }
-            )  # fmt: skip
+            )
     return rows
 
 

@@ -30,13 +30,23 @@ def charge(number: int, dataset: str = "city", unit: PrivacyUnit = PrivacyUnit.U
     """A day's counts, one day after the other and each of them ten times."""
     start = datetime(2000, 1, 1) + (number // 10) * DAY
     return Charge(
-        key=f"{dataset}{number}", dataset=dataset, fingerprint=f"{dataset}{number // 10}",
-        period=Period(start, start + DAY, timedelta(minutes=30)), unit=unit, epsilon=0.1, delta=1e-7,
-        event={"mechanism": "discrete-gaussian", "sigma": 300.0 + number % 7, "intervals": 48,
-               "regions": 1, "weight": 1, "panel": {"observed": 48, "interval_seconds": 1800.0,
-               "regions": 1}},
+        key=f"{dataset}{number}",
+        dataset=dataset,
+        fingerprint=f"{dataset}{number // 10}",
+        period=Period(start, start + DAY, timedelta(minutes=30)),
+        unit=unit,
+        epsilon=0.1,
+        delta=1e-7,
+        event={
+            "mechanism": "discrete-gaussian",
+            "sigma": 300.0 + number % 7,
+            "intervals": 48,
+            "regions": 1,
+            "weight": 1,
+            "panel": {"observed": 48, "interval_seconds": 1800.0, "regions": 1},
+        },
         purpose="panel",
-    )  # fmt: skip
+    )
 
 
 def show_budget(folder: str) -> float:

@@ -65,28 +65,44 @@ def panel_once(regions: int, days: int) -> dict[str, Any]:
         usual = WindowSpec(48, (day,), around=8, seasons=2)
         many, windows = timed(lambda: make(filled, panel, usual))
     return {
-        "cells": panel.values.size, "read_s": read, "validate_s": checked, "read_mib": after - before,
-        "windows_lean_s": few, "windows_lean_mib": round(lean - after, 1), "windows_usual_s": many,
-        "windows_usual_mib": round(peak_mib() - after, 1), "windows": len(windows),
+        "cells": panel.values.size,
+        "read_s": read,
+        "validate_s": checked,
+        "read_mib": after - before,
+        "windows_lean_s": few,
+        "windows_lean_mib": round(lean - after, 1),
+        "windows_usual_s": many,
+        "windows_usual_mib": round(peak_mib() - after, 1),
+        "windows": len(windows),
         "bytes_a_cell": round((peak_mib() - before) * 2**20 / panel.values.size, 1),
-    }  # fmt: skip
+    }
 
 
 def panel(regions: int, days: int) -> dict[str, Any]:
     def apart(length: int) -> dict[str, Any]:
         code = f"import json, load; print(json.dumps(load.panel_once({regions}, {length})))"
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(
-                [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])},
-        )  # fmt: skip
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(
+                    [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+                ),
+            },
+        )
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     half, whole = apart(days // 2), apart(days)
     times = YEAR / days
     return {
-        "regions": regions, "days": days, "half": half, "whole": whole,
+        "regions": regions,
+        "days": days,
+        "half": half,
+        "whole": whole,
         "ratio": round(whole["validate_s"] / max(half["validate_s"], 0.01), 2),
         "reckoned_for_a_year": {
             "cells": round(whole["cells"] * times),
@@ -95,7 +111,7 @@ def panel(regions: int, days: int) -> dict[str, Any]:
             "windows_lean_gib": round(whole["windows_lean_mib"] * times / 1024, 1),
             "windows_usual_gib": round(whole["windows_usual_mib"] * times / 1024, 1),
         },
-    }  # fmt: skip
+    }
 
 
 def noise(cells: int) -> dict[str, Any]:
@@ -104,9 +120,14 @@ def noise(cells: int) -> dict[str, Any]:
     half, _ = timed(lambda: discrete_gaussian(np.zeros(cells // 2, dtype=np.int64), 40.0))
     whole, _ = timed(lambda: discrete_gaussian(np.zeros(cells, dtype=np.int64), 40.0))
     each = whole / cells
-    return {"cells": cells, "seconds": whole, "microseconds_a_count": round(each * 1e6, 1),
-            "ratio": round(whole / half, 2), "peak_mib": peak_mib(),
-            "reckoned_minutes_for_35_million": round(each * 35.04e6 / 60, 1)}  # fmt: skip
+    return {
+        "cells": cells,
+        "seconds": whole,
+        "microseconds_a_count": round(each * 1e6, 1),
+        "ratio": round(whole / half, 2),
+        "peak_mib": peak_mib(),
+        "reckoned_minutes_for_35_million": round(each * 35.04e6 / 60, 1),
+    }
 
 
 def runs(count: int) -> dict[str, Any]:
@@ -151,13 +172,23 @@ def ledger(count: int) -> dict[str, Any]:
     def charge(number: int) -> Charge:
         start = dt.datetime(2000, 1, 1) + (number // 10) * day
         return Charge(
-            key=f"k{number}", dataset="city", fingerprint=f"f{number // 10}",
-            period=Period(start, start + day, dt.timedelta(minutes=30)), unit=PrivacyUnit.USER_DAY,
-            epsilon=0.1, delta=1e-7, purpose="panel",
-            event={"mechanism": "discrete-gaussian", "sigma": 300.0 + number % 7, "intervals": 48,
-                   "regions": 1, "weight": 1, "panel": {"observed": 48, "interval_seconds": 1800.0,
-                   "regions": 1}},
-        )  # fmt: skip
+            key=f"k{number}",
+            dataset="city",
+            fingerprint=f"f{number // 10}",
+            period=Period(start, start + day, dt.timedelta(minutes=30)),
+            unit=PrivacyUnit.USER_DAY,
+            epsilon=0.1,
+            delta=1e-7,
+            purpose="panel",
+            event={
+                "mechanism": "discrete-gaussian",
+                "sigma": 300.0 + number % 7,
+                "intervals": 48,
+                "regions": 1,
+                "weight": 1,
+                "panel": {"observed": 48, "interval_seconds": 1800.0, "regions": 1},
+            },
+        )
 
     with tempfile.TemporaryDirectory() as folder:
         book = Ledger(f"sqlite:///{Path(folder) / 'veilcast.db'}")

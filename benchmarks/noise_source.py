@@ -95,12 +95,16 @@ def main() -> None:
     noise = [
         {"values": len(like), **compared(lambda one, v=like: lambda: one.normal(v, 1.0), rounds)}
         for like in map(torch.empty, (1_000, 10_000, 100_000))
-    ]  # fmt: skip
+    ]
     steps = [
-        {"hidden": 32, "batch": 512, "length": length,
-         **compared(lambda one, t=length: step(one, 32, 512, t), max(10, rounds // 4))}
+        {
+            "hidden": 32,
+            "batch": 512,
+            "length": length,
+            **compared(lambda one, t=length: step(one, 32, 512, t), max(10, rounds // 4)),
+        }
         for length in (6, 48)
-    ]  # fmt: skip
+    ]
     print(json.dumps({"noise of an update": noise, "BiGRU step": steps}, indent=1))
 
 

@@ -103,12 +103,15 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "source": "synthetic", "model": base.model.name, "optimizer": training.optimizer,
-                "windows": windows, "persistence": round(still, 2),
+                "source": "synthetic",
+                "model": base.model.name,
+                "optimizer": training.optimizer,
+                "windows": windows,
+                "persistence": round(still, 2),
                 "rmse": "mean of the regions, persons, last week; of made-up people",
             }
         )
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

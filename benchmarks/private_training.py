@@ -181,12 +181,16 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "source": "synthetic", "unit": "interval-1", "epsilon": asked.epsilon, "delta": 1e-7,
-                "neighbours": "change all values of one unit", "seeds": asked.seeds,
+                "source": "synthetic",
+                "unit": "interval-1",
+                "epsilon": asked.epsilon,
+                "delta": 1e-7,
+                "neighbours": "change all values of one unit",
+                "seeds": asked.seeds,
                 "persistence": round(still, 2),
             }
         )
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -139,18 +139,23 @@ def main(source: str, model: str, sigma: float, folds: int) -> dict[str, Any]:
                 found[way].setdefault(level, []).append(score(low, high, new, level))
     means = {way: {k: np.mean(v, axis=0) for k, v in one.items()} for way, one in found.items()}
     return {
-        "source": source, "model": model, "sigma": sigma, "weeks": folds,
+        "source": source,
+        "model": model,
+        "sigma": sigma,
+        "weeks": folds,
         "levels": [
             {
                 "level": level,
-                **{f"coverage, {way}": round(float(one[level][0]), 3) for way, one in means.items()},
+                **{
+                    f"coverage, {way}": round(float(one[level][0]), 3) for way, one in means.items()
+                },
                 "pinball, head over quarters": round(
                     float(means["head"][level][1] / means["quarters"][level][1]), 3
                 ),
             }
             for level in LEVELS
         ],
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -32,8 +32,17 @@ def fill(url: str, regions: int) -> None:
         times,
         [f"region {at}" for at in range(regions)],
     )
-    made = Forecast("f" * 32, datetime(2024, 3, 1), values, "input", "user-day", 1.0, 1e-7,
-                    values * 0.9, values * 1.1)  # fmt: skip
+    made = Forecast(
+        "f" * 32,
+        datetime(2024, 3, 1),
+        values,
+        "input",
+        "user-day",
+        1.0,
+        1e-7,
+        values * 0.9,
+        values * 1.1,
+    )
     append_forecasts(open_store(url), "city", made)
 
 
@@ -82,12 +91,17 @@ def main() -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        environment = {**os.environ, "VEILCAST_HOME": folder, "VEILCAST_DATABASE_URL": url,
-                       "VEILCAST_API_TOKEN_FILE": str(home / "token")}  # fmt: skip
+        environment = {
+            **os.environ,
+            "VEILCAST_HOME": folder,
+            "VEILCAST_DATABASE_URL": url,
+            "VEILCAST_API_TOKEN_FILE": str(home / "token"),
+        }
         server = subprocess.Popen(
             [sys.executable, "-m", "flows", "serve", "--port", str(port)],
-            env=environment, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
         address = f"http://127.0.0.1:{port}"
         try:
             for _ in range(600):

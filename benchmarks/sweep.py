@@ -52,14 +52,22 @@ def jobs_of(windows: Windows, asked: argparse.Namespace) -> list[Job]:
     found = []
     for seed in range(asked.runs):
         config = TrainingConfig(
-            batch_size=asked.batch, epochs=asked.epochs, seed=seed, device="cpu",
-            learning_rate=1e-3 * (1 + seed % 4), average=0.98,
-        )  # fmt: skip
+            batch_size=asked.batch,
+            epochs=asked.epochs,
+            seed=seed,
+            device="cpu",
+            learning_rate=1e-3 * (1 + seed % 4),
+            average=0.98,
+        )
         shape = ForecasterConfig(
-            model=asked.model, hidden=asked.hidden, regions=windows.regions, lags=LAGS,
-            seasonal=windows.seasonal.shape[1], around=windows.before.shape[2],
+            model=asked.model,
+            hidden=asked.hidden,
+            regions=windows.regions,
+            lags=LAGS,
+            seasonal=windows.seasonal.shape[1],
+            around=windows.before.shape[2],
             usual=windows.usual.shape[1],
-        )  # fmt: skip
+        )
         model = new(shape, seed)
         fit_scaler(model, windows)
         updates = None
@@ -110,8 +118,12 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     spent_ = {name: min(values) for name, values in cpu.items()}
     pairs = zip(models["sequential"], models["stacked"], strict=True)
     return {
-        "model": f"{asked.model}({asked.hidden})", "lags": LAGS, "runs": asked.runs,
-        "batch": asked.batch, "step": asked.step, "threads": asked.threads,
+        "model": f"{asked.model}({asked.hidden})",
+        "lags": LAGS,
+        "runs": asked.runs,
+        "batch": asked.batch,
+        "step": asked.step,
+        "threads": asked.threads,
         "updates": asked.epochs * -(-asked.windows // asked.batch),
         "seconds": {name: round(value, 2) for name, value in best.items()},
         "ratio": round(best["sequential"] / best["stacked"], 2),
@@ -119,7 +131,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         "cpu_ratio": round(spent_["sequential"] / spent_["stacked"], 2),
         "peak_mib": {name: round(peak(name, asked)) for name in WAYS},
         "weights_apart": max(apart(a.model, b.model) for a, b in pairs),
-    }  # fmt: skip
+    }
 
 
 def peak(way: str, asked: argparse.Namespace) -> float:

@@ -54,8 +54,17 @@ def _overhead(trainings: int) -> dict[str, Any]:
     def swept(model: str, seeds: int) -> float:
         inside.clear()
         started = time.perf_counter()
-        sweep(Grid(recipe={"source": {"name": CITY}}, mechanisms=("none",), units=("user",),
-                   epsilons=(1.0,), models=(model,), optimizers=("adam",), seeds=seeds))  # fmt: skip
+        sweep(
+            Grid(
+                recipe={"source": {"name": CITY}},
+                mechanisms=("none",),
+                units=("user",),
+                epsilons=(1.0,),
+                models=(model,),
+                optimizers=("adam",),
+                seeds=seeds,
+            )
+        )
         return time.perf_counter() - started
 
     first = swept("fourier", 2) - sum(inside)
@@ -75,14 +84,31 @@ def _page(rows: int, folder: Path) -> dict[str, Any]:
     from flows.sweep import page as frontier_page
 
     table = [
-        {"mechanism": "input", "unit": "user-day", "epsilon": 2.0 ** (at % 20 - 10), "delta": 1e-7,
-         "neighbours": "add or remove the records of one unit", "model": "gru",
-         "optimizer": f"number {at // 20}", "learning_rate": 0.01, "rmse": 1000.0 + at, "sd": 3.0,
-         "seeds": 5, "baselines": {"persistence": 1500.0}}
+        {
+            "mechanism": "input",
+            "unit": "user-day",
+            "epsilon": 2.0 ** (at % 20 - 10),
+            "delta": 1e-7,
+            "neighbours": "add or remove the records of one unit",
+            "model": "gru",
+            "optimizer": f"number {at // 20}",
+            "learning_rate": 0.01,
+            "rmse": 1000.0 + at,
+            "sd": 3.0,
+            "seeds": 5,
+            "baselines": {"persistence": 1500.0},
+        }
         for at in range(rows)
-    ]  # fmt: skip
-    unit = {"unit": "user-day", "delta": 1e-7, "neighbours": "add or remove", "epsilon": 1.0,
-            "after": 1.0, "cap": None, "fits": rows}  # fmt: skip
+    ]
+    unit = {
+        "unit": "user-day",
+        "delta": 1e-7,
+        "neighbours": "add or remove",
+        "epsilon": 1.0,
+        "after": 1.0,
+        "cap": None,
+        "fits": rows,
+    }
     total = {"points": rows, "trainings": 5 * rows, "charges": rows, "units": [unit]}
     started = time.perf_counter()
     page = frontier_page.write(table, total, folder / "page.html")

@@ -71,8 +71,10 @@ class Panel:
     def __repr__(self) -> str:
         """Its outline; counts are not shown unasked."""
         kind = "noised" if self.noised else "raw"
-        return (f"Panel({self.source!r}, {kind} counts: {len(self.times)} intervals of "
-                f"{self.interval} from {self.times[0]}, {len(self.regions)} regions)")  # fmt: skip
+        return (
+            f"Panel({self.source!r}, {kind} counts: {len(self.times)} intervals of "
+            f"{self.interval} from {self.times[0]}, {len(self.regions)} regions)"
+        )
 
     @property
     def interval(self) -> pd.Timedelta:

@@ -36,9 +36,13 @@ def grid(regions: Sequence[str], title: str) -> NDArray[Any]:
     columns = min(2, len(regions))
     rows = math.ceil(len(regions) / columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(6 * columns, 2.2 * rows + 0.6), sharex=True, squeeze=False,
+        rows,
+        columns,
+        figsize=(6 * columns, 2.2 * rows + 0.6),
+        sharex=True,
+        squeeze=False,
         layout="constrained",
-    )  # fmt: skip
+    )
     figure.suptitle(title, fontsize=11)
     drawn = axes.flat[: len(regions)]
     for axis, region in zip(drawn, regions, strict=True):

@@ -19,9 +19,12 @@ def constant_region(counts: NDArray[np.float64], names: list[str]) -> Iterator[F
     for name, values in zip(names, counts.T, strict=True):
         if np.nanmin(values) == np.nanmax(values):
             yield Finding(
-                "constant-region", "warning", "has the same count in every interval",
-                "leave it out: there is nothing to forecast", name,
-            )  # fmt: skip
+                "constant-region",
+                "warning",
+                "has the same count in every interval",
+                "leave it out: there is nothing to forecast",
+                name,
+            )
 
 
 def nested_regions(
@@ -33,10 +36,12 @@ def nested_regions(
     for column in np.flatnonzero(holds & (np.nanmax(counts, axis=0) > 0)):
         known = declared is not None and declared >= 2
         yield Finding(
-            "nested-regions", "note" if known else "warning",
+            "nested-regions",
+            "note" if known else "warning",
             "is at least the sum of all other regions in every interval: it may contain them, and a "
             "person may be counted in two regions at once (M of at least 2)",
-            f"none needed: {declared} regions per interval are declared" if known else
-            "leave it out, or declare source.regions_per_interval=2 (undeclared, all regions count)",
+            f"none needed: {declared} regions per interval are declared"
+            if known
+            else "leave it out, or declare source.regions_per_interval=2 (undeclared, all count)",
             names[column],
-        )  # fmt: skip
+        )

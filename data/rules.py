@@ -148,10 +148,14 @@ def unparsed_time(time: Column) -> Iterator[Finding]:
     if bad.any():
         rows, count = first_rows(bad)
         yield Finding(
-            "unparsed-time", "error",
+            "unparsed-time",
+            "error",
             f"{count} of {len(time)} rows hold no date and time of the years {_YEARS[0]} to {_YEARS[1]}",
-            "write times as 2024-01-31 13:30:00, all in one form", "time", rows, count,
-        )  # fmt: skip
+            "write times as 2024-01-31 13:30:00, all in one form",
+            "time",
+            rows,
+            count,
+        )
 
 
 def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
@@ -167,9 +171,14 @@ def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
                 "; if this is the night the clocks go back, write times in UTC or with their offset"
             )
         yield Finding(
-            "duplicate-time", "error", f"{count} rows repeat a time, first {times[twice][0]}", fix,
-            "time", rows, count,
-        )  # fmt: skip
+            "duplicate-time",
+            "error",
+            f"{count} rows repeat a time, first {times[twice][0]}",
+            fix,
+            "time",
+            rows,
+            count,
+        )
 
 
 def unsorted_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
@@ -178,18 +187,26 @@ def unsorted_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
     if back.any():
         rows, count = first_rows(back)
         yield Finding(
-            "unsorted-time", "note", "rows are out of order and will be sorted", "none needed",
-            "time", rows, count,
-        )  # fmt: skip
+            "unsorted-time",
+            "note",
+            "rows are out of order and will be sorted",
+            "none needed",
+            "time",
+            rows,
+            count,
+        )
 
 
 def time_zone(times: pd.DatetimeIndex) -> Iterator[Finding]:
     """Times with a zone, or a wall clock that skips an hour in spring."""
     if times.tz is not None:
         yield Finding(
-            "time-zone", "note", f"times carry the zone {times.tz} and become UTC",
-            "none needed; days and weeks are counted in UTC from here", "time",
-        )  # fmt: skip
+            "time-zone",
+            "note",
+            f"times carry the zone {times.tz} and become UTC",
+            "none needed; days and weeks are counted in UTC from here",
+            "time",
+        )
         return
     ordered = times.sort_values()
     steps = ordered[1:] - ordered[:-1]
@@ -203,10 +220,14 @@ def time_zone(times: pd.DatetimeIndex) -> Iterator[Finding]:
     if len(steps) and np.any(spring):
         rows, count = first_rows(np.asarray(spring))
         yield Finding(
-            "dst", "warning",
+            "dst",
+            "warning",
             f"an hour is absent after {before[np.asarray(spring)][0]}, as when clocks go forward",
-            "write times in UTC, so that intervals are equally long", "time", rows, count,
-        )  # fmt: skip
+            "write times in UTC, so that intervals are equally long",
+            "time",
+            rows,
+            count,
+        )
 
 
 def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Finding]:
@@ -220,11 +241,15 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
     if odd.any() or len(other):
         rows, count = first_rows(odd if odd.any() else steps == other[0])
         yield Finding(
-            "mixed-intervals", "error",
+            "mixed-intervals",
+            "error",
             f"most rows are {_minutes(usual)} apart, {count} are not a multiple of it or change to "
             "another length",
-            "bring one interval length, or split the file", "time", rows, count,
-        )  # fmt: skip
+            "bring one interval length, or split the file",
+            "time",
+            rows,
+            count,
+        )
         return
     gaps = steps > usual
     if not gaps.any():
@@ -236,16 +261,24 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
     said = f"{missing} intervals are missing in {gaps.sum()} gaps, first at {first}"
     if longest > max_gap:
         yield Finding(
-            "missing-intervals", "error", f"{said}, the longest {longest}, above {max_gap}",
-            "cut the series at the gap, bring the missing rows, or raise source.max_gap", "time",
-            rows, missing,
-        )  # fmt: skip
+            "missing-intervals",
+            "error",
+            f"{said}, the longest {longest}, above {max_gap}",
+            "cut the series at the gap, bring the missing rows, or raise source.max_gap",
+            "time",
+            rows,
+            missing,
+        )
     else:
         yield Finding(
-            "missing-intervals", "warning", said,
-            "none needed: filled from the same time a week before, after the noise", "time", rows,
+            "missing-intervals",
+            "warning",
+            said,
+            "none needed: filled from the same time a week before, after the noise",
+            "time",
+            rows,
             missing,
-        )  # fmt: skip
+        )
 
 
 def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
@@ -259,19 +292,25 @@ def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
     if weeks < 5:
         severe = weeks < 3
         yield Finding(
-            "too-short", "error" if severe else "warning", f"the series is {weeks:.1f} weeks long",
+            "too-short",
+            "error" if severe else "warning",
+            f"the series is {weeks:.1f} weeks long",
             "bring at least 3 weeks (better 5): one before the training period, one to train on and "
-            "one to test on", "time",
-        )  # fmt: skip
+            "one to test on",
+            "time",
+        )
 
 
 def regions(names: list[str]) -> Iterator[Finding]:
     """Too few regions."""
     if len(names) < 2:
         yield Finding(
-            "one-region", "error", f"there is only one region, {names[0]!r}",
-            "bring one column for each of two or more regions (is the separator right?)", names[0],
-        )  # fmt: skip
+            "one-region",
+            "error",
+            f"there is only one region, {names[0]!r}",
+            "bring one column for each of two or more regions (is the separator right?)",
+            names[0],
+        )
 
 
 def _minutes(length: np.timedelta64) -> str:

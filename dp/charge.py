@@ -9,8 +9,15 @@ from dp.unit.period import Period
 from dp.unit.privacy_unit import Unit
 
 PURPOSES = (
-    "panel", "stream", "training", "trial", "scaler", "statistic", "forecast inputs", "audit",
-)  # fmt: skip
+    "panel",
+    "stream",
+    "training",
+    "trial",
+    "scaler",
+    "statistic",
+    "forecast inputs",
+    "audit",
+)
 """What a release is for; `stream` for intervals that are released as they come."""
 
 

@@ -35,8 +35,13 @@ print([(point["delta"], round(point["epsilon"], 2)) for point in values["curve"]
 ledger = Ledger(open_home().database_url)
 account = run.result["ledger"]["dataset"]
 for entry in ledger.entries(account, PrivacyUnit.USER_DAY):
-    print(entry.id, entry.purpose, f"epsilon {entry.epsilon:.3g} at delta {entry.delta:g}",
-          entry.unit.value, entry.unit.neighbours)  # fmt: skip
+    print(
+        entry.id,
+        entry.purpose,
+        f"epsilon {entry.epsilon:.3g} at delta {entry.delta:g}",
+        entry.unit.value,
+        entry.unit.neighbours,
+    )
 print("spent", ledger.spent(account, PrivacyUnit.USER_DAY, 1e-7), verify(ledger))
 
 # %% [markdown]

@@ -29,8 +29,9 @@ from flows.notebook import train
 # %%
 budget, interval = Budget(1.0, 1e-7), timedelta(minutes=30)
 for unit in PrivacyUnit:
-    bound, why = derive_bound(unit, observed=72 * 48, interval=interval, regions=6,
-                              regions_per_interval=2)  # fmt: skip
+    bound, why = derive_bound(
+        unit, observed=72 * 48, interval=interval, regions=6, regions_per_interval=2
+    )
     noise = calibrate(budget, bound)
     check = gaussian_epsilon(bound.sensitivity / noise.sigma, budget.delta)
     print(f"{unit.value:14} sigma {noise.sigma:7.2f}  epsilon {check:.3f}  {why[0]}")

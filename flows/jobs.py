@@ -104,15 +104,20 @@ def forecast(recipe: dict[str, Any]) -> dict[str, Any]:
         trained = _train(plan, home)
         model = champion(done.stream, home)
     if model is None:
-        raise SetupError(f"{done.stream} has no model to forecast with, and the new one was "
-                         f"{trained.because if trained else 'not trained'}")  # fmt: skip
+        raise SetupError(
+            f"{done.stream} has no model to forecast with, and the new one was "
+            f"{trained.because if trained else 'not trained'}"
+        )
     if not model.current:
         get_run_logger().warning("MLflow does not answer; forecasting with the last known model")
     made = forecast_step(plan, home, model, done)
     get_run_logger().info(
-        "%s: %d intervals released, %d forecasts of %d rows", done.stream, done.new,
-        len(made.made), made.rows,
-    )  # fmt: skip
+        "%s: %d intervals released, %d forecasts of %d rows",
+        done.stream,
+        done.new,
+        len(made.made),
+        made.rows,
+    )
     return {
         **_shown(done),
         "run": model.run_id,
@@ -126,8 +131,12 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     """The nightly training, from released counts."""
     plan, home = _opened(recipe)
     done = _train(plan, home)
-    return {"run": done.document["run_id"], "promoted": done.promoted, "because": done.because,
-            "proof": done.proof}  # fmt: skip
+    return {
+        "run": done.document["run_id"],
+        "promoted": done.promoted,
+        "because": done.because,
+        "proof": done.proof,
+    }
 
 
 @flow(name="sweep", **_HOOKS)
@@ -137,8 +146,9 @@ def sweep(grid: dict[str, Any]) -> dict[str, Any]:
     from flows.sweep.grid import Grid
 
     open_home()
-    names: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
-             for name, value in grid.items()}  # fmt: skip
+    names: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in grid.items()
+    }
     document = whole(Grid(**names))
     return {"total": document["total"], "table": document["table"]}
 
@@ -166,8 +176,12 @@ def _opened(recipe: dict[str, Any]) -> tuple[Recipe, Home]:
 def _ingest(plan: Recipe, home: Home) -> release.Ingested:
     done = release_step(plan, home, read_step(plan, home))
     if newly_stopped(done.stream, done.refused, home):
-        tell("budget-refused", f"releases of {done.stream} have stopped at {done.until}; forecasts "
-             f"go on from what is released. {done.refused}", stream=done.stream)  # fmt: skip
+        tell(
+            "budget-refused",
+            f"releases of {done.stream} have stopped at {done.until}; forecasts "
+            f"go on from what is released. {done.refused}",
+            stream=done.stream,
+        )
     if done.refused:
         get_run_logger().warning("releases have stopped at %s: %s", done.until, done.refused)
     return done
@@ -181,5 +195,7 @@ def _train(plan: Recipe, home: Home) -> retrain.Retrained:
 
 def _shown(done: release.Ingested) -> dict[str, Any]:
     values = asdict(done)
-    return {**values, **{name: None if values[name] is None else str(values[name])
-                         for name in ("until", "seen")}}  # fmt: skip
+    return {
+        **values,
+        **{name: None if values[name] is None else str(values[name]) for name in ("until", "seen")},
+    }

@@ -93,9 +93,11 @@ class Run:
 
     def _repr_markdown_(self) -> str:
         made = self.result
-        return (f"**{made['model']}** on {made['source']}, run `{self.run_id[:8]}`: RMSE "
-                f"{made['rmse']['mean']:,.1f} persons ({made['evaluation']}).\n\n"
-                f"{made['statement']['text']}")  # fmt: skip
+        return (
+            f"**{made['model']}** on {made['source']}, run `{self.run_id[:8]}`: RMSE "
+            f"{made['rmse']['mean']:,.1f} persons ({made['evaluation']}).\n\n"
+            f"{made['statement']['text']}"
+        )
 
 
 def load_run(run: str = "latest") -> Run:

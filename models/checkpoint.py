@@ -26,9 +26,17 @@ from models.forecasters import new
 
 VERSION = 2
 _NO_ARCHIVE = (
-    zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError,
-    OverflowError, zlib.error, struct.error,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    KeyError,
+    ValueError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    zlib.error,
+    struct.error,
+)
 """What `zipfile` raises for bytes that are no archive, or not the whole of one."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 

@@ -150,8 +150,15 @@ def _dialect(path: Path) -> dict[str, Any]:
     What an engine guesses of the rows depends on all persons in them: a single identifier with a
     letter would make text of everybody's, and the order of contributions follows from them.
     """
-    return {"header": True, "delim": separator(header(path)), "quote": '"', "escape": '"',
-            "all_varchar": True, "skip": 0, "comment": ""}  # fmt: skip
+    return {
+        "header": True,
+        "delim": separator(header(path)),
+        "quote": '"',
+        "escape": '"',
+        "all_varchar": True,
+        "skip": 0,
+        "comment": "",
+    }
 
 
 def _kind(path: Path) -> tuple[str, str]:

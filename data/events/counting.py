@@ -78,9 +78,14 @@ def _capped(
 
 
 def _first(
-    cells: Expression, most: int, *, within: list[str], order: Expression, ties: str,
+    cells: Expression,
+    most: int,
+    *,
+    within: list[str],
+    order: Expression,
+    ties: str,
     rows: bool = True,
-) -> Expression:  # fmt: skip
+) -> Expression:
     """The first `most` rows, or groups of rows with equal `ties`, of each group."""
     cells = cells.mutate(order=order)
     window = ibis.window(group_by=within, order_by=["order", ties])

@@ -61,9 +61,18 @@ def read_lines(connection: Any, place: str, files: list[Path]) -> Expression:
     mark = separator(first)
     names = next(csv.reader([first], delimiter=mark), [])
     table = connection.read_csv(
-        place, header=True, auto_detect=False, columns={_LINE: "VARCHAR"}, delim="\x01", quote="",
-        escape="", comment="", ignore_errors=True, strict_mode=False, max_line_size=_LONGEST,
-    )  # fmt: skip
+        place,
+        header=True,
+        auto_detect=False,
+        columns={_LINE: "VARCHAR"},
+        delim="\x01",
+        quote="",
+        escape="",
+        comment="",
+        ignore_errors=True,
+        strict_mode=False,
+        max_line_size=_LONGEST,
+    )
     line = table[_LINE].re_replace(r"^[\r\n]+|[\r\n]+$", "")
     quoted, parts = line.contains('"'), line.split(mark)
     field = rf'(?:"(?:[^"]|"")*"|[^"{re.escape(mark)}][^{re.escape(mark)}]*|)'

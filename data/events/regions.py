@@ -101,9 +101,13 @@ def _cells(box: tuple[float, ...], resolution: int) -> tuple[str, ...]:
     size = _square_kilometres(box)
     if size / about > MOST_CELLS:
         fits = next(
-            (one for one in range(resolution, -1, -1)
-             if size / h3.average_hexagon_area(one) <= MOST_CELLS), 0,
-        )  # fmt: skip
+            (
+                one
+                for one in range(resolution, -1, -1)
+                if size / h3.average_hexagon_area(one) <= MOST_CELLS
+            ),
+            0,
+        )
         raise DataError(
             f"events.box has about {size / about:,.0f} cells of resolution {resolution}, above "
             f"{MOST_CELLS:,}; every cell is a region: choose a smaller box, or events.h3={fits}"

@@ -21,7 +21,10 @@ PASSWORD = "VEILCAST_SOURCE_PASSWORD"  # noqa: S105  (a name)
 HINT = "in a password, write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23"
 
 _PASSWORDS = ("", "password", "passwd", "pwd", "pass")
-_HARMLESS = frozenset(re.findall(r"\w+", """
+_HARMLESS = frozenset(
+    re.findall(
+        r"\w+",
+        """
     access_mode account application_name autocommit cache catalog channel_binding charset
     client_encoding compression connect_timeout database dataset dbname driver encoding encrypt
     gssencmode host hostaddr http_scheme immutable isolation_level keepalives keepalives_count
@@ -29,7 +32,9 @@ _HARMLESS = frozenset(re.findall(r"\w+", """
     project protocol read_only readonly region role schema search_path secure server service
     ssl_verify_cert sslmode sslrootcert target_session_attrs timeout timezone trusted_connection
     trustservercertificate uri user user_id username verify vfs warehouse
-"""))  # fmt: skip
+""",
+    )
+)
 """Parameters that are kept as they are; whatever else a URL has in its query may be a secret."""
 FILES = ("sqlite", "duckdb")
 _REFERENCE = re.compile(r"\$\{\w+\}|\$\w+")

@@ -21,17 +21,34 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 DIALECTS = {
-    "postgres": "postgresql", "mariadb": "mysql", "sqlserver": "mssql", "clickhousedb": "clickhouse",
-}  # fmt: skip
+    "postgres": "postgresql",
+    "mariadb": "mysql",
+    "sqlserver": "mssql",
+    "clickhousedb": "clickhouse",
+}
 _PORTS = {
-    "postgresql": 5432, "mysql": 3306, "mssql": 1433, "oracle": 1521, "clickhouse": 8123,
-    "clickhouse+native": 9000, "trino": 8080, "snowflake": 443, "redshift": 5439, "exasol": 8563,
+    "postgresql": 5432,
+    "mysql": 3306,
+    "mssql": 1433,
+    "oracle": 1521,
+    "clickhouse": 8123,
+    "clickhouse+native": 9000,
+    "trino": 8080,
+    "snowflake": 443,
+    "redshift": 5439,
+    "exasol": 8563,
     "databricks": 443,
-}  # fmt: skip
+}
 _SCHEMAS = {
-    "postgresql": "public", "redshift": "public", "mssql": "dbo", "sqlite": "main", "duckdb": "main",
-    "snowflake": "public", "trino": "default", "databricks": "default",
-}  # fmt: skip
+    "postgresql": "public",
+    "redshift": "public",
+    "mssql": "dbo",
+    "sqlite": "main",
+    "duckdb": "main",
+    "snowflake": "public",
+    "trino": "default",
+    "databricks": "default",
+}
 _FLAT = ("mysql", "clickhouse", "bigquery", "impala")
 """Dialects whose schemas are databases."""
 _EXACT = ("postgresql", "clickhouse", "bigquery")
@@ -130,9 +147,11 @@ def _table(address: Address, parts: list[str]) -> str:
     if dialect not in _EXACT:
         database, schema = database.lower(), schema.lower()
     middle = "" if dialect in FILES else f"/{database}"
-    return f"{dialect}://{place}{middle}#{schema}.{table}" if schema else (
-        f"{dialect}://{place}{middle}#{table}"
-    )  # fmt: skip
+    return (
+        f"{dialect}://{place}{middle}#{schema}.{table}"
+        if schema
+        else (f"{dialect}://{place}{middle}#{table}")
+    )
 
 
 def _database_file(address: Address) -> str:

@@ -13,9 +13,18 @@ from data.store.database import Database
 from data.store.tables import ForecastRow
 
 COLUMNS = (
-    "made_at", "run", "time", "region", "value", "lower", "upper", "mechanism", "unit", "epsilon",
+    "made_at",
+    "run",
+    "time",
+    "region",
+    "value",
+    "lower",
+    "upper",
+    "mechanism",
+    "unit",
+    "epsilon",
     "delta",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +66,23 @@ def append_forecasts(store: Database, panel: str, forecast: Forecast) -> int:
     }
     rows: list[dict[str, Any]] = [
         {
-            "panel": panel, "made_at": made_at, "run": forecast.run, "time": time.to_pydatetime(),
-            "region": str(region), "value": float(value), "lower": None, "upper": None, **promise,
-            **{name: float(columns[name].loc[(time, region)])
-               for name in ("lower", "upper") if name in columns},
+            "panel": panel,
+            "made_at": made_at,
+            "run": forecast.run,
+            "time": time.to_pydatetime(),
+            "region": str(region),
+            "value": float(value),
+            "lower": None,
+            "upper": None,
+            **promise,
+            **{
+                name: float(columns[name].loc[(time, region)])
+                for name in ("lower", "upper")
+                if name in columns
+            },
         }
         for (time, region), value in columns["value"].items()
-    ]  # fmt: skip
+    ]
     with store.writing() as session:
         query = select(ForecastRow.time, ForecastRow.region).where(
             ForecastRow.panel == panel,

@@ -85,9 +85,11 @@ def append_panel(
         if fresh.empty:
             return Appended(0, len(observed))
         row = ReleaseRow(
-            panel=panel.id, **vars(released), start=fresh.index[0].to_pydatetime(),
+            panel=panel.id,
+            **vars(released),
+            start=fresh.index[0].to_pydatetime(),
             end=(fresh.index[-1] + length).to_pydatetime(),
-        )  # fmt: skip
+        )
         session.add(row)
         session.flush()
         add(session, CountRow, fresh, panel=panel.id, release=row.id)

@@ -55,10 +55,14 @@ def _section(name: str, command: Any) -> str:
     usage = " ".join(
         one.name.upper() if one.required else f"[{one.name.upper()}]" for one in arguments
     )
-    lines = [f"\n## `veilcast {name}`\n", f"{command.help}\n",
-             f"```text\nveilcast {' '.join(part for part in (name, usage, '[OPTIONS]') if part)}\n```\n",
-             '<div class="fields" markdown>\n',
-             "| argument or option | value | usual | |", "|---|---|---|---|"]  # fmt: skip
+    lines = [
+        f"\n## `veilcast {name}`\n",
+        f"{command.help}\n",
+        f"```text\nveilcast {' '.join(part for part in (name, usage, '[OPTIONS]') if part)}\n```\n",
+        '<div class="fields" markdown>\n',
+        "| argument or option | value | usual | |",
+        "|---|---|---|---|",
+    ]
     lines += [_row(param) for param in command.params]
     return "\n".join([*lines, "\n</div>"])
 

@@ -43,9 +43,13 @@ def run(example: Example, folder: Path) -> str:
         return ""
     program = ["bash", "-euc"] if block.lang == "bash" else [sys.executable, "-c"]
     done = subprocess.run(
-        [*program, block.body], cwd=folder, env=environment(), text=True, check=False,
+        [*program, block.body],
+        cwd=folder,
+        env=environment(),
+        text=True,
+        check=False,
         capture_output=True,
-    )  # fmt: skip
+    )
     if done.returncode != code(example):
         raise RuntimeError(f"exit {done.returncode} from:\n{block.body}\n{done.stderr}")
     return (

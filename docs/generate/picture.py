@@ -94,8 +94,13 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
         axis.plot(
             truth.times, truth.target[:, 0, region], color=_COUNTS, lw=1.8, label="counts (raw)"
         )
-        axis.plot(truth.times, forecast[:, 0, region], color=_COLOURS[0], lw=1.1,
-                  label="forecast one interval ahead, from noised counts")  # fmt: skip
+        axis.plot(
+            truth.times,
+            forecast[:, 0, region],
+            color=_COLOURS[0],
+            lw=1.1,
+            label="forecast one interval ahead, from noised counts",
+        )
         axis.set_title(truth.regions[region], loc="left", fontsize=10)
         axis.set_ylim(bottom=0)
         _bare(axis)
@@ -103,8 +108,10 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
         if row == 0:
             axis.set_title(
                 f"{recipe.model.name}, {promise.unit}, {promised}\n"
-                "add or remove the records of one unit", loc="right", fontsize=8,
-            )  # fmt: skip
+                "add or remove the records of one unit",
+                loc="right",
+                fontsize=8,
+            )
             axis.legend(frameon=False, fontsize=8, loc="lower right")
     figure.suptitle(f"{prepared.raw.source}; errors {NOT_PRIVATE}", fontsize=10)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +122,17 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
 def _frontier(axis: Axes, points: pd.DataFrame) -> None:
     seeds = int(points.groupby("point").size().max())
     for (name, line), colour in zip(lines(points), _COLOURS, strict=False):
-        axis.errorbar(line.index, line["mean"], yerr=line["std"].fillna(0), marker="o", ms=4, lw=1.3,
-                      capsize=2, color=colour, label=name)  # fmt: skip
+        axis.errorbar(
+            line.index,
+            line["mean"],
+            yerr=line["std"].fillna(0),
+            marker="o",
+            ms=4,
+            lw=1.3,
+            capsize=2,
+            color=colour,
+            label=name,
+        )
     for name, error in across(points):
         axis.axhline(error, ls="--", lw=1, color="#52606d", label=f"{name} {error:,.0f}")
     spent = sorted(points.epsilon.dropna().unique())
@@ -148,8 +164,11 @@ def _days(axis: Axes) -> None:
 
 def main() -> None:
     """Read the arguments, draw."""
-    about = argparse.ArgumentParser(prog="python -m docs.generate.picture", description=__doc__,
-                                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    about = argparse.ArgumentParser(
+        prog="python -m docs.generate.picture",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     about.add_argument("--points", type=Path, required=True, help="CSV or Parquet of a sweep")
     about.add_argument("--run", default="latest", help="start of a run's id, or latest")
     about.add_argument("--out", type=Path, default=DOCS / "picture.png")

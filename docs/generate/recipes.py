@@ -49,8 +49,10 @@ def described(kind: Any) -> dict[str, str]:
     }
     known = {one.name for one in fields(kind)}
     if set(found) != known:
-        raise ValueError(f"{kind.__name__}: its docstring and its fields differ: "
-                         f"{', '.join(sorted(known ^ set(found)))}")  # fmt: skip
+        raise ValueError(
+            f"{kind.__name__}: its docstring and its fields differ: "
+            f"{', '.join(sorted(known ^ set(found)))}"
+        )
     return found
 
 
@@ -59,9 +61,13 @@ def _section(name: str, kind: Any) -> str:
     about = what[1] if len(what) > 1 else what[0]
     words, hints = described(kind), get_type_hints(kind)
     private = with_regime({"privacy": {"mechanism": "gradient"}}).get(name, {})
-    lines = [f"\n## `[{name}]`\n", f"{about[0].upper()}{about[1:]}\n",
-             '<div class="fields" markdown>\n',
-             "| field | value | usual | |", "|---|---|---|---|"]  # fmt: skip
+    lines = [
+        f"\n## `[{name}]`\n",
+        f"{about[0].upper()}{about[1:]}\n",
+        '<div class="fields" markdown>\n',
+        "| field | value | usual | |",
+        "|---|---|---|---|",
+    ]
     for one in fields(kind):
         usual = _usual(one)
         if one.name in private and one.name != "mechanism" and _toml(private[one.name]) != usual:

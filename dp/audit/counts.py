@@ -62,11 +62,21 @@ def permit_for(noise: CountNoise) -> Permit:
     start = dt.datetime(2024, 1, 1)
     ledger = Ledger("sqlite://")
     charge = Charge(
-        key="canaries", dataset="canaries", fingerprint="canaries",
+        key="canaries",
+        dataset="canaries",
+        fingerprint="canaries",
         period=Period(start, start + dt.timedelta(days=1), dt.timedelta(hours=1)),
-        unit=PrivacyUnit.USER, epsilon=noise.epsilon, delta=noise.budget.delta,
-        event={**noise.event(), "panel": {"observed": noise.bound.intervals,
-               "interval_seconds": 3600.0, "regions": noise.bound.regions}},
+        unit=PrivacyUnit.USER,
+        epsilon=noise.epsilon,
+        delta=noise.budget.delta,
+        event={
+            **noise.event(),
+            "panel": {
+                "observed": noise.bound.intervals,
+                "interval_seconds": 3600.0,
+                "regions": noise.bound.regions,
+            },
+        },
         purpose="audit",
-    )  # fmt: skip
+    )
     return ledger.commit(ledger.reserve(charge))

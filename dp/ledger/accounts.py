@@ -81,13 +81,23 @@ def opened(session: Session, family: Family, unit: Unit, population: str | None)
     for account in found:
         if account.unit == unit:
             return account
-    body = {"dataset": dataset, "unit": unit.value, "neighbours": unit.neighbours,
-            "population": known}  # fmt: skip
+    body = {
+        "dataset": dataset,
+        "unit": unit.value,
+        "neighbours": unit.neighbours,
+        "population": known,
+    }
     row = log.append(session, "account", body, account=None)
     session.add(
-        AccountRow(id=row.seq, dataset=dataset, unit=unit.value, population=known,
-                   cap_epsilon=None, cap_delta=None)
-    )  # fmt: skip
+        AccountRow(
+            id=row.seq,
+            dataset=dataset,
+            unit=unit.value,
+            population=known,
+            cap_epsilon=None,
+            cap_delta=None,
+        )
+    )
     session.flush()
     account = Account(row.seq, dataset, unit, known, None)
     if found:

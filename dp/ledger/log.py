@@ -52,8 +52,17 @@ def append(
 
 def hash_of(row: LogRow) -> str:
     """SHA-256 of everything in a line but its hash."""
-    told = (row.seq, row.time, row.kind, row.account, row.entry, row.key, row.fingerprint, row.body,
-            row.previous)  # fmt: skip
+    told = (
+        row.seq,
+        row.time,
+        row.kind,
+        row.account,
+        row.entry,
+        row.key,
+        row.fingerprint,
+        row.body,
+        row.previous,
+    )
     return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -138,12 +138,22 @@ def release_piece(
     if limit is None and unit is not PrivacyUnit.USER:
         limit = whole.bound.intervals
     charge = charge_for_counts(
-        counts, noise, dataset=dataset, unit=unit, secret=secret, purpose="stream",
-        interval=interval, intervals_per_unit=limit if limit and limit < slots else None, **about,
-    )  # fmt: skip
+        counts,
+        noise,
+        dataset=dataset,
+        unit=unit,
+        secret=secret,
+        purpose="stream",
+        interval=interval,
+        intervals_per_unit=limit if limit and limit < slots else None,
+        **about,
+    )
     called = stream or dataset
-    piece = {"unit": unit.value, "period": charge.period.to_dict(),
-             "regions": [str(one) for one in counts.columns]}  # fmt: skip
+    piece = {
+        "unit": unit.value,
+        "period": charge.period.to_dict(),
+        "regions": [str(one) for one in counts.columns],
+    }
     panel = {**charge.event["panel"], "stream": called}
     key = _key_in_use(ledger, secret, piece, called, (dataset, *earlier))
     charge = replace(charge, key=key, event={**charge.event, "panel": panel})

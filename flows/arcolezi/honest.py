@@ -49,8 +49,10 @@ def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recip
     values["privacy"] = {"mechanism": "none", "delta": DELTA, "draw": seed}
     if privacy.unit is not None:
         values["privacy"] |= {
-            "mechanism": "input", "unit": privacy.unit, "epsilon": privacy.epsilon
-        }  # fmt: skip
+            "mechanism": "input",
+            "unit": privacy.unit,
+            "epsilon": privacy.epsilon,
+        }
     values.setdefault("model", {})["name"] = model
     values.setdefault("training", {})["seed"] = seed
     if epochs is not None:
@@ -81,11 +83,14 @@ def by_gradient(
     values: dict[str, dict[str, Any]] = {
         "source": {"name": panel.source},
         "privacy": {
-            "mechanism": "gradient", "unit": privacy.unit, "epsilon": privacy.epsilon,
-            "delta": DELTA, "draw": seed,
+            "mechanism": "gradient",
+            "unit": privacy.unit,
+            "epsilon": privacy.epsilon,
+            "delta": DELTA,
+            "draw": seed,
         },
         "training": {"seed": seed} | ({} if epochs is None else {"epochs": epochs}),
-    }  # fmt: skip
+    }
     asked = from_dict(values)
     prepared = prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=False)
     model, _, promise = fit_privately(prepared, asked, Promise(), home, lambda _epoch, _spent: None)
@@ -103,6 +108,7 @@ def _errors(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
     for name, metric in (("RMSE", metrics.rmse), ("MAE", metrics.mae)):
         found = metric(forecast, truth.target, truth.regions)
         result[name] = {
-            **dict(zip(REGIONS, found.regions.values(), strict=True)), "mean": found.mean
-        }  # fmt: skip
+            **dict(zip(REGIONS, found.regions.values(), strict=True)),
+            "mean": found.mean,
+        }
     return result

@@ -64,9 +64,15 @@ def train(
         model = relu.ReluNetwork(setting.network, inputs.shape[2], setting.hidden, len(REGIONS))
     model.to(device)
     relu.fit(
-        model, inputs[:-TEST], targets[:-TEST], learning_rate=setting.learning_rate,
-        batch_size=setting.batch_size, epochs=epochs, seed=seed, on_epoch=on_epoch,
-    )  # fmt: skip
+        model,
+        inputs[:-TEST],
+        targets[:-TEST],
+        learning_rate=setting.learning_rate,
+        batch_size=setting.batch_size,
+        epochs=epochs,
+        seed=seed,
+        on_epoch=on_epoch,
+    )
     with torch.no_grad():
         forecast = model(inputs[-TEST:])
     return _errors(forecast.cpu().double().numpy(), observed(panel))

@@ -58,23 +58,32 @@ def gradient() -> list[Setting]:
     """Table 4, gradient perturbation."""
     return [
         Setting(
-            row["name"], "bigru", row["hidden"], row["batch_size"], row["learning_rate"],
-            epsilon=row["epsilon"], clip=row["l2_norm_clip"],
+            row["name"],
+            "bigru",
+            row["hidden"],
+            row["batch_size"],
+            row["learning_rate"],
+            epsilon=row["epsilon"],
+            clip=row["l2_norm_clip"],
             noise_multiplier=row["noise_multiplier"],
         )
         for row in tables()["table4_gradient"]
-    ]  # fmt: skip
+    ]
 
 
 def perturbed() -> list[Setting]:
     """Table 4, input perturbation."""
     return [
         Setting(
-            row["name"], "bigru", row["hidden"], row["batch_size"], row["learning_rate"],
+            row["name"],
+            "bigru",
+            row["hidden"],
+            row["batch_size"],
+            row["learning_rate"],
             epsilon=row["epsilon"],
         )
         for row in tables()["table4_input"]
-    ]  # fmt: skip
+    ]
 
 
 def reported(name: str, metric: str = "RMSE") -> dict[str, float]:

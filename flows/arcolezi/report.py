@@ -97,12 +97,18 @@ def _sections(result: dict[str, Any]) -> list[tuple[str, str, Table | None]]:
             "figure over 3,120 intervals; Gaussian noise composes far better. One region contains the "
             "five others, so that a person can count twice in an interval.",
             _accounts(
-                result, "sigma",
-                ("user-interval", "user-interval, two regions", "user-day, two regions",
-                 "user, one region", "user, two regions"),
+                result,
+                "sigma",
+                (
+                    "user-interval",
+                    "user-interval, two regions",
+                    "user-day, two regions",
+                    "user, one region",
+                    "user, two regions",
+                ),
             ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _proven(epsilon: float | None) -> str:
@@ -141,43 +147,65 @@ def _as_run(result: dict[str, Any], names: list[str], *, baseline: bool = False)
     if baseline:
         here = result["persistence"]
         rows.append(
-            ["persistence", f"{published.reported('Baseline')['mean']:.1f}",
-             f"{here['RMSE']['mean']:.1f}",
-             f"{published.reported('Baseline', 'MAE')['mean']:.1f}", f"{here['MAE']['mean']:.1f}"]
-        )  # fmt: skip
+            [
+                "persistence",
+                f"{published.reported('Baseline')['mean']:.1f}",
+                f"{here['RMSE']['mean']:.1f}",
+                f"{published.reported('Baseline', 'MAE')['mean']:.1f}",
+                f"{here['MAE']['mean']:.1f}",
+            ]
+        )
     for name in (name for name in names if name in result["paper"]):
         runs = result["paper"][name]
         rows.append(
-            [name, f"{published.reported(name)['mean']:.1f}", _over(runs, "RMSE"),
-             f"{published.reported(name, 'MAE')['mean']:.1f}", _over(runs, "MAE")]
-        )  # fmt: skip
+            [
+                name,
+                f"{published.reported(name)['mean']:.1f}",
+                _over(runs, "RMSE"),
+                f"{published.reported(name, 'MAE')['mean']:.1f}",
+                _over(runs, "MAE"),
+            ]
+        )
     return head, rows
 
 
 def _gradient(result: dict[str, Any]) -> Table:
-    head = ["network", "as published", "as run, without noise", "with the noise claimed",
-            "its true ε, interval-1"]  # fmt: skip
+    head = [
+        "network",
+        "as published",
+        "as run, without noise",
+        "with the noise claimed",
+        "its true ε, interval-1",
+    ]
     rows, epochs = [], _many(result["effort"]["epochs"], "epoch")
     for setting in published.gradient():
         if setting.name not in result["paper"]:
             continue
         noised = result["paper"][f"{setting.name} noised"]
         rows.append(
-            [setting.name, f"{published.reported(setting.name)['mean']:.1f}",
-             _over(result["paper"][setting.name], "RMSE"), _over(noised, "RMSE"),
-             f"{_proven(noised[0]['epsilon'])} (δ = {DELTA:g}, {epochs})"]
-        )  # fmt: skip
+            [
+                setting.name,
+                f"{published.reported(setting.name)['mean']:.1f}",
+                _over(result["paper"][setting.name], "RMSE"),
+                _over(noised, "RMSE"),
+                f"{_proven(noised[0]['epsilon'])} (δ = {DELTA:g}, {epochs})",
+            ]
+        )
     return head, rows
 
 
 def _accounts(result: dict[str, Any], noise: str, columns: tuple[str, ...]) -> Table:
     head = ["setting", noise.replace("_", " "), "claimed ε", *columns]
     rows = [
-        [row["name"], f"{row[noise]:.4g}", f"{row['claimed']:g}",
-         *(f"{row[column]:.3g}" for column in columns)]
+        [
+            row["name"],
+            f"{row[noise]:.4g}",
+            f"{row['claimed']:g}",
+            *(f"{row[column]:.3g}" for column in columns),
+        ]
         for row in result["accounts"]
         if noise in row
-    ]  # fmt: skip
+    ]
     return head, rows
 
 
@@ -239,14 +267,24 @@ def _figure(result: dict[str, Any]) -> bytes:
     axis = picture.subplots()
     at = range(len(bars))
     axis.barh(
-        at, [value for _, value, _, _ in bars], xerr=[sd for _, _, sd, _ in bars],
-        color=[colour for *_, colour in bars], height=0.7, error_kw={"lw": 1},
-    )  # fmt: skip
+        at,
+        [value for _, value, _, _ in bars],
+        xerr=[sd for _, _, sd, _ in bars],
+        color=[colour for *_, colour in bars],
+        height=0.7,
+        error_kw={"lw": 1},
+    )
     axis.set_yticks(at, [label for label, *_ in bars], fontsize=8)
     for y, (_, value, sd, _) in enumerate(bars):
         text = f"{value:.0f}" + (f" ± {sd:.0f}" if sd else "")
-        axis.annotate(text, (min(value + sd, 2000), y), (4, 0), textcoords="offset points",
-                      va="center", fontsize=8)  # fmt: skip
+        axis.annotate(
+            text,
+            (min(value + sd, 2000), y),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
     axis.set_xlim(0, 2200)
     axis.invert_yaxis()
     axis.set_xlabel("RMSE on the test week, persons, mean over regions", fontsize=9)

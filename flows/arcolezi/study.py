@@ -92,19 +92,34 @@ def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> d
 
     def trained(name: str, setting: Setting, **data: Any) -> list[dict[str, Any]]:
         return [
-            keep(protocol.train, label=name, panel=panel, setting=setting, epochs=effort.epochs,
-                 seed=seed, on_epoch=_ignored, **data)
+            keep(
+                protocol.train,
+                label=name,
+                panel=panel,
+                setting=setting,
+                epochs=effort.epochs,
+                seed=seed,
+                on_epoch=_ignored,
+                **data,
+            )
             for seed in range(effort.paper_seeds)
-        ]  # fmt: skip
+        ]
 
     for setting in published.nonprivate():
         found[setting.name] = trained(setting.name, setting, counts=raw)
     for setting in published.gradient()[: effort.settings_of_a_table]:
         found[setting.name] = trained(f"{setting.name} without noise", setting, counts=raw)
         found[f"{setting.name} noised"] = [
-            keep(protocol.train_noised, label=f"{setting.name} noised", panel=panel,
-                 setting=setting, home=home, epochs=effort.epochs, on_epoch=_ignored)
-        ]  # fmt: skip
+            keep(
+                protocol.train_noised,
+                label=f"{setting.name} noised",
+                panel=panel,
+                setting=setting,
+                home=home,
+                epochs=effort.epochs,
+                on_epoch=_ignored,
+            )
+        ]
     for setting in published.perturbed()[: effort.settings_of_a_table]:
         counts, entry = protocol.noised(panel, setting, home)
         found[setting.name] = [

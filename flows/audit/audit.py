@@ -123,9 +123,13 @@ def find(target: str, home: Home) -> Subject:
     recipe = from_dict(load(str(files / "recipe.toml")))
     extra, config = checkpoint.load_extra(files / "model"), checkpoint.load(files / "model").config
     return Subject(
-        f"run {run_id[:8]}", recipe, run_id, _charges(files, home, extra["release"]),
-        len(config.regions), int(extra["interval_seconds"]) // 60,
-    )  # fmt: skip
+        f"run {run_id[:8]}",
+        recipe,
+        run_id,
+        _charges(files, home, extra["release"]),
+        len(config.regions),
+        int(extra["interval_seconds"]) // 60,
+    )
 
 
 def _charges(files: Path, home: Home, release: str | None) -> tuple[Entry, ...]:
@@ -160,10 +164,13 @@ def _training(subject: Subject, canaries: int, confidence: float) -> list[dict[s
 
 def _width(unit: PrivacyUnit, recipe: Recipe, panel: Any) -> int:
     bound, _ = derive_bound(
-        unit, observed=len(panel.times), interval=panel.interval.to_pytimedelta(),
-        regions=len(panel.regions), intervals_per_unit=recipe.privacy.intervals_per_unit,
+        unit,
+        observed=len(panel.times),
+        interval=panel.interval.to_pytimedelta(),
+        regions=len(panel.regions),
+        intervals_per_unit=recipe.privacy.intervals_per_unit,
         start=panel.times[0].to_pydatetime(),
-    )  # fmt: skip
+    )
     return bound.intervals
 
 
@@ -198,12 +205,15 @@ def _noise(subject: Subject) -> CountNoise:
     recipe, privacy = subject.recipe, subject.recipe.privacy
     panel, _ = training.on_a_city(recipe, None, None)
     bound, _ = derive_bound(
-        PrivacyUnit(privacy.unit), observed=len(panel.times),
-        interval=panel.interval.to_pytimedelta(), regions=len(panel.regions),
+        PrivacyUnit(privacy.unit),
+        observed=len(panel.times),
+        interval=panel.interval.to_pytimedelta(),
+        regions=len(panel.regions),
         regions_per_interval=recipe.source.regions_per_interval or panel.regions_per_interval,
-        intervals_per_unit=privacy.intervals_per_unit, weight=privacy.weight,
+        intervals_per_unit=privacy.intervals_per_unit,
+        weight=privacy.weight,
         start=panel.times[0].to_pydatetime(),
-    )  # fmt: skip
+    )
     return calibrate(privacy.budget_of_part, bound)
 
 
@@ -220,6 +230,10 @@ def _part(
     access: str, canaries: int, one: Measured, claimed: Budget, drawn: Any = None
 ) -> dict[str, Any]:
     return {
-        "access": access, "canaries": canaries, **asdict(one), "claimed": claimed.epsilon,
-        "delta": claimed.delta, "drawn": drawn,
-    }  # fmt: skip
+        "access": access,
+        "canaries": canaries,
+        **asdict(one),
+        "claimed": claimed.epsilon,
+        "delta": claimed.delta,
+        "drawn": drawn,
+    }

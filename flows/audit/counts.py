@@ -98,9 +98,13 @@ def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tu
     """
     hours = pd.Timedelta(hours=24 // _STEPS)
     bound, _ = derive_bound(
-        unit, observed=_DAYS * _STEPS, interval=hours.to_pytimedelta(), regions=2,
-        regions_per_interval=1, start=MONDAY,
-    )  # fmt: skip
+        unit,
+        observed=_DAYS * _STEPS,
+        interval=hours.to_pytimedelta(),
+        regions=2,
+        regions_per_interval=1,
+        start=MONDAY,
+    )
     noise = calibrate(budget, bound)
     rng = np.random.default_rng()
     coins = rng.random(2 * trials) < 0.5

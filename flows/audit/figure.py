@@ -39,8 +39,9 @@ def draw(document: dict[str, Any], parts: list[dict[str, Any]]) -> bytes:
     right.set(xlabel=f"epsilon at delta {document['delta']:g}", xlim=(0, None))
     right.set_title(
         f"Measured lower bound ({document['confidence']:.0%}) and claim (line)",
-        loc="left", fontsize=10,
-    )  # fmt: skip
+        loc="left",
+        fontsize=10,
+    )
     verdict = "REFUTED" if document["refuted"] else "not refuted"
     picture.suptitle(
         f"Audit of {document['audited']}: {document['mechanism']}, {document['unit']}; claim {verdict}",

@@ -53,9 +53,13 @@ def windows_of(panel: Panel, recipe: Recipe) -> Prepared:
 
 
 def white_box(
-    recipe: Recipe, sampling: WindowSampling, prepared: Prepared, claimed: Budget,
-    canaries: int, confidence: float,
-) -> tuple[Seen, Guesses, tuple[Measured, ...]]:  # fmt: skip
+    recipe: Recipe,
+    sampling: WindowSampling,
+    prepared: Prepared,
+    claimed: Budget,
+    canaries: int,
+    confidence: float,
+) -> tuple[Seen, Guesses, tuple[Measured, ...]]:
     """Canaries among the windows of the city, seen in every noised gradient.
 
     Args:

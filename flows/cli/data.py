@@ -98,8 +98,11 @@ def ingest(
         from flows.stream.ingest import ingest as ingested
 
         options = {
-            "source.name": source, "source.events": events or None, "privacy.unit": unit,
-            "privacy.epsilon": epsilon, "privacy.delta": delta,
-        }  # fmt: skip
+            "source.name": source,
+            "source.events": events or None,
+            "privacy.unit": unit,
+            "privacy.epsilon": epsilon,
+            "privacy.delta": delta,
+        }
         asked = from_dict(compose(recipe, options, settings or []))
         show(ingested(asked, home, until=until, late=late), as_json, render.ingested)

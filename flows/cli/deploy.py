@@ -52,8 +52,13 @@ def deploy(
         from flows.recipe.load import compose
 
         values = compose(recipe, {"source.name": source}, settings or [])
-        schedules = {"forecast": forecast, "train": train, "audit": audit, "ingest": ingest,
-                     "sweep": sweep}  # fmt: skip
+        schedules = {
+            "forecast": forecast,
+            "train": train,
+            "audit": audit,
+            "ingest": ingest,
+            "sweep": sweep,
+        }
         wanted = deployments.deployments(values, schedules)
         if yaml:
             typer.echo(deployments.to_yaml(wanted), nl=False)
@@ -83,8 +88,11 @@ def package(run: RunName = "latest", as_json: Json = False) -> None:
 
         home = open_folders()
         found = Tracker(home).find(run)["run_id"]
-        document = {"run_id": found, "model": f"runs:/{found}/serving",
-                    "stored": Models(home).packaged(found)}  # fmt: skip
+        document = {
+            "run_id": found,
+            "model": f"runs:/{found}/serving",
+            "stored": Models(home).packaged(found),
+        }
         show(document, as_json, render.packaged)
 
 

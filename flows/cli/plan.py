@@ -68,9 +68,17 @@ def plan(
         home = open_folders()
         if events:
             _plan_events(
-                home, source, unit or "user-day", epsilon or "1", delta, intervals_per_unit,
-                regions_per_interval, charge, settings or [], as_json,
-            )  # fmt: skip
+                home,
+                source,
+                unit or "user-day",
+                epsilon or "1",
+                delta,
+                intervals_per_unit,
+                regions_per_interval,
+                charge,
+                settings or [],
+                as_json,
+            )
             return
         from flows.cli.render import compare as render
         from flows.planning.expected_error import plan as planned
@@ -88,9 +96,17 @@ def plan(
 
 
 def _plan_events(
-    home: Home, source: str, units: str, epsilons: str, delta: float, most: int | None,
-    regions: int | None, charge: float | None, settings: list[str], as_json: bool,
-) -> None:  # fmt: skip
+    home: Home,
+    source: str,
+    units: str,
+    epsilons: str,
+    delta: float,
+    most: int | None,
+    regions: int | None,
+    charge: float | None,
+    settings: list[str],
+    as_json: bool,
+) -> None:
     """One table for each unit and budget."""
     from flows.cli.render import data as render
     from flows.planning.contribution_bound import plan_events
@@ -101,10 +117,13 @@ def _plan_events(
     for unit in names(units):
         for epsilon in names(epsilons):
             options = {
-                "source.name": source, "source.events": True, "privacy.unit": unit,
-                "privacy.epsilon": number("epsilon", epsilon), "privacy.delta": delta,
+                "source.name": source,
+                "source.events": True,
+                "privacy.unit": unit,
+                "privacy.epsilon": number("epsilon", epsilon),
+                "privacy.delta": delta,
                 "source.regions_per_interval": regions,
-            }  # fmt: skip
+            }
             asked = from_dict(compose(None, options, settings))
             found = plan_events(asked, home, charge=charge, bounds=(most,) if most else ())
             documents.append(found)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -91,46 +90,35 @@ def sweep(
         open_folders()
         from flows.cli.render import sweep as render
         from flows.errors import UsageError
-        from flows.recipe.load import load, override
-        from flows.recipe.sections import ModelConfig, PrivacyConfig
         from flows.runtime import progress
         from flows.runtime.engine import start_engine
-        from flows.sweep.grid import Grid
-        from models.training.config import TrainingConfig
+        from flows.sweep.grid import grid_of
 
-        # only what is written down: a point under another mechanism has other defaults
-        values = override(load(recipe) if recipe else {}, settings or [])
-        for section, field, value in (("source", "name", source), ("privacy", "delta", delta)):
-            if value is not None:
-                values.setdefault(section, {})[field] = value
-
-        def one(section: str, field: str, usual: Any) -> Any:
-            return values.get(section, {}).get(field, getattr(usual, field))
-
-        grid = Grid(
-            recipe=values,
-            mechanisms=names(mechanism or one("privacy", "mechanism", PrivacyConfig)),
-            units=names(unit or one("privacy", "unit", PrivacyConfig)),
-            epsilons=tuple(number("epsilon", text) for text in names(epsilon or ""))
-            or (one("privacy", "epsilon", PrivacyConfig),),
-            models=names(model or one("model", "name", ModelConfig)),
-            optimizers=names(optimizer or one("training", "optimizer", TrainingConfig)),
+        grid = grid_of(
+            recipe,
+            settings or [],
+            source=source,
+            delta=delta,
+            mechanisms=names(mechanism or ""),
+            units=names(unit or ""),
+            epsilons=tuple(number("epsilon", text) for text in names(epsilon or "")),
+            models=names(model or ""),
+            optimizers=names(optimizer or ""),
             seeds=seeds,
             trials=trials,
-            settings=tuple(settings or []),
         )
         wait = None if dry_run else start_engine()
         from flows.sweep import runners
         from flows.sweep.cost import announced
 
         runners.check(runner, address)
-        told = announced(grid)
-        render.announced(told)
+        cost = announced(grid)
+        render.announced(cost)
         if dry_run or wait is None:
-            show({"total": asdict(told)}, as_json, lambda _: None)
+            show({"total": cost.to_dict()}, as_json, lambda _: None)
             return
-        if told.trainings > MANY and not yes and not typer.confirm("Start?", err=True):
-            raise UsageError(f"{told.trainings} trainings were not started; `--yes` does not ask")
+        if cost.trainings > MANY and not yes and not typer.confirm("Start?", err=True):
+            raise UsageError(f"{cost.trainings} trainings were not started; `--yes` does not ask")
         from flows.sweep.flow import sweep as flow
 
         count = workers or runners.usual(runner)

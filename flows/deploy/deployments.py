@@ -88,8 +88,14 @@ def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, A
 
     try:
         queue = _queue(api, pool, queue_name(wanted[0].name))
-        made = [{"deployment": f"{one.flow}/{one.name}", "id": str(_apply(one, pool, queue)),
-                 "schedule": one.cron} for one in wanted]  # fmt: skip
+        made = [
+            {
+                "deployment": f"{one.flow}/{one.name}",
+                "id": str(_apply(one, pool, queue)),
+                "schedule": one.cron,
+            }
+            for one in wanted
+        ]
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise SetupError(
             f"the Prefect server at {shown(api)} cannot be used ({type(error).__name__}); check "

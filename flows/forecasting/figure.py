@@ -47,8 +47,16 @@ def figure(
         axis.plot(made.index, made, color=plot.FORECAST, marker="o", ms=4, lw=1.4, label="forecast")
         if LEVEL in ends:
             low, high = (end[name] for end in ends[LEVEL])
-            axis.errorbar(made.index, made, yerr=[made - low, high - made], color=plot.FORECAST,
-                          fmt="none", capsize=2, alpha=0.6, label=f"{LEVEL:.0%} interval")  # fmt: skip
+            axis.errorbar(
+                made.index,
+                made,
+                yerr=[made - low, high - made],
+                color=plot.FORECAST,
+                fmt="none",
+                capsize=2,
+                alpha=0.6,
+                label=f"{LEVEL:.0%} interval",
+            )
         axis.margins(x=0.03)
     axes[0].legend(frameon=False, fontsize=8)
     return axes

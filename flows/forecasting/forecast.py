@@ -121,9 +121,11 @@ def ahead(files: Path, home: Home) -> Forecast:
         return pd.DataFrame(values[0].astype(float), times, list(config.regions))
 
     found = None if extra["intervals"] is None else Intervals.from_dict(extra["intervals"])
-    ends = {} if found is None else {
-        level: found.around(predicted, window, level) for level in found.widths
-    }  # fmt: skip
+    ends = (
+        {}
+        if found is None
+        else {level: found.around(predicted, window, level) for level in found.widths}
+    )
     return Forecast(
         source=panel.source,
         values=frame(predicted),

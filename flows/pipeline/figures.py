@@ -72,9 +72,14 @@ def figure(
             axis.plot(regular, line(counts[:, region]), color=_COUNTS, lw=1.6, label=label)
         if ends is not None:
             axis.fill_between(
-                regular, line(ends[0][:, 0, region]), line(ends[1][:, 0, region]), color=_FORECAST,
-                alpha=0.18, lw=0, label=f"{LEVEL:.0%} interval",
-            )  # fmt: skip
+                regular,
+                line(ends[0][:, 0, region]),
+                line(ends[1][:, 0, region]),
+                color=_FORECAST,
+                alpha=0.18,
+                lw=0,
+                label=f"{LEVEL:.0%} interval",
+            )
         axis.plot(
             regular,
             line(forecast[:, 0, region]),
@@ -118,8 +123,10 @@ def promise_figure(statement: dict[str, Any], *, narrow: bool = False) -> bytes 
     left.semilogx(
         [point["delta"] for point in statement["curve"]],
         [point["epsilon"] for point in statement["curve"]],
-        color=_FORECAST, marker="o", ms=3.5,
-    )  # fmt: skip
+        color=_FORECAST,
+        marker="o",
+        ms=3.5,
+    )
     left.plot([statement["delta"]], [statement["epsilon"]], "o", color="#b44d12", label="claimed")
     left.set(xlabel="delta", ylabel="epsilon", ylim=(0, None))
     left.set_title("Epsilon at any delta", loc="left", fontsize=10)

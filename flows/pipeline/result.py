@@ -110,9 +110,16 @@ def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
     ledger = Ledger(home.database_url)
     entry = ledger.entry(used.ledger_entry)
     if used.stream is not None:  # many charges; what they come to is the stream's promise
-        return {"entry": entry.id, "hash": entry.hash, "dataset": entry.dataset,
-                "purpose": entry.purpose, "unit": entry.unit.value, "epsilon": used.epsilon,
-                "delta": used.delta, "neighbours": entry.unit.neighbours}  # fmt: skip
+        return {
+            "entry": entry.id,
+            "hash": entry.hash,
+            "dataset": entry.dataset,
+            "purpose": entry.purpose,
+            "unit": entry.unit.value,
+            "epsilon": used.epsilon,
+            "delta": used.delta,
+            "neighbours": entry.unit.neighbours,
+        }
     beside = ledger.find(used.release) if used.release else None
     charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
     return {

@@ -80,9 +80,11 @@ def curve(city: str = "synthetic") -> Curve:
     relative = np.array([np.mean(one / steps) for one in errors])
     floor = float(np.square(steps / sizes).min()) / 100
     return Curve(
-        _NOISE, np.maximum.accumulate(relative), max(float(poisson), 0.0),
+        _NOISE,
+        np.maximum.accumulate(relative),
+        max(float(poisson), 0.0),
         float(np.sqrt(max(float(rhythm), floor))),
-    )  # fmt: skip
+    )
 
 
 def plan(
@@ -158,8 +160,12 @@ def _row(
         loss = noised / free - 1
         verdict = "drowned" if loss > _DROWNED else "weak" if loss > _WEAK else "good"
         regions[name] = {
-            "size": size, "rmse_without": free, "rmse": noised, "loss": loss, "verdict": verdict
-        }  # fmt: skip
+            "size": size,
+            "rmse_without": free,
+            "rmse": noised,
+            "loss": loss,
+            "verdict": verdict,
+        }
     free = float(np.mean([one["rmse_without"] for one in regions.values()]))
     noised = float(np.mean([one["rmse"] for one in regions.values()]))
     return {
@@ -215,10 +221,14 @@ def _error(panel: Panel, sigma: Floats, draw: np.random.Generator) -> Floats:
     spec, windows = prepared.spec, prepared.learning
     model = Ridge(
         ForecasterConfig(
-            model="ridge", regions=windows.regions, lags=spec.lags, seasonal=len(spec.seasonal),
-            around=spec.around, usual=len(spec.seasonal),
+            model="ridge",
+            regions=windows.regions,
+            lags=spec.lags,
+            seasonal=len(spec.seasonal),
+            around=spec.around,
+            usual=len(spec.seasonal),
         )
-    )  # fmt: skip
+    )
     model.fit(windows)
     off = predict(model, prepared.truth) - prepared.truth.target
     return np.asarray(np.sqrt(np.square(off).mean(axis=(0, 1))))

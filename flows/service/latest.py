@@ -98,11 +98,16 @@ class Latest:
                 "neighbours": parse_unit(unit).neighbours if unit else None,
             },
             "values": [
-                {"time": row.time, "region": row.region, "forecast": row.value,
-                 "low": _number(row.lower), "high": _number(row.upper)}
+                {
+                    "time": row.time,
+                    "region": row.region,
+                    "forecast": row.value,
+                    "low": _number(row.lower),
+                    "high": _number(row.upper),
+                }
                 for row in rows.itertuples()
             ],
-        }  # fmt: skip
+        }
 
     def _statement(self, run: str) -> bytes | None:
         found = find_run(self._store, run)

@@ -32,7 +32,14 @@ def run(home: Home, host: str, port: int) -> int:
         f"Forecasts until Ctrl-C: http://{host}:{port}/docs, with the token in {path}\n"
     )
     uvicorn.run(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        limit_concurrency=200, timeout_keep_alive=5, h11_max_incomplete_event_size=16_384,
-    )  # fmt: skip
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=200,
+        timeout_keep_alive=5,
+        h11_max_incomplete_event_size=16_384,
+    )
     return 0

@@ -15,8 +15,12 @@ from flows.errors import SetupError
 from flows.runtime.local import write_private
 from flows.stack.places import ROLES, Places
 
-_SERVED = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "80",
-           "shared_buffers": "32MB"}  # fmt: skip
+_SERVED = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "80",
+    "shared_buffers": "32MB",
+}
 _OWN = ("veilcast", "counts", "mlflow", "prefect")
 """Roles with a database of their own, which no other role may enter."""
 
@@ -38,8 +42,20 @@ def serve(places: Places) -> None:
         _make(places, data)
     served = " ".join(f"-c {name}='{value}'" for name, value in _SERVED.items())
     log = data.parent / "log"
-    _run(places, "pg_ctl", "-D", data, "-w", "-t", 120, "-l", log, "-o",
-         f"-p {places.ports['postgres']} {served}", "start")  # fmt: skip
+    _run(
+        places,
+        "pg_ctl",
+        "-D",
+        data,
+        "-w",
+        "-t",
+        120,
+        "-l",
+        log,
+        "-o",
+        f"-p {places.ports['postgres']} {served}",
+        "start",
+    )
 
 
 def stop(places: Places, mode: str = "fast") -> None:
@@ -70,8 +86,20 @@ def _make(places: Places, data: Path) -> None:
         if user is not None:
             for path in (folder, Path(scratch), password):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        _run(places, "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
-             "--no-locale", f"--pwfile={password}")  # fmt: skip
+        _run(
+            places,
+            "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            f"--pwfile={password}",
+        )
 
 
 def _roles(places: Places) -> None:
@@ -109,9 +137,15 @@ def _run(
     with tempfile.TemporaryFile("w+") as said:
         try:
             done = subprocess.run(  # noqa: S603  (our own arguments)
-                [_program(program), *map(str, arguments)], check=False, text=True,
-                stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd="/", **options,
-            )  # fmt: skip
+                [_program(program), *map(str, arguments)],
+                check=False,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                **options,
+            )
         except PermissionError:
             raise SetupError(f"{places.root} cannot be entered by {_name(user)}") from None
         if check and done.returncode:

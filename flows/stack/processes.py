@@ -42,9 +42,14 @@ def start(places: Places, service: Service) -> None:
     environment = {**os.environ, **service.environment, MARK: str(places.root)}
     with open(_log(places, service.name), "ab") as log:
         process = subprocess.Popen(  # noqa: S603  (our own arguments)
-            service.command, env=environment, cwd=places.root, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+            service.command,
+            env=environment,
+            cwd=places.root,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
     note = {"pid": process.pid, "born": _born(process.pid)}
     _note(places, service.name).write_text(json.dumps(note))
 

@@ -104,10 +104,19 @@ def mlflow(places: Places) -> Service:
     """MLflow's server."""
     files = places.root / "mlflow"
     command = (
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1",
-        "--port", str(places.ports["mlflow"]), "--workers", "1",
-        "--artifacts-destination", str(files),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(places.ports["mlflow"]),
+        "--workers",
+        "1",
+        "--artifacts-destination",
+        str(files),
+    )
     environment = {
         **_SILENT,
         "MLFLOW_BACKEND_STORE_URI": places.database("mlflow", driver="+psycopg"),
@@ -119,9 +128,16 @@ def mlflow(places: Places) -> Service:
 def prefect(places: Places) -> Service:
     """Prefect's server."""
     command = (
-        sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1",
-        "--port", str(places.ports["prefect"]),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(places.ports["prefect"]),
+    )
     environment = {
         **_SILENT,
         "PREFECT_HOME": str(places.root / "prefect"),
@@ -136,9 +152,21 @@ def worker(places: Places, name: str = "worker", port: int | None = None) -> Ser
     """A worker; a second one needs a name and a port of its own."""
     port = port or places.ports["worker"]
     command = (
-        sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process",
-        "--name", name, "--with-healthcheck", "--limit", "2",
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "prefect",
+        "worker",
+        "start",
+        "--pool",
+        POOL,
+        "--type",
+        "process",
+        "--name",
+        name,
+        "--with-healthcheck",
+        "--limit",
+        "2",
+    )
     environment = {
         **_SILENT,
         **places.environment(),
@@ -163,8 +191,13 @@ def _worker(places: Places) -> Service:
 
 def _api(places: Places) -> Service:
     command = (
-        sys.executable, "-m", "flows", "serve", "--port", str(places.ports["api"]),
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "flows",
+        "serve",
+        "--port",
+        str(places.ports["api"]),
+    )
     environment = {
         **places.environment(),
         "VEILCAST_DATABASE_URL": places.database("reader", "veilcast"),

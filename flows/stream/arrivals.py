@@ -74,8 +74,13 @@ def since(
     """
     table = _complete(_read(source, after))
     frame = table.frame
-    about: tuple[Any, ...] = (interval, table.persons, table.regions_per_interval, table.name,
-                              table.timezone)  # fmt: skip
+    about: tuple[Any, ...] = (
+        interval,
+        table.persons,
+        table.regions_per_interval,
+        table.name,
+        table.timezone,
+    )
     if frame.empty:
         empty = pd.DataFrame(columns=list(regions), index=pd.DatetimeIndex([], name="time"))
         return Arrivals(empty.astype(float), *about)

@@ -80,18 +80,26 @@ def _forecast(
 ) -> Forecast:
     low, high = frames[1:] if len(frames) == 3 else (None, None)
     return Forecast(
-        run=model.run_id, made_at=moment.to_pydatetime(), values=frames[0],
-        mechanism=recipe.privacy.mechanism, unit=promise.unit, epsilon=promise.epsilon,
-        delta=promise.delta, lower=low, upper=high,
-    )  # fmt: skip
+        run=model.run_id,
+        made_at=moment.to_pydatetime(),
+        values=frames[0],
+        mechanism=recipe.privacy.mechanism,
+        unit=promise.unit,
+        epsilon=promise.epsilon,
+        delta=promise.delta,
+        lower=low,
+        upper=high,
+    )
 
 
 def _until(counts: Panel, seen: pd.Timestamp) -> Panel:
     """The panel up to a moment, with rows of NaN where nothing was released."""
     times = pd.date_range(
-        counts.times[0], max(seen - counts.interval, counts.times[-1]), freq=counts.interval,
+        counts.times[0],
+        max(seen - counts.interval, counts.times[-1]),
+        freq=counts.interval,
         name="time",
-    )  # fmt: skip
+    )
     return Panel(counts.counts.reindex(times), counts.source)
 
 

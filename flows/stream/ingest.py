@@ -82,13 +82,18 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
         made.entry.dataset, PrivacyUnit(recipe.privacy.unit), recipe.privacy.delta
     )
     return document | {
-        "new": found.new, "known": found.known, "from": str(panel.times[0]),
-        "to": str(panel.times[-1] + panel.interval), "kept_raw": recipe.source.keep_raw,
+        "new": found.new,
+        "known": found.known,
+        "from": str(panel.times[0]),
+        "to": str(panel.times[-1] + panel.interval),
+        "kept_raw": recipe.source.keep_raw,
         "release": {
-            **asdict(release), "neighbours": made.unit.neighbours, "bound": list(made.reasons),
+            **asdict(release),
+            "neighbours": made.unit.neighbours,
+            "bound": list(made.reasons),
             "epsilon_spent_on_data_set": spent,
         },
-    }  # fmt: skip
+    }
 
 
 def _released(made: Noised) -> Released:
@@ -196,9 +201,11 @@ def _late(
         if given is None:
             bound = check.bound
             privacy = replace(
-                recipe.privacy, unit=bound["unit"], intervals_per_unit=bound["intervals"],
+                recipe.privacy,
+                unit=bound["unit"],
+                intervals_per_unit=bound["intervals"],
                 weight=bound["weight"],
-            )  # fmt: skip
+            )
             source = replace(recipe.source, regions_per_interval=bound["regions"])
             asked = replace(recipe, privacy=privacy, source=source)
             counts = _panel(asked, *times, store.panel_regions(base, name)).counts

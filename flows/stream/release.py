@@ -219,9 +219,14 @@ def released(entry: Entry) -> Released:
     event = entry.event
     cells = event["intervals"] * event["regions"]
     return Released(
-        key=entry.key, ledger_entry=entry.id, unit=entry.unit.value, epsilon=entry.epsilon,
-        delta=entry.delta, sigma=event["sigma"], sensitivity=float(event["weight"] * cells**0.5),
-    )  # fmt: skip
+        key=entry.key,
+        ledger_entry=entry.id,
+        unit=entry.unit.value,
+        epsilon=entry.epsilon,
+        delta=entry.delta,
+        sigma=event["sigma"],
+        sensitivity=float(event["weight"] * cells**0.5),
+    )
 
 
 def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> Panel:

@@ -78,5 +78,10 @@ def replay(
         ) from None
     finally:
         engine.dispose()
-    return {"source": table.name, "table": name, "history": len(past), "written": written,
-            "interval_seconds": interval}  # fmt: skip
+    return {
+        "source": table.name,
+        "table": name,
+        "history": len(past),
+        "written": written,
+        "interval_seconds": interval,
+    }

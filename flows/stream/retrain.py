@@ -70,9 +70,13 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
 
 
 def _decide(
-    document: dict[str, Any], model: Forecaster, test: Windows, counts: Panel, recipe: Recipe,
+    document: dict[str, Any],
+    model: Forecaster,
+    test: Windows,
+    counts: Panel,
+    recipe: Recipe,
     home: Home,
-) -> Retrained:  # fmt: skip
+) -> Retrained:
     name = in_use(recipe, home)
     from datetime import UTC, datetime
 
@@ -90,9 +94,14 @@ def _decide(
     why = f"promoted: error {ours:.1f} on noised folds" + (
         ", the first model" if theirs is None else f", the model before had {theirs:.1f}"
     )
-    tags = {"noised_folds_rmse": f"{ours:.6g}", "because": why, "unit": str(document["unit"]),
-            "epsilon": str(document["epsilon"]), "delta": str(document["delta"]),
-            "proof": "; ".join(proof)}  # fmt: skip
+    tags = {
+        "noised_folds_rmse": f"{ours:.6g}",
+        "because": why,
+        "unit": str(document["unit"]),
+        "epsilon": str(document["epsilon"]),
+        "delta": str(document["delta"]),
+        "proof": "; ".join(proof),
+    }
     adopt(name, Models(home).promote(name, document["run_id"], tags), home)
     return Retrained(document, True, why, proof)
 
@@ -106,8 +115,10 @@ def prove(name: str, counts: Panel, home: Home) -> dict[str, bool]:
         home: where store and ledger are.
     """
     ledger = Ledger(home.database_url)
-    held = {"every piece was released under a committed charge": True,
-            "what was learnt from is what was released, count by count": True}  # fmt: skip
+    held = {
+        "every piece was released under a committed charge": True,
+        "what was learnt from is what was released, count by count": True,
+    }
     committed, same = held
     left = counts.counts.notna().all(axis=1)
     for piece in panel_releases(open_store(home.database_url), name):

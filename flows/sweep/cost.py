@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 from data import validate
 from data.panel import Panel
@@ -73,6 +74,10 @@ class Announcement:
     def fits(self) -> bool:
         """Whether every cap leaves room for all of it."""
         return all(one.fits == self.charges for one in self.units)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
 
 
 def announced(grid: Grid) -> Announcement:

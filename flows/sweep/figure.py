@@ -88,10 +88,15 @@ def _lines(axis: Axes, rows: list[Row]) -> None:
             axis.axhline(line[0]["rmse"], ls="--", lw=1, color="#52606d", label=label)
             continue
         axis.errorbar(
-            [row["epsilon"] for row in line], [row["rmse"] for row in line],
-            yerr=[row["sd"] or 0.0 for row in line], marker="o", ms=4, lw=1.3, capsize=2,
+            [row["epsilon"] for row in line],
+            [row["rmse"] for row in line],
+            yerr=[row["sd"] or 0.0 for row in line],
+            marker="o",
+            ms=4,
+            lw=1.3,
+            capsize=2,
             label=label,
-        )  # fmt: skip
+        )
     _baselines(axis.axhline, axis, rows)
     axis.set_xscale("log")
     axis.set_xlabel("ε", fontsize=9)
@@ -103,15 +108,26 @@ def _lines(axis: Axes, rows: list[Row]) -> None:
 def _dots(axis: Axes, rows: list[Row]) -> None:
     rows = sorted(rows, key=lambda row: row["rmse"])
     labels = [
-        " ".join([row["mechanism"], row["model"], row["optimizer"] or "closed form",
-                  "" if row["epsilon"] is None else f"ε={row['epsilon']:.3g}"]).strip()
+        " ".join(
+            [
+                row["mechanism"],
+                row["model"],
+                row["optimizer"] or "closed form",
+                "" if row["epsilon"] is None else f"ε={row['epsilon']:.3g}",
+            ]
+        ).strip()
         for row in rows
-    ]  # fmt: skip
+    ]
     at = range(len(rows))
     axis.errorbar(
-        [row["rmse"] for row in rows], at, xerr=[row["sd"] or 0.0 for row in rows],
-        fmt="o", ms=5, capsize=3, color="#0b6e99",
-    )  # fmt: skip
+        [row["rmse"] for row in rows],
+        at,
+        xerr=[row["sd"] or 0.0 for row in rows],
+        fmt="o",
+        ms=5,
+        capsize=3,
+        color="#0b6e99",
+    )
     _baselines(axis.axvline, axis, rows)
     axis.set_yticks(at, labels, fontsize=8)
     axis.invert_yaxis()
@@ -131,8 +147,21 @@ def _baselines(line: Callable[..., Any], axis: Axes, rows: list[Row]) -> None:
 
 def _flat(documents: list[dict[str, Any]]) -> pd.DataFrame:
     """One row a training."""
-    names = ("point", "source", "model", "optimizer", "mechanism", "unit", "epsilon", "delta",
-             "neighbours", "sigma", "seed", "seconds", "ledger_entry")  # fmt: skip
+    names = (
+        "point",
+        "source",
+        "model",
+        "optimizer",
+        "mechanism",
+        "unit",
+        "epsilon",
+        "delta",
+        "neighbours",
+        "sigma",
+        "seed",
+        "seconds",
+        "ledger_entry",
+    )
     return pd.DataFrame(
         {
             **{name: one[name] for name in names},

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from data.sources.credentials import hidden
 from flows.errors import UsageError
-from flows.recipe.load import override
+from flows.recipe.load import load, override
 from flows.recipe.recipe import Recipe, from_dict
-from flows.recipe.sections import MECHANISMS
+from flows.recipe.sections import MECHANISMS, ModelConfig, PrivacyConfig
 from models import optimizers
+from models.training.config import TrainingConfig
 
 Values = dict[str, dict[str, Any]]
 
@@ -151,3 +153,54 @@ def _hidden(setting: str) -> str:
         return setting
     name = override({}, [setting])["source"]["name"]
     return f"source.name={json.dumps(hidden(name))}" if isinstance(name, str) else setting
+
+
+def grid_of(
+    recipe: str | None,
+    settings: Sequence[str],
+    *,
+    source: str | None,
+    delta: float | None,
+    mechanisms: tuple[str, ...],
+    units: tuple[str, ...],
+    epsilons: tuple[float, ...],
+    models: tuple[str, ...],
+    optimizers: tuple[str, ...],
+    seeds: int,
+    trials: int,
+) -> Grid:
+    """The grid that a recipe and options ask for; an axis without values takes the recipe's.
+
+    Args:
+        recipe: name or path of a recipe; None for the defaults.
+        settings: `section.field=value`, for every point.
+        source: in place of the recipe's.
+        delta: in place of the recipe's.
+        mechanisms, units, epsilons, models, optimizers: axes.
+        seeds: trainings of each point.
+        trials: learning rates tried for each point.
+    """
+    # only what is written down: a point under another mechanism has other defaults
+    values = override(load(recipe) if recipe else {}, list(settings))
+    for section, field, value in (("source", "name", source), ("privacy", "delta", delta)):
+        if value is not None:
+            values.setdefault(section, {})[field] = value
+
+    def written(section: str, field: str, default: Any) -> Any:
+        return values.get(section, {}).get(field, getattr(default, field))
+
+    return Grid(
+        recipe=values,
+        mechanisms=mechanisms or _listed(written("privacy", "mechanism", PrivacyConfig)),
+        units=units or _listed(written("privacy", "unit", PrivacyConfig)),
+        epsilons=epsilons or (written("privacy", "epsilon", PrivacyConfig),),
+        models=models or _listed(written("model", "name", ModelConfig)),
+        optimizers=optimizers or _listed(written("training", "optimizer", TrainingConfig)),
+        seeds=seeds,
+        trials=trials,
+        settings=tuple(settings),
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -50,17 +50,23 @@ def _chart(rows: list[Row]) -> Figure:
     ends = (spent[0] / 1.2, spent[-1] * 1.2) if spent else (0.5, 2.0)
     for (name, line), colour in zip(lines(rows).items(), cycle(_COLOURS), strict=False):
         across = line[0]["epsilon"] is None
-        figure.add_trace(_across(name, line[0]["rmse"], ends, "dash", colour) if across
-                         else _over_epsilon(name, line, colour))  # fmt: skip
+        figure.add_trace(
+            _across(name, line[0]["rmse"], ends, "dash", colour)
+            if across
+            else _over_epsilon(name, line, colour)
+        )
     for trace in _rivals(rows, ends):
         figure.add_trace(trace)
     ticks = {"tickvals": spent, "ticktext": [f"{one:.3g}" for one in spent]} if spent else {}
     figure.update_xaxes(title="ε", type="log", **ticks)
     figure.update_yaxes(title="RMSE, persons, mean over regions")
     figure.update_layout(
-        template="plotly_white", height=520, margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": -0.18}, hovermode="closest",
-    )  # fmt: skip
+        template="plotly_white",
+        height=520,
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": -0.18},
+        hovermode="closest",
+    )
     return figure
 
 
@@ -71,17 +77,26 @@ def _over_epsilon(name: str, line: list[Row], colour: str) -> Scatter:
         x=[row["epsilon"] for row in line],
         y=[row["rmse"] for row in line],
         error_y={"array": [row["sd"] or 0.0 for row in line], "thickness": 1},
-        name=name, mode="lines+markers", line={"color": colour},
-        hovertext=[f"{row['seeds']} seeds, {row['unit']}, ε = {row['epsilon']:.4g} at "
-                   f"δ = {row['delta']:g}" for row in line],
-    )  # fmt: skip
+        name=name,
+        mode="lines+markers",
+        line={"color": colour},
+        hovertext=[
+            f"{row['seeds']} seeds, {row['unit']}, ε = {row['epsilon']:.4g} at δ = {row['delta']:g}"
+            for row in line
+        ],
+    )
 
 
 def _across(name: str, rmse: float, ends: tuple[float, float], dash: str, colour: str) -> Scatter:
     from plotly.graph_objects import Scatter
 
-    return Scatter(x=list(ends), y=[rmse, rmse], name=f"{name} {rmse:,.0f}", mode="lines",
-                   line={"dash": dash, "color": colour})  # fmt: skip
+    return Scatter(
+        x=list(ends),
+        y=[rmse, rmse],
+        name=f"{name} {rmse:,.0f}",
+        mode="lines",
+        line={"dash": dash, "color": colour},
+    )
 
 
 def _rivals(rows: list[Row], ends: tuple[float, float]) -> Iterator[Scatter]:

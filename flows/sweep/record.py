@@ -138,13 +138,22 @@ def _record(
         parent.log(
             Record(
                 title=title,
-                parameters={"source": documents[0]["source"], "points": total.points,
-                            "trainings": total.trainings, "units": units},
+                parameters={
+                    "source": documents[0]["source"],
+                    "points": total.points,
+                    "trainings": total.trainings,
+                    "units": units,
+                },
                 metrics={"best_rmse": best["rmse"]},
-                tags={"evaluation": NOT_PRIVATE, "source": documents[0]["source"],
-                      **{f"epsilon charged {one.unit} delta {one.delta:g}": one.epsilon
-                         for one in total.units}},
+                tags={
+                    "evaluation": NOT_PRIVATE,
+                    "source": documents[0]["source"],
+                    **{
+                        f"epsilon charged {one.unit} delta {one.delta:g}": one.epsilon
+                        for one in total.units
+                    },
+                },
             ),
             folder,
-        )  # fmt: skip
+        )
         return {"run_id": parent.run_id, "children": parent.children}

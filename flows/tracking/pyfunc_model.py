@@ -73,8 +73,13 @@ class Served(PythonModel):
     def _open(self, files: Path) -> None:
         self._model, self._extra = checkpoint.load(files), checkpoint.load_extra(files)
         config = self._model.config
-        self._spec = WindowSpec(config.lags, tuple(self._extra["seasonal"]), config.horizon,
-                                config.around, self._extra["seasons"])  # fmt: skip
+        self._spec = WindowSpec(
+            config.lags,
+            tuple(self._extra["seasonal"]),
+            config.horizon,
+            config.around,
+            self._extra["seasons"],
+        )
 
     def _panel(self, given: pd.DataFrame) -> Panel:
         counts = given.assign(time=pd.to_datetime(given["time"])).set_index("time").sort_index()

@@ -59,8 +59,9 @@ def package(files: Path) -> Iterator[Path]:
 
 def made_up(regions: tuple[str, ...], extra: dict[str, Any], config: Any) -> pd.DataFrame:
     """Counts of the made-up city under a model's regions and interval: as many as it needs to read."""
-    spec = WindowSpec(config.lags, tuple(extra["seasonal"]), config.horizon, config.around,
-                      extra["seasons"])  # fmt: skip
+    spec = WindowSpec(
+        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
+    )
     city = sources.read("synthetic").frame.drop(columns="time").to_numpy(dtype=float)
     rows = [city[row % len(city)] for row in range(spec.reach)]
     interval = pd.Timedelta(seconds=extra["interval_seconds"])

@@ -11,8 +11,22 @@ import pandas as pd
 from flows.errors import UsageError
 
 Run = dict[str, Any]
-FIELDS = ("run_id", "started", "source", "model", "optimizer", "mechanism", "unit", "epsilon",
-          "delta", "sigma", "seed", "rmse", "mae", "persistence_rmse")  # fmt: skip
+FIELDS = (
+    "run_id",
+    "started",
+    "source",
+    "model",
+    "optimizer",
+    "mechanism",
+    "unit",
+    "epsilon",
+    "delta",
+    "sigma",
+    "seed",
+    "rmse",
+    "mae",
+    "persistence_rmse",
+)
 """Of a run, as `Tracker.runs` gives them; a condition is understood without any run."""
 KINDS = (".csv", ".parquet", ".json")
 

@@ -15,9 +15,17 @@ def serve(home: Home, port: int) -> int:
     address = f"http://127.0.0.1:{port}/{Tracker(home).view}"
     sys.stderr.write(f"Runs with epsilon, unit and error, until Ctrl-C: {address}\n")
     command = [
-        sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", "1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "ui",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     # not an argument, which everybody on the machine can read: it may hold a password
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": home.tracking_uri}
     try:

@@ -10,8 +10,15 @@ MARK = "veilcast"
 # MLflow's list of runs hides parameters and metrics at first; a shared view of the experiment shows
 # the promise and the error side by side.
 VIEW = "promise"
-_COLUMNS = ("params.`mechanism`", "params.`unit`", "params.`epsilon`", "params.`delta`",
-            "params.`sigma`", "metrics.`rmse`", "metrics.`persistence_rmse`")  # fmt: skip
+_COLUMNS = (
+    "params.`mechanism`",
+    "params.`unit`",
+    "params.`epsilon`",
+    "params.`delta`",
+    "params.`sigma`",
+    "metrics.`rmse`",
+    "metrics.`persistence_rmse`",
+)
 TAGS = {
     MARK: "true",
     "mlflow.experimentKind": "custom_model_development",

@@ -47,9 +47,13 @@ class AdamP(FirstOrder):
         wd_ratio: float = 0.1,
     ) -> None:
         defaults = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "delta": delta, "wd_ratio": wd_ratio,
-        }  # fmt: skip
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "delta": delta,
+            "wd_ratio": wd_ratio,
+        }
         super().__init__(params, defaults)
 
     def _update(

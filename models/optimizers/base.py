@@ -193,8 +193,18 @@ def adam_change(
     change = [torch.zeros_like(average) for average in exp_avg]
     count = torch.full((), float(step), dtype=torch.float32, device=change[0].device)
     torch._fused_adam_(
-        change, grads, exp_avg, exp_avg_sq, [], [count] * len(change),
-        lr=-1.0, beta1=betas[0], beta2=betas[1], weight_decay=0.0, eps=eps,
-        amsgrad=False, maximize=False,
-    )  # fmt: skip
+        change,
+        grads,
+        exp_avg,
+        exp_avg_sq,
+        [],
+        [count] * len(change),
+        lr=-1.0,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+    )
     return change

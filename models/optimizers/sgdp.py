@@ -47,9 +47,14 @@ class SGDP(FirstOrder):
         eps: float = 1e-8,
     ) -> None:
         defaults = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "delta": delta, "wd_ratio": wd_ratio, "eps": eps,
-        }  # fmt: skip
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "delta": delta,
+            "wd_ratio": wd_ratio,
+            "eps": eps,
+        }
         super().__init__(params, defaults)
 
     def _update(

@@ -96,8 +96,13 @@ class Trees(Tabular):
             left[number, inner] = tree.children_left[inner]
             right[number, inner] = tree.children_right[inner]
             values[number, : tree.node_count] = tree.value.reshape(tree.node_count, -1)
-        for name, array in (("split", split), ("below", below), ("left", left), ("right", right),
-                            ("values", values)):  # fmt: skip
+        for name, array in (
+            ("split", split),
+            ("below", below),
+            ("left", left),
+            ("right", right),
+            ("values", values),
+        ):
             setattr(self, name, torch.from_numpy(array))
 
 

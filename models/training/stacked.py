@@ -142,9 +142,14 @@ def chunks(jobs: Sequence[Job], *, memory: int | None = None) -> list[list[int]]
 def _alone(job: Job) -> History | ModelError:
     try:
         return train(
-            job.model, job.train, job.validation, job.config,
-            on_epoch=job.on_epoch, updates=job.updates, second_moment=job.second_moment,
-        )  # fmt: skip
+            job.model,
+            job.train,
+            job.validation,
+            job.config,
+            on_epoch=job.on_epoch,
+            updates=job.updates,
+            second_moment=job.second_moment,
+        )
     except ModelError as error:
         return error
 

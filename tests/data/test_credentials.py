@@ -25,10 +25,26 @@ from data.sources.credentials import (
 )
 
 DRIVERS = (
-    "postgresql", "postgresql+psycopg", "postgres", "mysql", "mysql+pymysql", "mariadb+mariadbconnector",
-    "mssql+pyodbc", "oracle+oracledb", "snowflake", "bigquery", "sqlite", "duckdb", "clickhouse",
-    "clickhouse+native", "trino", "redshift+psycopg2", "databricks", "impala", "exasol+websocket",
-)  # fmt: skip
+    "postgresql",
+    "postgresql+psycopg",
+    "postgres",
+    "mysql",
+    "mysql+pymysql",
+    "mariadb+mariadbconnector",
+    "mssql+pyodbc",
+    "oracle+oracledb",
+    "snowflake",
+    "bigquery",
+    "sqlite",
+    "duckdb",
+    "clickhouse",
+    "clickhouse+native",
+    "trino",
+    "redshift+psycopg2",
+    "databricks",
+    "impala",
+    "exasol+websocket",
+)
 FORMS = (
     "{driver}://reader:{password}@db.example.org:5432/city#hourly",
     "{driver}://reader:{password}@db.example.org/city#public.hourly",
@@ -72,9 +88,11 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_password_is_shown_or_kept(driver: str, form: str, password: str, plain: bool) -> None:
     typed = password if plain else quote(password, safe="")
     assume(len(typed) >= 4)
-    source = url_of(driver, form, password).replace(password, typed) if not plain else url_of(
-        driver, form, password
-    )  # fmt: skip
+    source = (
+        url_of(driver, form, password).replace(password, typed)
+        if not plain
+        else url_of(driver, form, password)
+    )
     kept, environment = without_secrets(source)
     for said in (shown(source), kept, shown(kept)):
         assert typed not in said, said
@@ -146,11 +164,19 @@ def test_the_first_password_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     "source",
-    ["counts.csv", "paris-cdr", "synthetic:days=90,seed=2", "${URL}#t", "sqlite:////data/x.db#t",
-     "sqlite:////home/me@work/x.db#t", "postgresql://me:${PW}@host/db#t",
-     "duckdb:///data/x.duckdb?access_mode=read_only#t", "postgresql://me@host/db?sslmode=require#t",
-     "events/key=3/part.parquet"],
-)  # fmt: skip
+    [
+        "counts.csv",
+        "paris-cdr",
+        "synthetic:days=90,seed=2",
+        "${URL}#t",
+        "sqlite:////data/x.db#t",
+        "sqlite:////home/me@work/x.db#t",
+        "postgresql://me:${PW}@host/db#t",
+        "duckdb:///data/x.duckdb?access_mode=read_only#t",
+        "postgresql://me@host/db?sslmode=require#t",
+        "events/key=3/part.parquet",
+    ],
+)
 def test_what_holds_no_secret_stays(source: str) -> None:
     assert without_secrets(source) == (source, {})
 
@@ -193,9 +219,14 @@ def test_a_driver_may_quote_it() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["driver=ODBC+Driver+18;UID=me;PWD=Secret1", "options=-c%20password=Secret1",
-     "database=x%3Bpassword%3DSecret1", "service=x%26password=Secret1", "host=me:Secret1@h"],
-)  # fmt: skip
+    [
+        "driver=ODBC+Driver+18;UID=me;PWD=Secret1",
+        "options=-c%20password=Secret1",
+        "database=x%3Bpassword%3DSecret1",
+        "service=x%26password=Secret1",
+        "host=me:Secret1@h",
+    ],
+)
 def test_a_secret_within_a_harmless_parameter_is_moved(query: str) -> None:
     source = f"mssql+pyodbc://h/db?{query}#t"
     kept, made = without_secrets(source)

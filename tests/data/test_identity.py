@@ -21,7 +21,7 @@ SERVERS = {
     "snowflake": (("snowflake",), None, "public"),
     "clickhouse": (("clickhouse", "clickhouse+http"), 8123, None),
     "trino": (("trino",), 8080, "default"),
-}  # fmt: skip
+}
 LOCAL = (
     "localhost",
     "LOCALHOST",
@@ -60,9 +60,14 @@ def spelt(dialect: str, hosts: tuple[str, ...], database: str, schema: str, tabl
 
 @settings(max_examples=300, deadline=None)
 @given(
-    data=st.data(), dialect=st.sampled_from(sorted(SERVERS)), host=st.one_of(st.just(""), NAMES),
-    database=NAMES, schema=NAMES, table=NAMES, usual=st.booleans(),
-)  # fmt: skip
+    data=st.data(),
+    dialect=st.sampled_from(sorted(SERVERS)),
+    host=st.one_of(st.just(""), NAMES),
+    database=NAMES,
+    schema=NAMES,
+    table=NAMES,
+    usual=st.booleans(),
+)
 def test_many_spellings_of_a_table_are_one(
     data: st.DataObject,
     dialect: str,
@@ -88,10 +93,14 @@ def test_many_spellings_of_a_table_are_one(
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(sorted(SERVERS)), NAMES, st.sampled_from((1, 2)), NAMES, NAMES, NAMES),
-        min_size=2, max_size=2, unique=True,
+        st.tuples(
+            st.sampled_from(sorted(SERVERS)), NAMES, st.sampled_from((1, 2)), NAMES, NAMES, NAMES
+        ),
+        min_size=2,
+        max_size=2,
+        unique=True,
     )
-)  # fmt: skip
+)
 def test_two_tables_are_never_one(pair: list[tuple[str, str, int, str, str, str]]) -> None:
     def place(dialect: str, host: str, port: int, database: str, schema: str, table: str) -> str:
         return f"{dialect}://{host}.org:{port}/{database}#{schema}.{table}"
@@ -115,9 +124,17 @@ def test_files_are_their_real_path(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PLACE", "data")
-    names = ("data/counts.csv", "./data/counts.csv", str(real), "link.csv", "folder/counts.csv",
-             "data/../data/counts.csv", "~/data/counts.csv", "${PLACE}/counts.csv",
-             "data//counts.csv")  # fmt: skip
+    names = (
+        "data/counts.csv",
+        "./data/counts.csv",
+        str(real),
+        "link.csv",
+        "folder/counts.csv",
+        "data/../data/counts.csv",
+        "~/data/counts.csv",
+        "${PLACE}/counts.csv",
+        "data//counts.csv",
+    )
     assert {identities(one) for one in names} == {(f"file:{real}",)}
     assert identities("data/") == identities("folder") == (f"file:{real.parent}",)
     assert identities("data/Counts.csv") != identities("data/counts.csv")
@@ -133,8 +150,12 @@ def test_database_files_are_their_real_path(
     (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PLACE", str(tmp_path))
-    urls = [f"{dialect}:///a.db#t", f"{dialect}:///b.db#main.T", f"{dialect}:///{tmp_path}/x/../a.db#t",
-            f"{dialect}:///${{PLACE}}/a.db#t"]  # fmt: skip
+    urls = [
+        f"{dialect}:///a.db#t",
+        f"{dialect}:///b.db#main.T",
+        f"{dialect}:///{tmp_path}/x/../a.db#t",
+        f"{dialect}:///${{PLACE}}/a.db#t",
+    ]
     if dialect == "sqlite":
         urls += ["sqlite+pysqlite:///a.db#t", f"sqlite:///file:{tmp_path}/b.db?mode=ro&uri=true#t"]
     assert {identities(one) for one in urls} == {(f"{dialect}://{tmp_path}/a.db#main.t",)}
@@ -192,9 +213,16 @@ def test_a_query_is_every_table_that_it_reads(query: str, tables: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["SELECT", "SELECT 1", "SELECT * FROM a; SELECT * FROM b", "DELETE FROM a", "COPY a TO 'x'",
-     "SELECT * FROM generate(1, 'Marie')", "SELECT * FROM ((("],
-)  # fmt: skip
+    [
+        "SELECT",
+        "SELECT 1",
+        "SELECT * FROM a; SELECT * FROM b",
+        "DELETE FROM a",
+        "COPY a TO 'x'",
+        "SELECT * FROM generate(1, 'Marie')",
+        "SELECT * FROM (((",
+    ],
+)
 def test_a_query_whose_tables_cannot_be_told_is_refused(query: str) -> None:
     with pytest.raises(DataError, match=r"which account is charged.*source\.account") as error:
         identities("postgresql://me:Secret1@h/db", query)

@@ -48,16 +48,20 @@ BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str, str, tuple[int
     "unparsed": (lambda f: _set(f, 3, "time", "noon"), "unparsed-time", "time", (3,)),
     "gap": (lambda f: f.drop(range(100, 200)), "missing-intervals", "time", (99,)),
     "mixed": (
-        lambda f: pd.concat([f[:900], f[900::2]]), "mixed-intervals", "time",
+        lambda f: pd.concat([f[:900], f[900::2]]),
+        "mixed-intervals",
+        "time",
         tuple(range(900, 905)),
     ),
     "shifted": (
         lambda f: f.assign(time=f["time"].mask(f.index == 40, f["time"] + pd.Timedelta("7min"))),
-        "mixed-intervals", "time", (39, 40),
+        "mixed-intervals",
+        "time",
+        (39, 40),
     ),
     "short": (lambda f: f[:900], "too-short", "time", ()),
     "one region": (lambda f: f[["time", "a"]], "one-region", "a", ()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", BAD)

@@ -117,8 +117,11 @@ def copied() -> list[str]:
 
 
 def test_nothing_that_is_copied_is_ignored() -> None:
-    kept = {line[1:].removesuffix("/**") for line in (ROOT / ".dockerignore").read_text().split()
-            if line.startswith("!")}  # fmt: skip
+    kept = {
+        line[1:].removesuffix("/**")
+        for line in (ROOT / ".dockerignore").read_text().split()
+        if line.startswith("!")
+    }
     for name in copied():
         assert (ROOT / name).exists(), name
         assert name in kept, name
@@ -128,8 +131,10 @@ def with_secrets(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [DOCKER / "with-secrets", "sh", "-c", 'printf %s "$VEILCAST_DATABASE_URL"'],
         env={"PATH": os.environ["PATH"], "SECRETS": str(folder), "VEILCAST_DATABASE_URL": url},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_passwords_come_from_files(tmp_path: Path) -> None:
@@ -175,10 +180,13 @@ def bare() -> Iterator[Places]:
 @pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
 def test_the_database_script_separates_roles(bare: Places) -> None:
     environment = {
-        "PATH": os.environ["PATH"], "SECRETS": str(bare.root / "secrets"), "POSTGRES_USER": "postgres",
-        "PGHOST": "127.0.0.1", "PGPORT": str(bare.ports["postgres"]),
+        "PATH": os.environ["PATH"],
+        "SECRETS": str(bare.root / "secrets"),
+        "POSTGRES_USER": "postgres",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(bare.ports["postgres"]),
         "PGPASSWORD": bare.secret("postgres"),
-    }  # fmt: skip
+    }
     subprocess.run(["sh", DOCKER / "databases.sh"], env=environment, check=True)
     for role in ROLES[1:]:
         own = "veilcast" if role == "reader" else role
@@ -209,8 +217,13 @@ def test_what_is_copied_installs_and_runs(tmp_path: Path) -> None:
     (site / "others.pth").write_text("\n".join(paths))
     environment = {"PATH": os.environ["PATH"], "VEILCAST_HOME": str(tmp_path / "var")}
     code = "import flows, data; print(flows.__file__, data.__file__)"
-    options: dict[str, Any] = {"env": environment, "cwd": tmp_path, "check": True,
-                               "capture_output": True, "text": True}  # fmt: skip
+    options: dict[str, Any] = {
+        "env": environment,
+        "cwd": tmp_path,
+        "check": True,
+        "capture_output": True,
+        "text": True,
+    }
     assert subprocess.run([python, "-c", code], **options).stdout.count(str(site)) == 2
     said = subprocess.run([python, "-m", "flows", "deploy", "demo", "--yaml"], **options).stdout
     assert yaml.safe_load(said)["deployments"][1]["entrypoint"] == "flows.jobs.forecast"

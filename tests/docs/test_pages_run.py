@@ -53,8 +53,13 @@ def typed(example: Example, folder: Path) -> str:
             last = result.exit_code
         else:
             assert words[0] == "python", line
-            done = subprocess.run([sys.executable, *words[1:]], env=environment(), check=False,
-                                  text=True, capture_output=True)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, *words[1:]],
+                env=environment(),
+                check=False,
+                text=True,
+                capture_output=True,
+            )
             said, last = done.stdout, done.returncode
         output += said
     assert last == code(example), output

@@ -17,8 +17,12 @@ def test_every_command_and_option_is_in_the_reference(name: str) -> None:
     command = commands.commands()[name]
     assert command.help
     for param in command.params:
-        rows = [line for line in section.splitlines() if line.startswith(f"| `{param.name.upper()}`")
-                or any(f"`{one}`" in line.split(" | ")[0] for one in param.opts)]  # fmt: skip
+        rows = [
+            line
+            for line in section.splitlines()
+            if line.startswith(f"| `{param.name.upper()}`")
+            or any(f"`{one}`" in line.split(" | ")[0] for one in param.opts)
+        ]
         assert len(rows) == 1, param.name
         assert rows[0].split(" | ")[3].strip(" |"), f"veilcast {name} {param.name} has no help"
 

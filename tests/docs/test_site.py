@@ -15,8 +15,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)],
-        cwd=ROOT, check=False, text=True, capture_output=True, env=_environment(),
-    )  # fmt: skip
+        cwd=ROOT,
+        check=False,
+        text=True,
+        capture_output=True,
+        env=_environment(),
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return out

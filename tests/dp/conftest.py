@@ -20,9 +20,15 @@ def charge() -> Callable[..., Charge]:
 
     def make(event: dict[str, Any], **values: Any) -> Charge:
         usual = {
-            "key": "key", "dataset": "city", "fingerprint": "f", "period": DAY,
-            "unit": PrivacyUnit.USER_DAY, "epsilon": 1.0, "delta": 1e-7, "purpose": "panel",
-        }  # fmt: skip
+            "key": "key",
+            "dataset": "city",
+            "fingerprint": "f",
+            "period": DAY,
+            "unit": PrivacyUnit.USER_DAY,
+            "epsilon": 1.0,
+            "delta": 1e-7,
+            "purpose": "panel",
+        }
         return Charge(**{**usual, "event": event, **values})
 
     return make

@@ -37,8 +37,10 @@ def test_checkers_see_the_same_names() -> None:
 
 def test_accounting_waits_for_no_torch() -> None:
     names = ", ".join(name for name in dp.__all__ if name != "PrivateTraining")
-    code = f"import sys\nimport dp\nassert 'scipy' not in sys.modules\nfrom dp import {names}\n" \
-           "sys.exit('torch' in sys.modules)"  # fmt: skip
+    code = (
+        f"import sys\nimport dp\nassert 'scipy' not in sys.modules\nfrom dp import {names}\n"
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

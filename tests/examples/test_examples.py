@@ -28,9 +28,13 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name not in servers}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:__main__", path],
-        cwd=tmp_path, env={**kept, "PYTHONPATH": str(ROOT), **places},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**kept, "PYTHONPATH": str(ROOT), **places},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     for said in _EXPECTED[path.stem]:

@@ -24,9 +24,17 @@ BASE = 912_000_000
 SMALL = ["--set", "windows.lags=2", "--set", "model.hidden=2", "--quiet", "--json"]
 RUNS = {
     "input": ["--mechanism", "input", "--unit", "user-day", "--model", "ridge"],
-    "gradient": ["--mechanism", "gradient", "--unit", "interval-1", "--set", "training.epochs=2",
-                 "--set", "training.batch_size=64"],
-}  # fmt: skip
+    "gradient": [
+        "--mechanism",
+        "gradient",
+        "--unit",
+        "interval-1",
+        "--set",
+        "training.epochs=2",
+        "--set",
+        "training.batch_size=64",
+    ],
+}
 
 
 def counts() -> pd.DataFrame:
@@ -52,8 +60,10 @@ def opened(content: bytes) -> Iterator[bytes]:
 def cells(database: Path) -> Iterator[bytes]:
     """Every cell of every table."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        names = [row[0] for row in connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'")]  # fmt: skip
+        names = [
+            row[0]
+            for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         for name in names:
             for row in connection.execute(f'SELECT * FROM "{name}"'):
                 for cell in row:
@@ -100,8 +110,13 @@ def test_no_planted_count_is_anywhere(
     assert result.exit_code == 0, result.output
     run = json.loads(result.stdout)["run_id"]
     said = [result.output, result.stderr, caplog.text]
-    for command in (["statement", run], ["runs"], ["budget", "export"], ["budget", "history"],
-                    ["check", str(csv)]):  # fmt: skip
+    for command in (
+        ["statement", run],
+        ["runs"],
+        ["budget", "export"],
+        ["budget", "history"],
+        ["check", str(csv)],
+    ):
         said.append(CliRunner().invoke(app, command).output)
     assert found_in(text.encode() for text in said) == set()
     files = [path for path in home.root.rglob("*") if path.is_file()]

@@ -57,14 +57,25 @@ def recipe(**training: object) -> Recipe:
     return from_dict(
         {
             "source": {"name": "synthetic", "max_count": 1000.0},
-            "privacy": {"mechanism": "gradient", "unit": "interval-1", "epsilon": 8.0,
-                        "delta": 1e-6, "noise_multiplier": 4.0},
-            "windows": {"lags": 6, "seasonal": ["1d"], "around": 0, "seasons": 0, "test": "1d",
-                        "validation": "0d"},
+            "privacy": {
+                "mechanism": "gradient",
+                "unit": "interval-1",
+                "epsilon": 8.0,
+                "delta": 1e-6,
+                "noise_multiplier": 4.0,
+            },
+            "windows": {
+                "lags": 6,
+                "seasonal": ["1d"],
+                "around": 0,
+                "seasons": 0,
+                "test": "1d",
+                "validation": "0d",
+            },
             "model": {"name": "gru", "hidden": 4},
             "training": {"epochs": EPOCHS, "batch_size": 64, "device": "cpu", **training},
         }
-    )  # fmt: skip
+    )
 
 
 def prepared(values: pd.DataFrame, asked: Recipe) -> Prepared:
@@ -136,11 +147,29 @@ def test_no_loss_is_kept_or_told(
     csv = tmp_path / "counts.csv"
     frame().astype(int).to_csv(csv)
     caplog.set_level(logging.DEBUG)
-    result = CliRunner().invoke(app, [
-        "train", "--source", str(csv), "--mechanism", "gradient", "--unit", "interval-1",
-        "--epsilon", "8", "--delta", "1e-6", "--set", "model.hidden=4",
-        "--set", f"training.epochs={EPOCHS}", "--set", "training.batch_size=64", "--json",
-    ])  # fmt: skip
+    result = CliRunner().invoke(
+        app,
+        [
+            "train",
+            "--source",
+            str(csv),
+            "--mechanism",
+            "gradient",
+            "--unit",
+            "interval-1",
+            "--epsilon",
+            "8",
+            "--delta",
+            "1e-6",
+            "--set",
+            "model.hidden=4",
+            "--set",
+            f"training.epochs={EPOCHS}",
+            "--set",
+            "training.batch_size=64",
+            "--json",
+        ],
+    )
     assert result.exit_code == 0, result.output
     values = figures(losses)
     assert len(values) > 3 * EPOCHS

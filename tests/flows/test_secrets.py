@@ -34,14 +34,22 @@ from flows.sweep.grid import Grid
 SECRET = "987612345"
 """A number that SQLite takes as a setting, and that a recipe must not keep."""
 URLS = (
-    "postgresql://reader:{}@h/db#t", "postgresql+psycopg://h/db?user=u&password={}#t",
-    "mysql+pymysql://reader:{}@h/db?charset=utf8#t", "mssql+pyodbc:///?odbc_connect=UID%3Du;PWD%3D{}#t",
-    "snowflake://u:{}@account/db/schema?warehouse=w#t", "bigquery://p/ds?credentials_base64={}#t",
-    "trino://u:{}@h:8080/cat/schema#t", "clickhouse://h/db?user=u&password={}#t",
-    "duckdb:////tmp/x.duckdb?motherduck_token={}#t", "sqlite:////tmp/x.db?key={}#t",
-)  # fmt: skip
-ANY = st.text(st.characters(min_codepoint=33, max_codepoint=0x17F, exclude_characters='&#%$"\\'),
-              min_size=4, max_size=16)  # fmt: skip
+    "postgresql://reader:{}@h/db#t",
+    "postgresql+psycopg://h/db?user=u&password={}#t",
+    "mysql+pymysql://reader:{}@h/db?charset=utf8#t",
+    "mssql+pyodbc:///?odbc_connect=UID%3Du;PWD%3D{}#t",
+    "snowflake://u:{}@account/db/schema?warehouse=w#t",
+    "bigquery://p/ds?credentials_base64={}#t",
+    "trino://u:{}@h:8080/cat/schema#t",
+    "clickhouse://h/db?user=u&password={}#t",
+    "duckdb:////tmp/x.duckdb?motherduck_token={}#t",
+    "sqlite:////tmp/x.db?key={}#t",
+)
+ANY = st.text(
+    st.characters(min_codepoint=33, max_codepoint=0x17F, exclude_characters='&#%$"\\'),
+    min_size=4,
+    max_size=16,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,13 +62,23 @@ def test_no_recipe_grid_or_deployment_keeps_it(url: str, secret: str) -> None:
     assume(secret.lower() not in known.lower())
     given_ = {"source": {"name": source, "account": "city"}, "privacy": {"unit": "user-day"}}
     asked = from_dict(given_)
-    grid = Grid(given_, ("input",), ("user-day",), (1.0,), ("ridge",), ("adam",),
-                settings=(f"source.name={json.dumps(source)}", f"source.name={source}"))  # fmt: skip
+    grid = Grid(
+        given_,
+        ("input",),
+        ("user-day",),
+        (1.0,),
+        ("ridge",),
+        ("adam",),
+        settings=(f"source.name={json.dumps(source)}", f"source.name={source}"),
+    )
     said = [
-        asked.to_toml(), repr(asked.to_dict()), repr(compose(None, {"source.name": source}, [])),
-        repr(asdict(grid)), to_yaml(deployments(given_, {})),
+        asked.to_toml(),
+        repr(asked.to_dict()),
+        repr(compose(None, {"source.name": source}, [])),
+        repr(asdict(grid)),
+        to_yaml(deployments(given_, {})),
         repr([one.parameters for one in deployments(given_, {})]),
-    ]  # fmt: skip
+    ]
     for one in said:
         assert secret not in one
         assert json.dumps(secret)[1:-1] not in one
@@ -94,8 +112,12 @@ def test_it_is_nowhere_after_a_loop_a_training_and_a_sweep(
     frame.to_sql("counts", create_engine(database), index=False)
     source = f"{database}?cached_statements={SECRET}#counts"
     windows = {"lags": 4, "around": 1, "seasons": 2, "test": "4d", "validation": "0d"}
-    values = {"source": {"name": source}, "windows": windows, "model": {"name": "ridge"},
-              "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6}}  # fmt: skip
+    values = {
+        "source": {"name": source},
+        "windows": windows,
+        "model": {"name": "ridge"},
+        "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6},
+    }
     plan = from_dict(values).to_dict()
     said = [json.dumps(jobs.forecast(plan))]
     service = Latest(open_store(home.database_url))
@@ -106,10 +128,26 @@ def test_it_is_nowhere_after_a_loop_a_training_and_a_sweep(
     ]
     for arguments in (
         ["train", "--source", source, "--unit", "user-week", "--model", "ridge", "--json", *small],
-        ["sweep", "--source", source, "--unit", "user-week", "--epsilon", "1", "--model", "ridge",
-         "--seeds", "1", "--json", *small],
-        ["runs"], ["budget", "show"], ["budget", "history"], ["budget", "export"],
-    ):  # fmt: skip
+        [
+            "sweep",
+            "--source",
+            source,
+            "--unit",
+            "user-week",
+            "--epsilon",
+            "1",
+            "--model",
+            "ridge",
+            "--seeds",
+            "1",
+            "--json",
+            *small,
+        ],
+        ["runs"],
+        ["budget", "show"],
+        ["budget", "history"],
+        ["budget", "export"],
+    ):
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
         said += [result.output, result.stderr]

@@ -41,12 +41,16 @@ def tested(folder: Path, tests: Sequence[str]) -> tuple[int, list[str], str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1",
-             "VEILCAST_DATA": str(Path(data).absolute())},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "VEILCAST_DATA": str(Path(data).absolute()),
+        },
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
+    )
     failed = re.findall(r"^(?:FAILED|ERROR) \S+?::(\w+)", done.stdout, re.MULTILINE)
     return done.returncode, failed, done.stdout[-2000:] + done.stderr[-1000:]
 

@@ -35,17 +35,28 @@ NAME = "city"
 PATIENCE = 240
 TIMES = pd.date_range("2024-01-01", periods=12 * 40, freq="2h", name="time")
 COUNTS = pd.DataFrame(
-    (2000 + 300 * np.sin(np.arange(480) / 12 * 2 * np.pi)[:, None] + np.arange(960).reshape(480, 2) % 61)
-    .astype(int), TIMES, ["north", "south"],
-)  # fmt: skip
+    (
+        2000
+        + 300 * np.sin(np.arange(480) / 12 * 2 * np.pi)[:, None]
+        + np.arange(960).reshape(480, 2) % 61
+    ).astype(int),
+    TIMES,
+    ["north", "south"],
+)
 PAST = 12 * 28 + 5
 RECIPE: dict[str, Any] = {
     "source": {"name": "${VEILCAST_COUNTS_URL}#counts", "account": NAME, "regions_per_interval": 1},
     "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6},
-    "windows": {"lags": 4, "around": 1, "seasons": 2, "test": "4d", "validation": "0d",
-                "calibration": "7d"},
+    "windows": {
+        "lags": 4,
+        "around": 1,
+        "seasons": 2,
+        "test": "4d",
+        "validation": "0d",
+        "calibration": "7d",
+    },
     "model": {"name": "ridge"},
-}  # fmt: skip
+}
 
 
 class Running:
@@ -138,8 +149,16 @@ def running() -> Iterator[Running]:
         os.environ.update(places.environment())
         made = Running(places)
         (root / "recipe.toml").write_text(_toml())
-        veilcast("deploy", str(root / "recipe.toml"), "--forecast", "* * * * *", "--train", "",
-                 "--audit", "")  # fmt: skip
+        veilcast(
+            "deploy",
+            str(root / "recipe.toml"),
+            "--forecast",
+            "* * * * *",
+            "--train",
+            "",
+            "--audit",
+            "",
+        )
         yield made
         made.api.close()
         made.table.dispose()
@@ -162,8 +181,11 @@ def veilcast(*arguments: str, code: int = 0) -> str:
 
     done = subprocess.run(
         [sys.executable, "-m", "flows", *arguments],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
@@ -281,9 +303,16 @@ def shown(address: str, wait: int = 20_000) -> str:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
     with tempfile.TemporaryDirectory() as profile:
         command = [
-            program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            f"--user-data-dir={profile}", f"--virtual-time-budget={wait}", "--dump-dom", address,
-        ]  # fmt: skip
+            program,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            f"--user-data-dir={profile}",
+            f"--virtual-time-budget={wait}",
+            "--dump-dom",
+            address,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout
 

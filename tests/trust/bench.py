@@ -57,8 +57,13 @@ class Bench:
 
     def asked(self, *commands: str) -> None:
         """What anybody may ask of a home afterwards."""
-        for line in ("budget show --json", "budget history --json", "budget export",
-                     "budget export --format registry", *commands):  # fmt: skip
+        for line in (
+            "budget show --json",
+            "budget history --json",
+            "budget export",
+            "budget export --format registry",
+            *commands,
+        ):
             self.command(*line.split())
 
     def published(self, frame: pd.DataFrame, steps: Steps, secret: str | None = None) -> Published:

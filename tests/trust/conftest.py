@@ -83,8 +83,10 @@ class Server:
         self._programs = Path(found).resolve().parent
         self._place = Path(tempfile.mkdtemp(prefix="veilcast-server-"))
         self._options: dict[str, Any] = {
-            "check": True, "stdout": subprocess.DEVNULL, "cwd": self._place,
-        }  # fmt: skip
+            "check": True,
+            "stdout": subprocess.DEVNULL,
+            "cwd": self._place,
+        }
         if os.getuid() == 0:  # the server refuses to run as root
             user = pwd.getpwnam("postgres")
             os.chown(self._place, user.pw_uid, user.pw_gid)

@@ -122,11 +122,13 @@ class OnePerson:
         """The neighbouring events."""
         if self.removed is not None:
             return frame[frame["person"] != self.removed]
-        new = pd.DataFrame({
-            "person": 999,
-            "time": [START + pd.Timedelta(minutes=after) for after, _ in self.records],
-            "place": [place for _, place in self.records],
-        })  # fmt: skip
+        new = pd.DataFrame(
+            {
+                "person": 999,
+                "time": [START + pd.Timedelta(minutes=after) for after, _ in self.records],
+                "place": [place for _, place in self.records],
+            }
+        )
         return pd.concat([frame, new])
 
 

@@ -136,8 +136,12 @@ def _contents(path: Path) -> Iterator[tuple[str, str]]:
 
 def _tables(path: Path) -> Iterator[tuple[str, str]]:
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as base:
-        names = [row[0] for row in base.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]  # fmt: skip
+        names = [
+            row[0]
+            for row in base.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+            )
+        ]
         for table in names:
             rows = base.execute(f'SELECT * FROM "{table}"')
             columns = [one[0] for one in rows.description]

@@ -23,23 +23,37 @@ from tests.trust.bench import TOKEN, Bench, Steps, with_settings
 WINDOWS = ("windows.lags=3", "windows.test=4d", "windows.validation=0d")
 BOUND = (f"source.regions_per_interval={near.M}", f"privacy.intervals_per_unit={near.K}")
 DECLARED = (
-    "events.interval=120min", f'events.regions={json.dumps(near.PLACES)}',
+    "events.interval=120min",
+    f"events.regions={json.dumps(near.PLACES)}",
     f"events.start={near.START:%Y-%m-%dT%H:%M}".replace("=", '="') + '"',
     f"events.end={near.END:%Y-%m-%dT%H:%M}".replace("=", '="') + '"',
-)  # fmt: skip
+)
 PROMISE = ("--unit", "user-day", "--epsilon", "1", "--delta", "1e-6")
 INPUT = ("--mechanism", "input", *PROMISE, "--model", "ridge")
 GRADIENT = ("--mechanism", "gradient", "--delta", "1e-6", "--model", "gru", "--optimizer", "sgd")
-TINY = ("model.hidden=2", "training.epochs=2", "training.batch_size=64", "windows.around=0",
-        "windows.seasons=0", "windows.calibration=0d")  # fmt: skip
+TINY = (
+    "model.hidden=2",
+    "training.epochs=2",
+    "training.batch_size=64",
+    "windows.around=0",
+    "windows.seasons=0",
+    "windows.calibration=0d",
+)
 
 
 def train_counts(*words: str, more: tuple[str, ...] = ()) -> Steps:
     bound = BOUND[:1] if "interval-1" in words else BOUND  # which nothing may be cut for
 
     def steps(bench: Bench, place: Path) -> None:
-        bench.command("train", "--source", bench.source, *words, "-q", "--json",
-                      *with_settings(*bound, *WINDOWS, *more))  # fmt: skip
+        bench.command(
+            "train",
+            "--source",
+            bench.source,
+            *words,
+            "-q",
+            "--json",
+            *with_settings(*bound, *WINDOWS, *more),
+        )
         bench.command("statement")
         bench.command("forecast", "--json")
         bench.asked("runs --json")
@@ -79,11 +93,15 @@ def schedule(bench: Bench, place: Path) -> None:
     first = len(frame) - 3 * near.STEPS - 5
     plan = {
         "source": {"name": f"{url}#counts", "account": "city", "regions_per_interval": near.M},
-        "privacy": {"unit": "user-day", "epsilon": 1.0, "delta": 1e-6,
-                    "intervals_per_unit": near.K},
+        "privacy": {
+            "unit": "user-day",
+            "epsilon": 1.0,
+            "delta": 1e-6,
+            "intervals_per_unit": near.K,
+        },
         "windows": {"lags": 3, "test": "4d", "validation": "0d", "around": 0, "seasons": 0},
         "model": {"name": "ridge"},
-    }  # fmt: skip
+    }
     for start, end in ((0, first), (first, len(frame))):
         frame.iloc[start:end].to_sql("counts", engine, if_exists="append", index=False)
         for name in ("forecast", "ingest", "audit"):
@@ -92,8 +110,13 @@ def schedule(bench: Bench, place: Path) -> None:
     engine.dispose()
     bench.asked("runs --json")
     client = TestClient(make_app(open_store(open_home().database_url), TOKEN))
-    for path in ("/health", "/v1/streams", "/v1/forecasts?stream=city", "/v1/forecasts?stream=town",
-                 "/openapi.json"):  # fmt: skip
+    for path in (
+        "/health",
+        "/v1/streams",
+        "/v1/forecasts?stream=city",
+        "/v1/forecasts?stream=town",
+        "/openapi.json",
+    ):
         answer = client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
         bench.said[path] = f"exit 0\n{answer.status_code}\n{answer.text}"
     run = json.loads(bench.said["/v1/forecasts?stream=city"].partition("200\n")[2])["run"]
@@ -102,9 +125,25 @@ def schedule(bench: Bench, place: Path) -> None:
 
 
 def sweep(bench: Bench, place: Path) -> None:
-    words = ("sweep", "--source", bench.source, "--mechanism", "input", "--epsilon", "1,2",
-             "--unit", "user-day", "--delta", "1e-6", "--model", "ridge", "--seeds", "1", "-q",
-             *with_settings(*BOUND, *WINDOWS))  # fmt: skip
+    words = (
+        "sweep",
+        "--source",
+        bench.source,
+        "--mechanism",
+        "input",
+        "--epsilon",
+        "1,2",
+        "--unit",
+        "user-day",
+        "--delta",
+        "1e-6",
+        "--model",
+        "ridge",
+        "--seeds",
+        "1",
+        "-q",
+        *with_settings(*BOUND, *WINDOWS),
+    )
     bench.command(*words, "--dry-run", "--json")
     bench.command(*words, "--json")
     bench.asked()
@@ -116,8 +155,17 @@ def plan_counts(bench: Bench, place: Path) -> None:
 
 
 def plan_events(bench: Bench, place: Path) -> None:
-    words = ("plan", bench.source, "--events", "--unit", "user-day", "--epsilon", "1",
-             *with_settings(*DECLARED), "--json")  # fmt: skip
+    words = (
+        "plan",
+        bench.source,
+        "--events",
+        "--unit",
+        "user-day",
+        "--epsilon",
+        "1",
+        *with_settings(*DECLARED),
+        "--json",
+    )
     bench.command(*words)
     bench.command(*words, "--charge", "0.5")
     bench.asked()
@@ -145,17 +193,28 @@ SCENARIOS = {
     "train counts": Scenario(near.counts, near.days(), ONE_MORE, train_counts(*INPUT)),
     "train events": Scenario(near.events, near.persons(), ALONE, train_events(*INPUT)),
     "train counts by gradient": Scenario(
-        near.counts, near.intervals(10**6), CROWD,
+        near.counts,
+        near.intervals(10**6),
+        CROWD,
         train_counts(*BY_GRADIENT, "--unit", "interval-1", more=(*TINY, "source.max_count=300")),
     ),
     "train poisoned counts by gradient": Scenario(
-        near.counts, near.intervals(1e300), POISON,
+        near.counts,
+        near.intervals(1e300),
+        POISON,
         train_counts(*BY_GRADIENT, "--unit", "interval-1", more=(*TINY, "source.max_count=300")),
     ),
     "train events by gradient": Scenario(
-        near.events, near.persons(), ALONE,
-        train_events(*BY_GRADIENT, "--unit", "user-day", "--protect-inputs",
-                     more=(*TINY, "source.max_count=300")),
+        near.events,
+        near.persons(),
+        ALONE,
+        train_events(
+            *BY_GRADIENT,
+            "--unit",
+            "user-day",
+            "--protect-inputs",
+            more=(*TINY, "source.max_count=300"),
+        ),
     ),
     "ingest counts": Scenario(near.counts, near.days(), ONE_MORE, ingest()),
     "ingest events": Scenario(
@@ -165,4 +224,4 @@ SCENARIOS = {
     "sweep": Scenario(near.counts, near.days(), ONE_MORE, sweep),
     "plan for counts": Scenario(near.counts, near.days(), ONE_MORE, plan_counts),
     "plan for events": Scenario(near.events, near.persons(), ALONE, plan_events),
-}  # fmt: skip
+}

@@ -101,15 +101,20 @@ def test_no_room_at_any_point_is_a_message_and_never_an_uncharged_release(
 
 
 def test_a_file_system_that_is_full(
-    kills: ModuleType, run: Run, home: Home, csv: Path, tmp_path: Path,
+    kills: ModuleType,
+    run: Run,
+    home: Home,
+    csv: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)],
-        capture_output=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip("needs the right to mount a file system")
     try:
@@ -196,9 +201,14 @@ def test_a_clock_that_jumps_back_changes_nothing(
 
 @pytest.mark.slow
 def test_a_server_that_goes_and_comes_back(
-    run: Run, home: Home, drawn: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str], own_server: Any,
-) -> None:  # fmt: skip
+    run: Run,
+    home: Home,
+    drawn: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own_server: Any,
+) -> None:
     monkeypatch.setenv("VEILCAST_DATABASE_URL", own_server.url)
     run(0)
     own_server.stop()
@@ -329,8 +339,11 @@ def test_kills_of_the_whole_pipeline() -> None:
     """A few of the kills of `benchmarks/kills.py`; it counts breaches itself."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "4"],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=500,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"breaches": []' in done.stdout

@@ -100,9 +100,13 @@ def _disguises(folder: Path) -> dict[str, list[Part]]:
         "grown by a row": [first, Part(user("counts.csv"), _csv(csv, 139), folder=folder)],
         "absolute and grown": [first, Part(user(csv), _csv(csv, 139))],
         "from another folder": [
-            first, Part(user("../counts.csv"), _csv(csv, 139), folder=folder / "inside")],
+            first,
+            Part(user("../counts.csv"), _csv(csv, 139), folder=folder / "inside"),
+        ],
         "through a link": [
-            first, Part(user(folder / "link.csv"), _linked(csv, folder / "link.csv", 139))],
+            first,
+            Part(user(folder / "link.csv"), _linked(csv, folder / "link.csv", 139)),
+        ],
         "copied, and then grown": [
             first,
             Part(user(folder / "other" / "copy.csv"), _csv(folder / "other" / "copy.csv", 138)),
@@ -114,25 +118,40 @@ def _disguises(folder: Path) -> dict[str, list[Part]]:
             Part(user("counts.csv"), _csv(csv, 139), folder=folder),
         ],
         "another URL": [
-            table, Part(user(f"sqlite:///{folder}/inside/../base.db#counts"), _table(base, 139))],
+            table,
+            Part(user(f"sqlite:///{folder}/inside/../base.db#counts"), _table(base, 139)),
+        ],
         "a URL with a driver": [
-            table, Part(user(f"sqlite+pysqlite:///{base}#counts"), _table(base, 139))],
+            table,
+            Part(user(f"sqlite+pysqlite:///{base}#counts"), _table(base, 139)),
+        ],
         "a relative URL": [
-            table, Part(user("sqlite:///base.db#counts"), _table(base, 139), folder=folder)],
+            table,
+            Part(user("sqlite:///base.db#counts"), _table(base, 139), folder=folder),
+        ],
         "a query": [table, Part(query, _table(base, 139))],
         "a stream after a training": [table, Part(lasting, _table(base, 139), streamed=True)],
         "a training after a stream": [
             Part(lasting, _table(base, 138), streamed=True),
-            Part(user(f"{url}#counts"), _table(base, 139))],
-    }  # fmt: skip
+            Part(user(f"{url}#counts"), _table(base, 139)),
+        ],
+    }
 
 
 DISGUISES = (
-    "grown by a row", "absolute and grown", "from another folder", "through a link",
-    "copied, and then grown", "copied, grown, and the first again", "another URL",
-    "a URL with a driver", "a relative URL", "a query", "a stream after a training",
+    "grown by a row",
+    "absolute and grown",
+    "from another folder",
+    "through a link",
+    "copied, and then grown",
+    "copied, grown, and the first again",
+    "another URL",
+    "a URL with a driver",
+    "a relative URL",
+    "a query",
+    "a stream after a training",
     "a training after a stream",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
@@ -202,20 +221,29 @@ def test_two_lengths_of_an_interval(
 
 def _events(path: Path, zone: str, unit: str, start: str, end: str, most: int) -> dict[str, object]:
     return recipe(
-        unit, str(path), privacy={"intervals_per_unit": most},
+        unit,
+        str(path),
+        privacy={"intervals_per_unit": most},
         source={"account": "city", "events": True, "regions_per_interval": 1},
-        events={"interval": "30min", "timezone": zone, "start": start, "end": end,
-                "regions": ["north", "south"]},
-    )  # fmt: skip
+        events={
+            "interval": "30min",
+            "timezone": zone,
+            "start": start,
+            "end": end,
+            "regions": ["north", "south"],
+        },
+    )
 
 
 def _sightings(path: Path, moments: pd.DatetimeIndex) -> Callable[[bool], None]:
     """Many people once, and one person at all of the moments."""
-    crowd = pd.DataFrame({
-        "person": np.arange(100, 400),
-        "time": pd.date_range("2024-01-01", periods=300, freq="3h", tz="UTC"),
-        "place": ["north", "south"] * 150,
-    })  # fmt: skip
+    crowd = pd.DataFrame(
+        {
+            "person": np.arange(100, 400),
+            "time": pd.date_range("2024-01-01", periods=300, freq="3h", tz="UTC"),
+            "place": ["north", "south"] * 150,
+        }
+    )
     one = pd.DataFrame({"person": 7, "time": moments, "place": "north"})
 
     def write(there: bool) -> None:
@@ -278,9 +306,14 @@ def test_a_day_within_the_bound_of_a_whole_panel(
     ids=["days from four o'clock", "weeks from Sunday", "half-hours from a quarter past"],
 )
 def test_intervals_across_the_border_of_a_unit(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: PrivacyUnit, first: str,
-    length: str, changed: slice,
-) -> None:  # fmt: skip
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unit: PrivacyUnit,
+    first: str,
+    length: str,
+    changed: slice,
+) -> None:
     """A calendar day or week has records in one interval more than fit into it."""
     periods = int(pd.Timedelta(days=280) / pd.Timedelta(length)) if length != "30min" else 48 * 30
     made = frame(pd.date_range(first, periods=periods, freq=length, name="time"), changed)

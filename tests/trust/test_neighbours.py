@@ -28,9 +28,13 @@ def neighbours_of(bench: Bench, name: str, count: int) -> None:
     scenario = SCENARIOS[name]
 
     @settings(
-        max_examples=count, derandomize=True, deadline=None, database=None,
-        phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+        max_examples=count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(change=scenario.neighbours)
     @example(change=scenario.worst)
     def alike(change: Any) -> None:

@@ -37,8 +37,13 @@ def _refused(bench: Bench, name: str, base: pd.DataFrame, change: Any, steps: St
 
 def test_undeclared_regions_and_periods_are_refused(bench: Bench) -> None:
     def steps(bench: Bench, place: Path) -> None:
-        bench.command("ingest", bench.source, "--events", *PROMISE,
-                      *with_settings(*BOUND, "events.interval=120min"))  # fmt: skip
+        bench.command(
+            "ingest",
+            bench.source,
+            "--events",
+            *PROMISE,
+            *with_settings(*BOUND, "events.interval=120min"),
+        )
 
     _refused(bench, "an undeclared panel", near.events(), ALONE, steps)
 
@@ -48,8 +53,15 @@ def test_what_is_left_undeclared_is_refused(bench: Bench, left_out: str) -> None
     told = [one for one in DECLARED if not one.startswith(left_out)]
 
     def steps(bench: Bench, place: Path) -> None:
-        bench.command("train", "--source", bench.source, "--events", *INPUT, "-q",
-                      *with_settings(*BOUND, *WINDOWS, *told))  # fmt: skip
+        bench.command(
+            "train",
+            "--source",
+            bench.source,
+            "--events",
+            *INPUT,
+            "-q",
+            *with_settings(*BOUND, *WINDOWS, *told),
+        )
 
     _refused(bench, f"a panel without {left_out}", near.events(), ALONE, steps)
 
@@ -58,9 +70,17 @@ def test_a_cut_over_the_whole_panel_is_refused_for_intervals(bench: Bench) -> No
     """K per person couples all intervals, so that one of them changes far more windows than w."""
 
     def steps(bench: Bench, place: Path) -> None:
-        bench.command("train", "--source", bench.source, "--events", *BY_GRADIENT, "-q",
-                      "--unit", "interval-1", *with_settings(*BOUND, *WINDOWS, *DECLARED, *TINY,
-                      "source.max_count=300"))  # fmt: skip
+        bench.command(
+            "train",
+            "--source",
+            bench.source,
+            "--events",
+            *BY_GRADIENT,
+            "-q",
+            "--unit",
+            "interval-1",
+            *with_settings(*BOUND, *WINDOWS, *DECLARED, *TINY, "source.max_count=300"),
+        )
 
     _refused(bench, "interval-1 with K", near.events(), near.OnePerson(120), steps)
 
@@ -79,9 +99,15 @@ class Malformed:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("time", "yesterday"), ("time", None), ("place", None), ("person", None), ("place", "a,b"),
-     ("time", "2024-01-03T10:00:00+01:00")],
-)  # fmt: skip
+    [
+        ("time", "yesterday"),
+        ("time", None),
+        ("place", None),
+        ("person", None),
+        ("place", "a,b"),
+        ("time", "2024-01-03T10:00:00+01:00"),
+    ],
+)
 def test_one_malformed_record_is_not_told(bench: Bench, column: str, value: Any) -> None:
     """Whether somebody's record can be read is a fact about them."""
     steps = ingest("--events", more=DECLARED)

@@ -15,8 +15,12 @@ RUN = ROOT / "tests" / "sabotage" / "run.py"
 def test_deliberate_faults_are_caught() -> None:
     done = subprocess.run(
         [sys.executable, str(RUN), "--quick"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     quick = sum(fault.quick for fault in _faults())
     assert quick >= 4

@@ -24,15 +24,31 @@ def accounts(folder: Path) -> Iterator[Attempt]:
         folder: an empty one, for the made-up files.
     """
     for kind, tried, unit, parts in (
-        ("two spellings", "a file by its path, grown by a row, and through a link",
-         PrivacyUnit.USER, spellings(folder)),
-        ("two interval lengths", "one person's day as one count, and as 48",
-         PrivacyUnit.USER_INTERVAL, lengths(folder)),
-        ("two time zones", "until midnight in UTC, and from midnight in Tokyo",
-         PrivacyUnit.USER_DAY, zones(folder)),
-        ("intervals across midnight", "counts of days from four o'clock",
-         PrivacyUnit.USER_DAY, across(folder)),
-    ):  # fmt: skip
+        (
+            "two spellings",
+            "a file by its path, grown by a row, and through a link",
+            PrivacyUnit.USER,
+            spellings(folder),
+        ),
+        (
+            "two interval lengths",
+            "one person's day as one count, and as 48",
+            PrivacyUnit.USER_INTERVAL,
+            lengths(folder),
+        ),
+        (
+            "two time zones",
+            "until midnight in UTC, and from midnight in Tokyo",
+            PrivacyUnit.USER_DAY,
+            zones(folder),
+        ),
+        (
+            "intervals across midnight",
+            "counts of days from four o'clock",
+            PrivacyUnit.USER_DAY,
+            across(folder),
+        ),
+    ):
         with temporary_home() as home:
             yield attempt(kind, tried, cost(parts, unit, home))
 
@@ -64,11 +80,13 @@ def lengths(folder: Path) -> list[Part]:
 def zones(folder: Path) -> list[Part]:
     """Events of two halves of a month, by two clocks; the unit is there where they overlap."""
     path = folder / "events.parquet"
-    crowd = pd.DataFrame({
-        "person": np.arange(100, 400),
-        "time": pd.date_range("2024-01-01", periods=300, freq="3h", tz="UTC"),
-        "place": ["north", "south"] * 150,
-    })  # fmt: skip
+    crowd = pd.DataFrame(
+        {
+            "person": np.arange(100, 400),
+            "time": pd.date_range("2024-01-01", periods=300, freq="3h", tz="UTC"),
+            "place": ["north", "south"] * 150,
+        }
+    )
     evening = pd.date_range("2024-01-14 15:00", periods=18, freq="30min", tz="UTC")
     one = pd.DataFrame({"person": 7, "time": evening, "place": "north"})
 
@@ -77,11 +95,18 @@ def zones(folder: Path) -> list[Part]:
 
     def part(zone: str, start: str, end: str) -> Part:
         asked = values(
-            "user-day", str(path), privacy={"intervals_per_unit": len(evening)},
+            "user-day",
+            str(path),
+            privacy={"intervals_per_unit": len(evening)},
             source={"account": "city", "events": True, "regions_per_interval": 1},
-            events={"interval": "30min", "timezone": zone, "start": start, "end": end,
-                    "regions": ["north", "south"]},
-        )  # fmt: skip
+            events={
+                "interval": "30min",
+                "timezone": zone,
+                "start": start,
+                "end": end,
+                "regions": ["north", "south"],
+            },
+        )
         return Part(asked, write)
 
     return [

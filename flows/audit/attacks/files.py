@@ -23,17 +23,29 @@ from flows.pipeline.steps import (
 from flows.recipe.recipe import from_dict
 from flows.settings import temporary_home
 
-_NOISY = ("rmse", "mae", "smape", "mase", "coverage", "baselines", "epochs", "weight_distance",
-          "seconds", "ledger")  # fmt: skip
+_NOISY = (
+    "rmse",
+    "mae",
+    "smape",
+    "mase",
+    "coverage",
+    "baselines",
+    "epochs",
+    "weight_distance",
+    "seconds",
+    "ledger",
+)
 """Figures of a run that noise decides, that are marked as raw, or that are keyed; all others are
 compared."""
 _DAYS, _STEPS = 30, 8
 _DECLARED: dict[str, dict[str, Any]] = {
     "nothing declared": {},
     "regions and period declared": {
-        "regions": ["north", "south"], "start": "2024-01-01", "end": "2024-01-31"
+        "regions": ["north", "south"],
+        "start": "2024-01-01",
+        "end": "2024-01-31",
     },
-}  # fmt: skip
+}
 
 
 def files(folder: Path) -> Iterator[Attempt]:
@@ -41,9 +53,13 @@ def files(folder: Path) -> Iterator[Attempt]:
     path = folder / "neighbours.csv"
     source = {"regions_per_interval": 2}
     yield _compared(
-        "neighbouring counts", "one person more in a region that never changes",
-        _values(path, source=source), path, _counts(False), _counts(True),
-    )  # fmt: skip
+        "neighbouring counts",
+        "one person more in a region that never changes",
+        _values(path, source=source),
+        path,
+        _counts(False),
+        _counts(True),
+    )
     path = folder / "neighbours.parquet"
     source = {"events": True, "regions_per_interval": 1}
     for said, events in _DECLARED.items():
@@ -51,17 +67,21 @@ def files(folder: Path) -> Iterator[Attempt]:
             f"neighbouring events, {said}",
             "one person more, before all others and in a place of their own",
             _values(path, source=source, events={"interval": "180min", **events}),
-            path, _events(False), _events(True),
-        )  # fmt: skip
+            path,
+            _events(False),
+            _events(True),
+        )
 
 
 def _values(path: Path, **sections: dict[str, Any]) -> dict[str, Any]:
     """Values of the smallest recipe that there is."""
     found: dict[str, Any] = values(
-        "user-day", str(path),
+        "user-day",
+        str(path),
         windows={"lags": 2, "test": "4d", "validation": "0d", "calibration": "0d"},
-        model={"name": "ridge"}, **sections,
-    )  # fmt: skip
+        model={"name": "ridge"},
+        **sections,
+    )
     return found
 
 
@@ -79,15 +99,23 @@ def published(recipe: dict[str, Any]) -> dict[str, Any]:
             document = described(Outcome(plan, findings, used, prepared, fitted, scores, 0.0), home)
         except REFUSALS as error:
             return {"refused": str(error)}
-        shown = {"regions": list(used.inputs.regions), "from": str(used.inputs.times[0]),
-                 "to": str(used.inputs.times[-1]), "intervals": len(used.inputs.times)}  # fmt: skip
+        shown = {
+            "regions": list(used.inputs.regions),
+            "from": str(used.inputs.times[0]),
+            "to": str(used.inputs.times[-1]),
+            "intervals": len(used.inputs.times),
+        }
     return shown | {name: value for name, value in document.items() if name not in _NOISY}
 
 
 def _compared(
-    kind: str, tried: str, recipe: dict[str, Any], path: Path, one: pd.DataFrame,
+    kind: str,
+    tried: str,
+    recipe: dict[str, Any],
+    path: Path,
+    one: pd.DataFrame,
     other: pd.DataFrame,
-) -> Attempt:  # fmt: skip
+) -> Attempt:
     said = []
     for frame in (one, other):
         if path.suffix == ".csv":
@@ -125,10 +153,12 @@ def _events(more: bool) -> pd.DataFrame:
     draw = np.random.default_rng(2)
     persons = np.repeat(np.arange(100, 140), _DAYS * 3)
     minutes = draw.integers(0, _DAYS * 1440, len(persons))
-    frame = pd.DataFrame({
-        "person": persons,
-        "time": pd.Timestamp("2024-01-01") + pd.to_timedelta(minutes, unit="min"),
-        "place": draw.choice(["north", "south"], len(persons)),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "person": persons,
+            "time": pd.Timestamp("2024-01-01") + pd.to_timedelta(minutes, unit="min"),
+            "place": draw.choice(["north", "south"], len(persons)),
+        }
+    )
     alone = pd.DataFrame({"person": [7], "time": [pd.Timestamp("2023-12-29")], "place": ["hut"]})
     return pd.concat([frame, alone]) if more else frame

@@ -42,8 +42,11 @@ class PromiseAudit:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
-        return {**asdict(self), "attempts": [asdict(one) for one in self.attempts],
-                "refuted": self.refuted}  # fmt: skip
+        return {
+            **asdict(self),
+            "attempts": [asdict(one) for one in self.attempts],
+            "refuted": self.refuted,
+        }
 
 
 def audit_promise(tries: int = TRIES) -> PromiseAudit:

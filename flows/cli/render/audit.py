@@ -27,9 +27,14 @@ def audited(document: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     for one in document["measurements"]:
         table.add_row(
-            escape(one["access"]), one["bound"], str(one["canaries"]), str(one["guesses"]),
-            str(one["right"]), f"≥ {one['epsilon']:.3f}", f"{one['claimed']:.4g}",
-        )  # fmt: skip
+            escape(one["access"]),
+            one["bound"],
+            str(one["canaries"]),
+            str(one["guesses"]),
+            str(one["right"]),
+            f"≥ {one['epsilon']:.3f}",
+            f"{one['claimed']:.4g}",
+        )
     out.print(table)
     out.print(
         f"[dim]each bound holds with confidence {document['confidence']:g}; the number of guesses "
@@ -43,9 +48,13 @@ def audited(document: dict[str, Any]) -> None:
             found.add_column(name, justify="right")
         for one in document["attacks"]:
             found.add_row(
-                one["reads"], one["unit"], str(one["trials"]), f"{one['right'] / one['trials']:.1%}",
-                f"{one['low']:.1%} to {one['high']:.1%}", f"{one['promised']:.1%}",
-            )  # fmt: skip
+                one["reads"],
+                one["unit"],
+                str(one["trials"]),
+                f"{one['right'] / one['trials']:.1%}",
+                f"{one['low']:.1%} to {one['high']:.1%}",
+                f"{one['promised']:.1%}",
+            )
         out.print(found)
     verdict = (
         "[bold red]The claim is refuted: do not publish anything made by this mechanism.[/]"

@@ -33,9 +33,13 @@ def planned(document: dict[str, Any]) -> None:
             for verdict in ("weak", "drowned")
         }
         table.add_row(
-            row["unit"], f"{row['epsilon']:g}", f"{row['sigma']:.1f}", f"{row['loss']:+.1%}",
-            f"[yellow]{named['weak'] or '–'}[/]", f"[red]{named['drowned'] or '–'}[/]",
-        )  # fmt: skip
+            row["unit"],
+            f"{row['epsilon']:g}",
+            f"{row['sigma']:.1f}",
+            f"{row['loss']:+.1%}",
+            f"[yellow]{named['weak'] or '–'}[/]",
+            f"[red]{named['drowned'] or '–'}[/]",
+        )
     out.print(table)
     out.print(
         "sigma: noise on every count, persons. error: change of the mean RMSE against no privacy. "

@@ -93,10 +93,14 @@ def _contributions(document: dict[str, Any]) -> None:
         table.add_column(name, justify="right")
     for row in document["rows"]:
         table.add_row(
-            str(row["intervals_per_unit"]), f"{row['left_out']:.1%}", f"{row['units_cut']:.1%}",
-            f"{row['sensitivity']:.2f}", f"{row['sigma']:.1f}", f"{row['sigma_ratio']:.0%}",
+            str(row["intervals_per_unit"]),
+            f"{row['left_out']:.1%}",
+            f"{row['units_cut']:.1%}",
+            f"{row['sensitivity']:.2f}",
+            f"{row['sigma']:.1f}",
+            f"{row['sigma_ratio']:.0%}",
             f"{row['noise_to_count']:.0%}",
-        )  # fmt: skip
+        )
     out.print(table)
     out.print(
         "left out: share of what people did that is not counted. units cut: share of units that lose "

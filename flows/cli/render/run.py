@@ -23,8 +23,10 @@ def trained(document: dict[str, Any]) -> None:
         if scores and name != document["model"]:  # ridge is a model, too
             table.add_row(name.replace("_", " "), *_errors(scores))
     out.print(table)
-    out.print(f"[dim]{document['evaluation']}; test {document['test']['from']} "
-                  f"to {document['test']['to']}[/]")  # fmt: skip
+    out.print(
+        f"[dim]{document['evaluation']}; test {document['test']['from']} "
+        f"to {document['test']['to']}[/]"
+    )
     out.print(f"\n{escape(document['statement']['text'])}")
     for gap in document["statement"].get("not_covered", []):
         out.print(f"[dim]not covered: {escape(gap)}[/]")
@@ -115,8 +117,10 @@ def ahead(document: dict[str, Any]) -> None:
         cells = [f"{row[column]:.1f}" for row in document["forecast"]]
         if ends:
             lows, highs = ([row[column] for row in ends[side]] for side in ("low", "high"))
-            cells = [f"{cell} [dim]({low:.0f} to {high:.0f})[/]"
-                     for cell, low, high in zip(cells, lows, highs, strict=True)]  # fmt: skip
+            cells = [
+                f"{cell} [dim]({low:.0f} to {high:.0f})[/]"
+                for cell, low, high in zip(cells, lows, highs, strict=True)
+            ]
         table.add_row(escape(region), *cells)
     out = console()
     out.print(table)

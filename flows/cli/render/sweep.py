@@ -48,11 +48,14 @@ def swept(document: dict[str, Any]) -> None:
         sd = "" if row["sd"] is None else f" ± {row['sd']:.1f}"
         rate = row["learning_rate"]
         table.add_row(
-            row["mechanism"], row["unit"] or "–",
+            row["mechanism"],
+            row["unit"] or "–",
             "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
-            row["model"], row["optimizer"] or "closed form",
-            "recipe's" if rate is None else f"{rate:g}", f"{row['rmse']:.1f}{sd}",
-        )  # fmt: skip
+            row["model"],
+            row["optimizer"] or "closed form",
+            "recipe's" if rate is None else f"{rate:g}",
+            f"{row['rmse']:.1f}{sd}",
+        )
     out.print(table)
     total = document["total"]
     for one in total["units"]:

@@ -86,8 +86,12 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
     budget = privacy.budget_of_part
     steps = training.epochs * -(-windows // training.batch_size)
     shape = {
-        "windows": windows, "batch": training.batch_size, "steps": steps, "hit": hit, "aside": aside
-    }  # fmt: skip
+        "windows": windows,
+        "batch": training.batch_size,
+        "steps": steps,
+        "hit": hit,
+        "aside": aside,
+    }
     if privacy.noise_multiplier is None:
         return calibrate_sampling(budget, **shape)  # type: ignore[arg-type]
     asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]

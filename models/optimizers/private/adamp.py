@@ -107,9 +107,14 @@ class DpAdamP(Declared):
         scale_invariant: Iterable[Tensor] = (),
     ) -> None:
         defaults = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "wd_ratio": wd_ratio, "noise_variance": noise_variance, "floor": floor,
-        }  # fmt: skip
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "wd_ratio": wd_ratio,
+            "noise_variance": noise_variance,
+            "floor": floor,
+        }
         super().__init__(params, defaults, scale_invariant)
 
     def _update(

@@ -58,9 +58,13 @@ class DpDiffGrad(FirstOrder):
         floor: float = 1.0,
     ) -> None:
         defaults = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "noise_variance": noise_variance, "floor": floor,
-        }  # fmt: skip
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "noise_variance": noise_variance,
+            "floor": floor,
+        }
         super().__init__(params, defaults)
 
     def _update(

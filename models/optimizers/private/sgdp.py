@@ -57,9 +57,14 @@ class DpSgdp(Declared):
         scale_invariant: Iterable[Tensor] = (),
     ) -> None:
         defaults = {
-            "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
-            "wd_ratio": wd_ratio, "eps": eps, "noise_variance": noise_variance,
-        }  # fmt: skip
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "wd_ratio": wd_ratio,
+            "eps": eps,
+            "noise_variance": noise_variance,
+        }
         super().__init__(params, defaults, scale_invariant)
 
     def _update(

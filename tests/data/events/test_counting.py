@@ -109,8 +109,13 @@ def event_lists(draw: Any) -> Events:
 def bounds(draw: Any) -> Bound:
     unit = draw(st.sampled_from(["user", "user-week", "user-day", "user-interval"]))
     slots = {"user": 100, "user-week": 28, "user-day": 4, "user-interval": 1}[unit]
-    return Bound(unit, draw(st.integers(1, min(slots, 6))), draw(st.integers(1, 3)),
-                 draw(st.integers(1, 3)), slots)  # fmt: skip
+    return Bound(
+        unit,
+        draw(st.integers(1, min(slots, 6))),
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 3)),
+        slots,
+    )
 
 
 QUIET = settings(

@@ -30,15 +30,26 @@ QUICK = {"deadline": None, "phases": [Phase.explicit, Phase.generate]}
 
 def frame(seen: list[tuple[str, tuple[str, int, int, int]]]) -> pd.DataFrame:
     rows = [
-        (person, pd.Timestamp("2024-01-02") + pd.Timedelta(hours=hour, minutes=minute), place,
-         *PLACES[place], weight)
+        (
+            person,
+            pd.Timestamp("2024-01-02") + pd.Timedelta(hours=hour, minutes=minute),
+            place,
+            *PLACES[place],
+            weight,
+        )
         for person, (place, hour, minute, weight) in seen
-    ]  # fmt: skip
+    ]
     columns = ["person", "time", "place", "lat", "lon", "weight"]
     return pd.DataFrame(rows, columns=columns).astype(
-        {"person": "string", "place": "string", "time": "datetime64[us]", "lat": "float64",
-         "lon": "float64", "weight": "int64"}
-    )  # fmt: skip
+        {
+            "person": "string",
+            "place": "string",
+            "time": "datetime64[us]",
+            "lat": "float64",
+            "lon": "float64",
+            "weight": "int64",
+        }
+    )
 
 
 def ways(folder: Path) -> dict[str, dict[str, Any]]:
@@ -48,11 +59,24 @@ def ways(folder: Path) -> dict[str, dict[str, Any]]:
     of_cells = {h3.latlng_to_cell(*PLACES[name], 7): name for name in ("a", "b", "rare")}
     cells.write_text("place,region\n" + "".join(f"{c},{n}\n" for c, n in of_cells.items()))
     rings = {"w": (2.2, 2.3), "e": (2.3, 2.4), "r": (2.4, 2.5)}
-    zones.write_text(json.dumps({"type": "FeatureCollection", "features": [
-        {"type": "Feature", "properties": {"name": name}, "geometry": {
-            "type": "Polygon",
-            "coordinates": [[[w, 48], [e, 48], [e, 49], [w, 49], [w, 48]]]}}
-        for name, (w, e) in rings.items()]}))  # fmt: skip
+    zones.write_text(
+        json.dumps(
+            {
+                "type": "FeatureCollection",
+                "features": [
+                    {
+                        "type": "Feature",
+                        "properties": {"name": name},
+                        "geometry": {
+                            "type": "Polygon",
+                            "coordinates": [[[w, 48], [e, 48], [e, 49], [w, 49], [w, 48]]],
+                        },
+                    }
+                    for name, (w, e) in rings.items()
+                ],
+            }
+        )
+    )
     box = {**SPOTS, "h3": 6, "box": (48.8, 2.25, 48.9, 2.45)}
     return {
         "list": {"regions": ("a", "b", "rare")},
@@ -75,13 +99,20 @@ def counted(events: pd.DataFrame, path: Path, config: EventsConfig, limits: Limi
 @pytest.mark.parametrize("way", ["list", "mapping", "cells", "polygons", "box"])
 @settings(max_examples=4, **QUICK)
 @given(
-    others=st.lists(st.tuples(IDS, SEEN), max_size=6), hers=st.lists(SEEN, min_size=1, max_size=8),
-    her=st.sampled_from(["3", "z99"]), weighted=st.booleans(),
-)  # fmt: skip
+    others=st.lists(st.tuples(IDS, SEEN), max_size=6),
+    hers=st.lists(SEEN, min_size=1, max_size=8),
+    her=st.sampled_from(["3", "z99"]),
+    weighted=st.booleans(),
+)
 def test_one_person_more_changes_counts_within_the_bound_and_nothing_else(
-    tmp_path_factory: pytest.TempPathFactory, kind: str, way: str, others: list[Any],
-    hers: list[Any], her: str, weighted: bool,
-) -> None:  # fmt: skip
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    way: str,
+    others: list[Any],
+    hers: list[Any],
+    her: str,
+    weighted: bool,
+) -> None:
     folder = tmp_path_factory.mktemp("n")
     config = EventsConfig(
         **PERIOD, **ways(folder)[way], **({"weight": "weight"} if weighted else {})

@@ -213,11 +213,14 @@ def test_days_of_the_bound_are_days_of_the_clock(tmp_path: Path) -> None:
 def test_h3_cells_polygons_and_mappings(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     size = 400
-    frame = pd.DataFrame({
-        "person": np.arange(size), "time": pd.Timestamp("2024-01-01") + pd.to_timedelta(
-            rng.integers(0, 7200, size), "s"),
-        "lat": rng.uniform(48.80, 48.90, size), "lon": rng.uniform(2.25, 2.45, size),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "person": np.arange(size),
+            "time": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 7200, size), "s"),
+            "lat": rng.uniform(48.80, 48.90, size),
+            "lon": rng.uniform(2.25, 2.45, size),
+        }
+    )
     frame.to_parquet(tmp_path / "e.parquet")
     source, places = str(tmp_path / "e.parquet"), {"latitude": "lat", "longitude": "lon"}
     everybody = Limits("user")
@@ -272,11 +275,16 @@ def test_declared_regions_and_period_make_the_panel(events: pd.DataFrame, tmp_pa
 
 
 def test_weights(tmp_path: Path) -> None:
-    frame = pd.DataFrame({
-        "person": [1, 1, 2, 3], "place": ["a", "a", "a", "b"], "weight": [1, 9, 2, 0],
-        "time": pd.to_datetime(["2024-01-01 00:05", "2024-01-01 00:06", "2024-01-01 00:07",
-                                "2024-01-01 01:00"]),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "person": [1, 1, 2, 3],
+            "place": ["a", "a", "a", "b"],
+            "weight": [1, 9, 2, 0],
+            "time": pd.to_datetime(
+                ["2024-01-01 00:05", "2024-01-01 00:06", "2024-01-01 00:07", "2024-01-01 01:00"]
+            ),
+        }
+    )
     frame.to_parquet(tmp_path / "e.parquet")
     config = EventsConfig(weight="weight", regions=("a", "b"))
     table, counts = counted(str(tmp_path / "e.parquet"), config, Limits("user-day", weight=3))

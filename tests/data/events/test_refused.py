@@ -11,10 +11,13 @@ from data.errors import DataError
 from data.events.config import EventsConfig
 from data.events.read import Limits, read_events
 
-GOOD = pd.DataFrame({
-    "person": [918273, 918274, 918275], "place": ["a", "b", "a"],
-    "time": pd.to_datetime(["2024-01-01 00:10", "2024-01-01 01:10", "2024-01-01 02:10"]),
-})  # fmt: skip
+GOOD = pd.DataFrame(
+    {
+        "person": [918273, 918274, 918275],
+        "place": ["a", "b", "a"],
+        "time": pd.to_datetime(["2024-01-01 00:10", "2024-01-01 01:10", "2024-01-01 02:10"]),
+    }
+)
 POINTS = GOOD.assign(lat=48.8, lon=2.3)
 SPOTS = {"latitude": "lat", "longitude": "lon", "h3": 5}
 
@@ -83,9 +86,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 RECORDS = (
-    "918273,2024-01-01 00:10:00,a", "2024-01-01T00:10,anna@91827.org,a", "anna,1 Jan 2024 00:10,48",
+    "918273,2024-01-01 00:10:00,a",
+    "2024-01-01T00:10,anna@91827.org,a",
+    "anna,1 Jan 2024 00:10,48",
     "fe30918273ab,00:10 01/01/2024,north",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("record", RECORDS)
@@ -119,12 +124,26 @@ def test_places_that_are_none(tmp_path: Path) -> None:
     ring = [[0, 0], [1, 1], [0, 1], [1, 0], [0, 0]]
     for content, said in (
         ("no json", "not GeoJSON"),
-        (json.dumps({"features": [{"geometry": point, "properties": {"name": "x"}}]}), "is a Point"),
+        (
+            json.dumps({"features": [{"geometry": point, "properties": {"name": "x"}}]}),
+            "is a Point",
+        ),
         (json.dumps({"features": [{"geometry": point, "properties": {}}]}), "polygon_id names"),
-        (json.dumps({"features": [{"geometry": {"type": "Polygon", "coordinates": [ring]},
-                                   "properties": {"name": "x"}}]}), "not valid"),
+        (
+            json.dumps(
+                {
+                    "features": [
+                        {
+                            "geometry": {"type": "Polygon", "coordinates": [ring]},
+                            "properties": {"name": "x"},
+                        }
+                    ]
+                }
+            ),
+            "not valid",
+        ),
         (json.dumps({"features": []}), "empty"),
-    ):  # fmt: skip
+    ):
         zones.write_text(content)
         refused(path, said, **spots)
     mapping = tmp_path / "m.csv"

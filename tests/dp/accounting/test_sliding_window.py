@@ -27,8 +27,9 @@ def mixture(points: np.ndarray, means: np.ndarray, masses: np.ndarray, noise: fl
     return norm.pdf(points[:, None], means, noise) @ masses
 
 
-def integrated(means_p: np.ndarray, means_q: np.ndarray, masses: np.ndarray, noise: float,
-               epsilon: float) -> float:  # fmt: skip
+def integrated(
+    means_p: np.ndarray, means_q: np.ndarray, masses: np.ndarray, noise: float, epsilon: float
+) -> float:
     """Hockey-stick divergence of two mixtures by brute force."""
     reach = max(np.abs(means_p).max(), np.abs(means_q).max()) + 12 * noise
     points = np.linspace(-reach, reach, 40_001)
@@ -128,9 +129,11 @@ def test_the_naive_figure_understates_many_times_over() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(
-    hit=st.integers(1, 60), rate=st.floats(0.01, 1.0), noise=st.floats(2.0, 100.0),
+    hit=st.integers(1, 60),
+    rate=st.floats(0.01, 1.0),
+    noise=st.floats(2.0, 100.0),
     steps=st.integers(1, 400),
-)  # fmt: skip
+)
 def test_more_noise_costs_less_and_everything_else_more(
     hit: int, rate: float, noise: float, steps: int
 ) -> None:

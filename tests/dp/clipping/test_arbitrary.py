@@ -105,9 +105,12 @@ def within(moved: Tensor, others: Tensor, clip: float) -> bool:
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    sample=SAMPLE, target=TARGET, place=st.integers(0, BATCH - 1),
-    clip=st.sampled_from([1e-3, 0.5, 100.0]), loss=st.sampled_from(sorted(LOSSES)),
-)  # fmt: skip
+    sample=SAMPLE,
+    target=TARGET,
+    place=st.integers(0, BATCH - 1),
+    clip=st.sampled_from([1e-3, 0.5, 100.0]),
+    loss=st.sampled_from(sorted(LOSSES)),
+)
 def test_one_sample_moves_the_sum_by_the_clip_at_most(
     name: str, sample: list[float], target: list[float], place: int, clip: float, loss: str
 ) -> None:

@@ -151,9 +151,11 @@ def test_zero_gradients_and_one_huge_sample() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    seed=st.integers(0, 2**31), clip=st.floats(1e-3, 10), scale=st.floats(1e-3, 1e4),
+    seed=st.integers(0, 2**31),
+    clip=st.floats(1e-3, 10),
+    scale=st.floats(1e-3, 1e4),
     kind=st.sampled_from(["GRU", "LSTM"]),
-)  # fmt: skip
+)
 def test_one_sample_never_moves_the_sum_by_more_than_the_clip(
     seed: int, clip: float, scale: float, kind: str
 ) -> None:

@@ -21,8 +21,12 @@ NOISED = calibrate(Budget(1.0, DELTA), ContributionBound(48, 2)).event()
 
 def counts(sigma: float, intervals: int, weight: int = 1) -> dict[str, Any]:
     return {
-        "mechanism": COUNTS, "sigma": sigma, "intervals": intervals, "regions": 1, "weight": weight
-    }  # fmt: skip
+        "mechanism": COUNTS,
+        "sigma": sigma,
+        "intervals": intervals,
+        "regions": 1,
+        "weight": weight,
+    }
 
 
 def epsilon(*events: dict[str, Any], delta: float = DELTA) -> float:

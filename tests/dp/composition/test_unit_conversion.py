@@ -22,16 +22,29 @@ Charges = Callable[..., Charge]
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1)  # a Monday
 USER, WEEK, DAY, INTERVAL = (
-    PrivacyUnit.USER, PrivacyUnit.USER_WEEK, PrivacyUnit.USER_DAY, PrivacyUnit.USER_INTERVAL
-)  # fmt: skip
+    PrivacyUnit.USER,
+    PrivacyUnit.USER_WEEK,
+    PrivacyUnit.USER_DAY,
+    PrivacyUnit.USER_INTERVAL,
+)
 
 
 def event(intervals: int, observed: int, seconds: float, **panel: Any) -> dict[str, Any]:
     return {
-        "mechanism": COUNTS, "sigma": 60.0, "intervals": intervals, "regions": 1, "weight": 1,
-        "panel": {"observed": observed, "interval_seconds": seconds, "regions": 2,
-                  "intervals_per_unit": None, "enforced": False, **panel},
-    }  # fmt: skip
+        "mechanism": COUNTS,
+        "sigma": 60.0,
+        "intervals": intervals,
+        "regions": 1,
+        "weight": 1,
+        "panel": {
+            "observed": observed,
+            "interval_seconds": seconds,
+            "regions": 2,
+            "intervals_per_unit": None,
+            "enforced": False,
+            **panel,
+        },
+    }
 
 
 def cost(unit: Any, asked: Charge, grid: TimeGrid | None = None) -> int:
@@ -127,8 +140,11 @@ def test_what_was_cut_at_the_source_is_coupled_across_short_releases(
     less = {interval for interval in records if interval // span != gone}
     changed = counted(records, limit, length, seed) ^ counted(less, limit, length, seed)
     start = int(START.replace(tzinfo=UTC).timestamp()) + gone * span * 3600
-    reached = [one for one in charges if times_of_unit(theirs, one, grid)[0] <= start
-               < times_of_unit(theirs, one, grid)[1]]  # fmt: skip
+    reached = [
+        one
+        for one in charges
+        if times_of_unit(theirs, one, grid)[0] <= start < times_of_unit(theirs, one, grid)[1]
+    ]
     assert len(changed) <= sum(cost(theirs, one, grid) for one in reached)
 
 
@@ -152,10 +168,17 @@ def test_a_day_under_a_bound_for_the_whole_panel_changes_twice_what_it_has(
 def test_trainings_are_coupled_by_a_bound_as_well(charge: Charges) -> None:
     run = WindowSampling(3000, 500, 100, 160 * 7, 300.0).event()
     run["panel"] = {
-        "observed": 3120, "interval_seconds": 1800.0, "regions": 6, "regions_per_interval": 2,
-        "lags": 6, "seasonal": [], "horizon": 1, "distance": 3121,
-        "intervals_per_unit": 160, "enforced": True,
-    }  # fmt: skip
+        "observed": 3120,
+        "interval_seconds": 1800.0,
+        "regions": 6,
+        "regions_per_interval": 2,
+        "lags": 6,
+        "seasonal": [],
+        "horizon": 1,
+        "distance": 3121,
+        "intervals_per_unit": 160,
+        "enforced": True,
+    }
     run["aside"] = {"sigma": 50.0, "cells": 8}
     asked = charge(run, unit=USER)
     grid = TimeGrid().plus(asked.period, None)
@@ -185,9 +208,16 @@ def test_an_interval_is_as_long_as_the_longest_that_was_released(charge: Charges
         assert cost(INTERVAL, daily, grid) == 1
         assert times_of_unit(INTERVAL, fine, grid) == times_of_unit(INTERVAL, daily, grid)
     run = WindowSampling(1000, 100, 10, 7, 30.0).event()
-    run["panel"] = {"observed": 1344, "interval_seconds": 1800.0, "regions": 2,
-                    "regions_per_interval": 1, "lags": 6, "seasonal": [], "horizon": 1,
-                    "distance": 2}  # fmt: skip
+    run["panel"] = {
+        "observed": 1344,
+        "interval_seconds": 1800.0,
+        "regions": 2,
+        "regions_per_interval": 1,
+        "lags": 6,
+        "seasonal": [],
+        "horizon": 1,
+        "distance": 2,
+    }
     trained = charge(run, unit=IntervalUnit(1), period=halves)
     found = event_for_unit(IntervalUnit(1), trained, grid)
     assert found is not None
@@ -234,7 +264,13 @@ def test_a_clock_that_was_not_kept_is_no_other_zone(order: tuple[str | None, ...
     assert len(grid.clocks) == 2
 
 
-@pytest.mark.parametrize("grid", [TimeGrid(), TimeGrid().plus(Period(START, START + HOUR, HOUR), None),
-                                  TimeGrid(("UTC", None), HOUR, None, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    "grid",
+    [
+        TimeGrid(),
+        TimeGrid().plus(Period(START, START + HOUR, HOUR), None),
+        TimeGrid(("UTC", None), HOUR, None, False),
+    ],
+)
 def test_a_grid_survives_being_written_down(grid: TimeGrid) -> None:
     assert TimeGrid.from_json(grid.to_json()) == grid

@@ -31,10 +31,19 @@ USER, DAY, INTERVAL = PrivacyUnit.USER, PrivacyUnit.USER_DAY, PrivacyUnit.USER_I
 
 def noised(intervals: int = 48, observed: int = 96, length: float = 1800.0) -> dict[str, Any]:
     return {
-        "mechanism": COUNTS, "sigma": 60.0, "intervals": intervals, "regions": 1, "weight": 1,
-        "panel": {"observed": observed, "interval_seconds": length, "regions": 2,
-                  "intervals_per_unit": None, "enforced": False},
-    }  # fmt: skip
+        "mechanism": COUNTS,
+        "sigma": 60.0,
+        "intervals": intervals,
+        "regions": 1,
+        "weight": 1,
+        "panel": {
+            "observed": observed,
+            "interval_seconds": length,
+            "regions": 2,
+            "intervals_per_unit": None,
+            "enforced": False,
+        },
+    }
 
 
 def panel(days: int, *, seed: int = 0, columns: str = "ab") -> pd.DataFrame:
@@ -261,16 +270,38 @@ def test_totals_follow_from_the_entries_however_names_turn_out(
         observed = 3 * 86400 // length
         if isinstance(unit, IntervalUnit):
             event = {
-                "mechanism": "poisson-sampled windows", "rate": 0.1, "windows": 100, "batch": 10,
-                "steps": 5, "hit": 8, "noise_multiplier": 60.0, "aside": None,
-                "panel": {"observed": observed, "interval_seconds": float(length), "regions": 2,
-                          "regions_per_interval": 1, "lags": 6, "seasonal": [], "horizon": 1,
-                          "distance": 2, "intervals_per_unit": None, "enforced": False},
-            }  # fmt: skip
+                "mechanism": "poisson-sampled windows",
+                "rate": 0.1,
+                "windows": 100,
+                "batch": 10,
+                "steps": 5,
+                "hit": 8,
+                "noise_multiplier": 60.0,
+                "aside": None,
+                "panel": {
+                    "observed": observed,
+                    "interval_seconds": float(length),
+                    "regions": 2,
+                    "regions_per_interval": 1,
+                    "lags": 6,
+                    "seasonal": [],
+                    "horizon": 1,
+                    "distance": 2,
+                    "intervals_per_unit": None,
+                    "enforced": False,
+                },
+            }
         else:
             event = noised(min(observed, {DAY: 48, USER: 999, INTERVAL: 1}[unit]), observed, length)
         ledger.reserve(
-            charge(event, key=str(number), dataset=name, aliases=(alias,), unit=unit,
-                   fingerprint=f"{name}{alias}{number}", period=period)
-        )  # fmt: skip
+            charge(
+                event,
+                key=str(number),
+                dataset=name,
+                aliases=(alias,),
+                unit=unit,
+                fingerprint=f"{name}{alias}{number}",
+                period=period,
+            )
+        )
     assert verify(ledger).holds

@@ -33,17 +33,24 @@ Charges = Callable[..., Charge]
 ROOT = Path(__file__).resolve().parents[3]
 HALF_HOUR = timedelta(minutes=30)
 USER, DAY, WEEK, INTERVAL = (
-    PrivacyUnit.USER, PrivacyUnit.USER_DAY, PrivacyUnit.USER_WEEK, PrivacyUnit.USER_INTERVAL
-)  # fmt: skip
+    PrivacyUnit.USER,
+    PrivacyUnit.USER_DAY,
+    PrivacyUnit.USER_WEEK,
+    PrivacyUnit.USER_INTERVAL,
+)
 
 
 def noised(
     sigma: float = 60.0, intervals: int = 48, observed: int = 96, regions: int = 2
 ) -> dict[str, Any]:
     return {
-        "mechanism": COUNTS, "sigma": sigma, "intervals": intervals, "regions": regions, "weight": 1,
+        "mechanism": COUNTS,
+        "sigma": sigma,
+        "intervals": intervals,
+        "regions": regions,
+        "weight": 1,
         "panel": {"observed": observed, "interval_seconds": 1800.0, "regions": 2},
-    }  # fmt: skip
+    }
 
 
 def days(first: int, last: int) -> Period:
@@ -127,19 +134,27 @@ def test_a_full_period_is_refused_and_another_one_is_not(url: str, charge: Charg
     [
         (USER, days(1, 2), days(20, 21), True),
         (DAY, days(1, 2), days(3, 4), False),
-        (DAY, Period(datetime(2024, 1, 1), datetime(2024, 1, 1, 12), HALF_HOUR),
-         Period(datetime(2024, 1, 1, 12), datetime(2024, 1, 2), HALF_HOUR), True),
+        (
+            DAY,
+            Period(datetime(2024, 1, 1), datetime(2024, 1, 1, 12), HALF_HOUR),
+            Period(datetime(2024, 1, 1, 12), datetime(2024, 1, 2), HALF_HOUR),
+            True,
+        ),
         (WEEK, days(1, 2), days(7, 7), True),  # Monday and Sunday of one week
         (WEEK, days(1, 7), days(8, 14), False),
-        (INTERVAL, Period(datetime(2024, 1, 1), datetime(2024, 1, 1, 12), HALF_HOUR),
-         Period(datetime(2024, 1, 1, 12), datetime(2024, 1, 2), HALF_HOUR), False),
+        (
+            INTERVAL,
+            Period(datetime(2024, 1, 1), datetime(2024, 1, 1, 12), HALF_HOUR),
+            Period(datetime(2024, 1, 1, 12), datetime(2024, 1, 2), HALF_HOUR),
+            False,
+        ),
         (IntervalUnit(1), days(1, 2), days(3, 4), False),
         (IntervalUnit(2), days(1, 2), days(3, 4), True),  # may straddle midnight
         (IntervalUnit(50), days(1, 2), days(4, 5), True),
         (IntervalUnit(49), days(1, 2), days(4, 5), False),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_which_periods_share_a_unit(unit: Any, first: Period, second: Period, shared: bool) -> None:
     (a, b), (c, d) = first.unit_range(unit), second.unit_range(unit)
     assert (a < d and c < b) == shared
@@ -175,9 +190,16 @@ def test_an_account_opened_late_knows_what_was_before(url: str, charge: Charges)
 
 def test_a_training_as_other_units_see_it(charge: Charges) -> None:
     run = WindowSampling(3114, 512, 300, 7, 30.0).event()
-    run["panel"] = {"observed": 3120, "interval_seconds": 1800.0, "regions": 6,
-                    "regions_per_interval": 2,
-                    "lags": 6, "seasonal": [], "horizon": 1, "distance": 2}  # fmt: skip
+    run["panel"] = {
+        "observed": 3120,
+        "interval_seconds": 1800.0,
+        "regions": 6,
+        "regions_per_interval": 2,
+        "lags": 6,
+        "seasonal": [],
+        "horizon": 1,
+        "distance": 2,
+    }
     asked = charge(run, unit=IntervalUnit(1))
     grid = TimeGrid().plus(asked.period, None)
     hits = [event_for_unit(unit, asked, grid) for unit in (INTERVAL, IntervalUnit(5), DAY, USER)]
@@ -333,9 +355,10 @@ def test_a_larger_rho_may_go_with_a_smaller_mu() -> None:
 @given(
     st.lists(
         st.tuples(st.integers(1, 20), st.integers(0, 8), st.sampled_from([DAY, USER, WEEK])),
-        min_size=1, max_size=6,
+        min_size=1,
+        max_size=6,
     )
-)  # fmt: skip
+)
 @settings(max_examples=15, deadline=None)
 def test_totals_kept_charge_by_charge_are_those_from_nothing(
     charge: Charges, spans: list[tuple[int, int, PrivacyUnit]]

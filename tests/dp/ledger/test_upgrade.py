@@ -78,15 +78,29 @@ def test_no_line_is_lost_and_no_total_gets_lower(old: str) -> None:
 
 def charge(dataset: str, key: str, **more: Any) -> Charge:
     event = {
-        "mechanism": "discrete-gaussian", "sigma": 120.0, "intervals": 48, "regions": 1, "weight": 1,
-        "panel": {"observed": 1344, "interval_seconds": 1800.0, "regions": 3,
-                  "intervals_per_unit": None, "enforced": False},
-    }  # fmt: skip
+        "mechanism": "discrete-gaussian",
+        "sigma": 120.0,
+        "intervals": 48,
+        "regions": 1,
+        "weight": 1,
+        "panel": {
+            "observed": 1344,
+            "interval_seconds": 1800.0,
+            "regions": 3,
+            "intervals_per_unit": None,
+            "enforced": False,
+        },
+    }
     start = more.pop("start", datetime(2024, 1, 1))
     values = {
-        "fingerprint": (key * 32)[:64], "period": Period(start, start + timedelta(days=28), HALF_HOUR),
-        "unit": PrivacyUnit.USER_DAY, "epsilon": 0.5, "delta": DELTA, "purpose": "panel", **more,
-    }  # fmt: skip
+        "fingerprint": (key * 32)[:64],
+        "period": Period(start, start + timedelta(days=28), HALF_HOUR),
+        "unit": PrivacyUnit.USER_DAY,
+        "epsilon": 0.5,
+        "delta": DELTA,
+        "purpose": "panel",
+        **more,
+    }
     return Charge(key=key, dataset=dataset, event=event, **values)
 
 

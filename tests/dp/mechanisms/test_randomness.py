@@ -209,9 +209,13 @@ def test_a_fork_never_draws_what_its_parent_draws(begun: bool) -> None:
     # in a process that has used nothing else: torch's threads of a busy one are not there in a fork
     code = f"import runpy, sys; runpy.run_path(sys.argv[1])['forks'](begun={begun})"
     ended = subprocess.run(
-        [sys.executable, "-c", code, __file__], cwd=ROOT, capture_output=True, text=True,
-        timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+        [sys.executable, "-c", code, __file__],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert ended.returncode == 0, ended.stderr
 
 

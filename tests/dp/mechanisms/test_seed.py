@@ -17,11 +17,25 @@ from dp.unit.privacy_unit import IntervalUnit
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EVENT = {
-    "mechanism": "poisson-sampled windows", "rate": 0.1, "windows": 100, "batch": 10, "steps": 3,
-    "hit": 2, "noise_multiplier": 30.0, "aside": None,
-    "panel": {"observed": 100, "interval_seconds": 1800.0, "regions": 1, "regions_per_interval": 1,
-              "lags": 1, "seasonal": [], "horizon": 1, "distance": 2},
-}  # fmt: skip
+    "mechanism": "poisson-sampled windows",
+    "rate": 0.1,
+    "windows": 100,
+    "batch": 10,
+    "steps": 3,
+    "hit": 2,
+    "noise_multiplier": 30.0,
+    "aside": None,
+    "panel": {
+        "observed": 100,
+        "interval_seconds": 1800.0,
+        "regions": 1,
+        "regions_per_interval": 1,
+        "lags": 1,
+        "seasonal": [],
+        "horizon": 1,
+        "distance": 2,
+    },
+}
 
 
 class LostError(Exception):
@@ -40,10 +54,16 @@ def secret(tmp_path: Path) -> bytes:
 
 def charge() -> Charge:
     return Charge(
-        key="k", dataset="city", fingerprint="f", unit=IntervalUnit(1), epsilon=1.0, delta=1e-7,
-        period=Period(START, START + timedelta(hours=50), timedelta(minutes=30)), event=EVENT,
+        key="k",
+        dataset="city",
+        fingerprint="f",
+        unit=IntervalUnit(1),
+        epsilon=1.0,
+        delta=1e-7,
+        period=Period(START, START + timedelta(hours=50), timedelta(minutes=30)),
+        event=EVENT,
         purpose="training",
-    )  # fmt: skip
+    )
 
 
 def lose(ledger: Ledger, mark: str | None) -> None:

@@ -124,8 +124,13 @@ def test_without_noise_and_clipping_it_is_plain_training(
     assert float((flat(model) - start).abs().max()) > 1e-2
 
 
-FORMS = {"dp-adam": DpAdam, "dp-adabelief": DpAdaBelief, "dp-diffgrad": DpDiffGrad,
-         "dp-adamp": DpAdamP, "dp-sgdp": DpSgdp}  # fmt: skip
+FORMS = {
+    "dp-adam": DpAdam,
+    "dp-adabelief": DpAdaBelief,
+    "dp-diffgrad": DpDiffGrad,
+    "dp-adamp": DpAdamP,
+    "dp-sgdp": DpSgdp,
+}
 
 
 @pytest.mark.parametrize("name", FORMS)

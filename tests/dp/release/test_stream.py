@@ -37,15 +37,25 @@ class Stream:
         self.ledger, self.unit = Ledger(f"sqlite:///{folder / 'ledger.db'}"), unit
         self.secret = local_secret(folder / "secret")
         self.noise, _ = stream_noise(
-            BUDGET, unit, lasts=lasts, interval=HALF, regions=3, regions_per_interval=2,
+            BUDGET,
+            unit,
+            lasts=lasts,
+            interval=HALF,
+            regions=3,
+            regions_per_interval=2,
             start=start,
-        )  # fmt: skip
+        )
 
     def release(self, frame: pd.DataFrame) -> pd.DataFrame:
         return release_piece(
-            frame, self.noise, ledger=self.ledger, unit=self.unit, interval=HALF,
-            secret=self.secret, dataset="city",
-        ).counts  # fmt: skip
+            frame,
+            self.noise,
+            ledger=self.ledger,
+            unit=self.unit,
+            interval=HALF,
+            secret=self.secret,
+            dataset="city",
+        ).counts
 
     @property
     def spent(self) -> float:
@@ -100,9 +110,15 @@ def test_two_streams_of_one_data_set_share_no_release(tmp_path: Path) -> None:
     drawn, one = {}, 0.0
     for name, level in (("north", 0), ("south", 9000)):
         drawn[name] = release_piece(
-            counts("2024-01-02", 4) + level, stream.noise, ledger=stream.ledger, unit=stream.unit,
-            interval=HALF, secret=stream.secret, dataset="city", stream=name,
-        ).counts  # fmt: skip
+            counts("2024-01-02", 4) + level,
+            stream.noise,
+            ledger=stream.ledger,
+            unit=stream.unit,
+            interval=HALF,
+            secret=stream.secret,
+            dataset="city",
+            stream=name,
+        ).counts
         one = one or stream.spent
     assert (drawn["south"] - drawn["north"]).mean().mean() == pytest.approx(9000, abs=500)
     for name in drawn:
@@ -118,21 +134,37 @@ def test_a_piece_that_an_earlier_version_released_is_found(tmp_path: Path, name:
     stream, frame = Stream(tmp_path, PrivacyUnit.USER_DAY), counts("2024-01-02", 4)
     recipe = {"stream": {} if name == "city" else {"name": name}, "source": {"account": "city"}}
     charge = charge_for_counts(
-        frame, piece_noise(stream.noise, frame, stream.unit, HALF), dataset="city",
-        unit=stream.unit, secret=stream.secret, purpose="stream", interval=HALF, recipe=recipe,
-    )  # fmt: skip
+        frame,
+        piece_noise(stream.noise, frame, stream.unit, HALF),
+        dataset="city",
+        unit=stream.unit,
+        secret=stream.secret,
+        purpose="stream",
+        interval=HALF,
+        recipe=recipe,
+    )
     piece = {"unit": "user-day", "period": charge.period.to_dict(), "regions": ["a", "b", "c"]}
     key = release_key(stream.secret, {"stream": "city", **piece})
     before = draw_once(
-        frame, piece_noise(stream.noise, frame, stream.unit, HALF), replace(charge, key=key),
-        stream.ledger, BUDGET,
-    ).counts  # fmt: skip
+        frame,
+        piece_noise(stream.noise, frame, stream.unit, HALF),
+        replace(charge, key=key),
+        stream.ledger,
+        BUDGET,
+    ).counts
 
     def again(called: str) -> pd.DataFrame:
         return release_piece(
-            frame, stream.noise, ledger=stream.ledger, unit=stream.unit, interval=HALF,
-            secret=stream.secret, dataset="city", stream=called, recipe=recipe,
-        ).counts  # fmt: skip
+            frame,
+            stream.noise,
+            ledger=stream.ledger,
+            unit=stream.unit,
+            interval=HALF,
+            secret=stream.secret,
+            dataset="city",
+            stream=called,
+            recipe=recipe,
+        ).counts
 
     pd.testing.assert_frame_equal(again(name), before)
     assert len(streamed(stream.ledger, name, stream.unit)) == 1

@@ -17,8 +17,10 @@ def test_a_clone_has_a_commit_and_another_folder_has_none(tmp_path: Path) -> Non
     def git(*words: str) -> str:
         done = subprocess.run(
             ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *words],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return done.stdout.strip()
 
     git("init", "-q")

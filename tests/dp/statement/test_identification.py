@@ -16,9 +16,12 @@ from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 def of(epsilon: float, prior: float = 0.01) -> dict:  # type: ignore[type-arg]
     noise = calibrate(Budget(epsilon, 1e-7), ContributionBound(48, 2))
     return identification(
-        Total().plus(noise.event()), PrivacyUnit.USER_DAY, of_counts(noise.sigma, 1),
-        limit="No cap.", prior=prior,
-    )  # fmt: skip
+        Total().plus(noise.event()),
+        PrivacyUnit.USER_DAY,
+        of_counts(noise.sigma, 1),
+        limit="No cap.",
+        prior=prior,
+    )
 
 
 def mu(epsilon: float) -> float:

@@ -33,9 +33,14 @@ def statement(
     )
     noise = calibrate(Budget(1.0, delta), bound)
     said: dict[str, Any] = says(
-        noise, unit, reasons=reasons, spent=spent or noise.epsilon, persons=persons,
-        total=Total().plus(noise.event()), **more,
-    )  # fmt: skip
+        noise,
+        unit,
+        reasons=reasons,
+        spent=spent or noise.epsilon,
+        persons=persons,
+        total=Total().plus(noise.event()),
+        **more,
+    )
     return said
 
 
@@ -67,17 +72,30 @@ SAMPLING = WindowSampling(2688, 512, 252, 5, 23.0)
 
 def of_training(unit: Unit, inputs: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
     return gradient_perturbation(
-        SAMPLING, unit, epsilon=7.5, delta=1e-7, clip=1.0, hit_because="windows that read it",
-        scaler="declared", inputs=inputs, spent=7.5, persons=4000,
-        total=Total().plus(SAMPLING.event()), **more,
-    )  # fmt: skip
+        SAMPLING,
+        unit,
+        epsilon=7.5,
+        delta=1e-7,
+        clip=1.0,
+        hit_because="windows that read it",
+        scaler="declared",
+        inputs=inputs,
+        spent=7.5,
+        persons=4000,
+        total=Total().plus(SAMPLING.event()),
+        **more,
+    )
 
 
 def test_a_private_training_names_its_unit_and_calls_the_naive_figure_naive() -> None:
     said = of_training(IntervalUnit(1))
-    for part in ("(7.5, 1e-07)", "everybody in one interval", "change all values of one unit",
-                 "5 of 2688 windows",
-                 "would say epsilon 0.6 at delta 1e-07 (naive, not a guarantee)"):  # fmt: skip
+    for part in (
+        "(7.5, 1e-07)",
+        "everybody in one interval",
+        "change all values of one unit",
+        "5 of 2688 windows",
+        "would say epsilon 0.6 at delta 1e-07 (naive, not a guarantee)",
+    ):
         assert part in str(said["text"])
     assert said["epsilon_naive"] == SAMPLING.naive_epsilon(1e-7)
     assert "not a guarantee" in str(said["naive_is"])
@@ -205,8 +223,15 @@ def test_a_day_by_another_clock_is_two_units() -> None:
 
 def test_unprotected_quantities_are_named(promised: dict[str, Any]) -> None:
     listed = " | ".join(promised["unprotected"])
-    for part in ("outages", "calendar", "names of the regions", "start and the end",
-                 "how many intervals", "account in the ledger", "bound"):  # fmt: skip
+    for part in (
+        "outages",
+        "calendar",
+        "names of the regions",
+        "start and the end",
+        "how many intervals",
+        "account in the ledger",
+        "bound",
+    ):
         assert part in listed
     streamed = "epsilon_of_stream_alone" in promised
     assert ("measured on raw data" in listed) != streamed
@@ -240,8 +265,11 @@ def test_declared_bounds_are_assumptions_in_plain_words_and_enforced_ones_are_no
     for enforced in (statement(enforced=True), of_training(PrivacyUnit.USER_DAY, enforced=True)):
         said = " | ".join(enforced["assumptions"])
         assert "operator" not in said
-        for part in ("every identifier stands for one person", "is protected as several",
-                     "can change twice the bound"):  # fmt: skip
+        for part in (
+            "every identifier stands for one person",
+            "is protected as several",
+            "can change twice the bound",
+        ):
             assert part in said
 
 

@@ -20,9 +20,13 @@ MIDNIGHT = datetime(2024, 1, 1)
 )
 def test_intervals_of_each_unit(unit: str, intervals: int) -> None:
     bound, reasons = derive_bound(
-        PrivacyUnit(unit), observed=3456, interval=HALF_HOUR, regions=6, regions_per_interval=2,
+        PrivacyUnit(unit),
+        observed=3456,
+        interval=HALF_HOUR,
+        regions=6,
+        regions_per_interval=2,
         start=MIDNIGHT,
-    )  # fmt: skip
+    )
     assert bound == ContributionBound(intervals, 2)
     assert bound.sensitivity == pytest.approx(math.sqrt(2 * intervals))
     assert reasons[0].startswith(f"K = {intervals} ")
@@ -77,9 +81,7 @@ def test_intervals_across_a_border_belong_to_both_sides(
     assert without.intervals >= intervals  # who does not say is charged for the worst
 
 
-@given(
-    span=st.integers(1, 14), interval=st.integers(1, 14), offset=st.integers(-30, 30)
-)  # fmt: skip
+@given(span=st.integers(1, 14), interval=st.integers(1, 14), offset=st.integers(-30, 30))
 def test_touched_intervals_are_those_that_overlap(span: int, interval: int, offset: int) -> None:
     """Oracle: lay both grids over each other and count."""
     most = max(

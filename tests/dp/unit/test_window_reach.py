@@ -44,9 +44,11 @@ def test_a_change_reaches_exactly_the_windows_that_are_counted(data: st.DataObje
 
 
 @given(
-    lags=st.integers(1, 50), horizon=st.integers(1, 12), width=st.integers(1, 50),
+    lags=st.integers(1, 50),
+    horizon=st.integers(1, 12),
+    width=st.integers(1, 50),
     stride=st.integers(1, 9),
-)  # fmt: skip
+)
 def test_without_seasons_it_is_the_known_formula(
     lags: int, horizon: int, width: int, stride: int
 ) -> None:

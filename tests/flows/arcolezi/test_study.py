@@ -125,8 +125,9 @@ def test_the_whole_comparison_in_small(tmp_path: Path, monkeypatch: pytest.Monke
         first = getattr(published, name)()[-1:]
         small = [type(one)(**{**vars(one), "hidden": 8, "batch_size": 400}) for one in first]
         monkeypatch.setattr(published, name, lambda small=small: small)
-    effort = Effort(epochs=1, seeds=2, paper_seeds=1, folds=1, settings=honest.SETTINGS[:3:2],
-                    network_epochs=1)  # fmt: skip
+    effort = Effort(
+        epochs=1, seeds=2, paper_seeds=1, folds=1, settings=honest.SETTINGS[:3:2], network_epochs=1
+    )
     result = study.reproduce.fn(effort)
     assert len(result["honest"]) == 4
     assert sum(row["chosen"] for row in result["honest"]) == 2
@@ -147,8 +148,14 @@ def test_the_whole_comparison_in_small(tmp_path: Path, monkeypatch: pytest.Monke
     assert best < 1214.3 < private
     paths = report.write(json.loads(json.dumps(result)), tmp_path / "report")
     text = Path(paths["md"]).read_text()
-    for words in ("as published", "with the noise claimed", "interval-1", "not a private release",
-                  "**ridge** (chosen)", "0.021"):  # fmt: skip
+    for words in (
+        "as published",
+        "with the noise claimed",
+        "interval-1",
+        "not a private release",
+        "**ridge** (chosen)",
+        "0.021",
+    ):
         assert words in text
     assert "<table>" in Path(paths["html"]).read_text()
     assert Path(paths["png"]).stat().st_size > 10_000

@@ -25,10 +25,17 @@ TOLD = Attempt("kind", "tried", "claimed", "found", refutes=False)
 
 
 KINDS = (
-    "key of noise and batches", "seed search", "poisoned window", "neighbouring counts",
-    "neighbouring events, nothing declared", "neighbouring events, regions and period declared",
-    "two spellings", "two interval lengths", "two time zones", "intervals across midnight",
-)  # fmt: skip
+    "key of noise and batches",
+    "seed search",
+    "poisoned window",
+    "neighbouring counts",
+    "neighbouring events, nothing declared",
+    "neighbouring events, regions and period declared",
+    "two spellings",
+    "two interval lengths",
+    "two time zones",
+    "intervals across midnight",
+)
 
 
 @pytest.fixture(scope="module")

@@ -96,8 +96,9 @@ def test_a_run_is_audited_without_its_data(home: Home, tmp_path: Path) -> None:
     assert found["run_id"] == run["run_id"]
     assert found["epsilon"] == pytest.approx(run["epsilon"], rel=1e-6)
     assert {one["reads"] for one in found["attacks"]} == {
-        "the released panel", "forecasts of the next day",
-    }  # fmt: skip
+        "the released panel",
+        "forecasts of the next day",
+    }
     assert "24 cells a canary" in found["measurements"][0]["access"]
     assert len(Ledger(home.database_url).entries()) == 1
     assert "100" in veilcast("audit", "latest", "--canaries", 100, "-q").stdout

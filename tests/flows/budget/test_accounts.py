@@ -17,9 +17,22 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.cli.app import app
 from flows.settings import Home
 
-SMALL = ["--model", "gru", "--set", "training.epochs=1", "--set", "model.hidden=4",
-         "--set", "windows.lags=4", "--set", "windows.seasonal=[]", "--unit", "user-day",
-         "--delta", "1e-6"]  # fmt: skip
+SMALL = [
+    "--model",
+    "gru",
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "model.hidden=4",
+    "--set",
+    "windows.lags=4",
+    "--set",
+    "windows.seasonal=[]",
+    "--unit",
+    "user-day",
+    "--delta",
+    "1e-6",
+]
 
 
 @pytest.fixture
@@ -45,9 +58,20 @@ def document(*arguments: object) -> dict:  # type: ignore[type-arg]
 
 def test_one_release_under_a_cap_for_one(home: Home, csv: Path) -> None:
     train = ["train", "--source", csv, *SMALL]
-    capped = veilcast("budget", "cap", csv, "--unit", "user-day", "--epsilon", 1, "--delta", 1e-6,
-                      "--new",
-                      "--because", "agreed with the data owner")  # fmt: skip
+    capped = veilcast(
+        "budget",
+        "cap",
+        csv,
+        "--unit",
+        "user-day",
+        "--epsilon",
+        1,
+        "--delta",
+        1e-6,
+        "--new",
+        "--because",
+        "agreed with the data owner",
+    )
     assert capped.exit_code == 0, capped.output
     first, again = document(*train), document(*train)
     assert first["ledger_entry"] == again["ledger_entry"]
@@ -131,11 +155,21 @@ def test_a_statement_reads_well(home: Home, csv: Path) -> None:
     at_claimed = next(point for point in found["curve"] if math.isclose(point["delta"], 1e-6))
     assert at_claimed["epsilon"] == pytest.approx(run["epsilon"], rel=1e-6)
     shown = " ".join(veilcast("statement", "latest").stdout.split())
-    for words in ("Who is protected: the records of one person on one calendar day (00:00 to 24:00",
-                  "By which clock", "at most", "What it would take to identify somebody",
-                  "Technology:", "What is not covered", "What is shown without noise",
-                  "What it rests on", "nested", "extrapolated", "Caveats", "Made by veilcast",
-                  f"ledger entry {run['ledger_entry']}"):  # fmt: skip
+    for words in (
+        "Who is protected: the records of one person on one calendar day (00:00 to 24:00",
+        "By which clock",
+        "at most",
+        "What it would take to identify somebody",
+        "Technology:",
+        "What is not covered",
+        "What is shown without noise",
+        "What it rests on",
+        "nested",
+        "extrapolated",
+        "Caveats",
+        "Made by veilcast",
+        f"ledger entry {run['ledger_entry']}",
+    ):
         assert words in shown
     tags = MlflowClient(home.tracking_uri).get_run(run["run_id"]).data.tags
     entry = Ledger(home.database_url).entry(run["ledger_entry"])

@@ -27,10 +27,19 @@ UNITS: tuple[Unit, ...] = (*PrivacyUnit, IntervalUnit(1), IntervalUnit(48))
 COUNTS = calibrate(Budget(1.0, 1e-7), ContributionBound(48, 2)).event()
 TRAINING = {
     **WindowSampling(2688, 512, 252, 55, 300.0).event(),
-    "panel": {"observed": 3000, "interval_seconds": 1800.0, "regions": 6,
-              "regions_per_interval": 2, "lags": 4, "seasonal": [48], "horizon": 1,
-              "distance": 60, "intervals_per_unit": 5, "enforced": True},
-}  # fmt: skip
+    "panel": {
+        "observed": 3000,
+        "interval_seconds": 1800.0,
+        "regions": 6,
+        "regions_per_interval": 2,
+        "lags": 4,
+        "seasonal": [48],
+        "horizon": 1,
+        "distance": 60,
+        "intervals_per_unit": 5,
+        "enforced": True,
+    },
+}
 
 
 @pytest.fixture
@@ -40,17 +49,32 @@ def ledger(home: Home) -> Ledger:
 
 
 def charged(
-    ledger: Ledger, dataset: str, unit: Unit, event: dict[str, Any], *, day: int = 0,
-    purpose: str = "panel", population: str | None = None, committed: bool = True,
-) -> None:  # fmt: skip
+    ledger: Ledger,
+    dataset: str,
+    unit: Unit,
+    event: dict[str, Any],
+    *,
+    day: int = 0,
+    purpose: str = "panel",
+    population: str | None = None,
+    committed: bool = True,
+) -> None:
     start = datetime(2024, 1, 1) + timedelta(days=day)
-    entry = ledger.reserve(Charge(
-        key=f"{dataset} {unit.value} {day} {purpose} {event['mechanism']}", dataset=dataset,
-        fingerprint=f"{dataset} {day}",
-        period=Period(start, start + timedelta(days=1), timedelta(minutes=30)), unit=unit,
-        epsilon=1.0, delta=1e-7, event=event, purpose=purpose, bound=("K = 48 intervals",),
-        population=population,
-    ))  # fmt: skip
+    entry = ledger.reserve(
+        Charge(
+            key=f"{dataset} {unit.value} {day} {purpose} {event['mechanism']}",
+            dataset=dataset,
+            fingerprint=f"{dataset} {day}",
+            period=Period(start, start + timedelta(days=1), timedelta(minutes=30)),
+            unit=unit,
+            epsilon=1.0,
+            delta=1e-7,
+            event=event,
+            purpose=purpose,
+            bound=("K = 48 intervals",),
+            population=population,
+        )
+    )
     ledger.commit(entry) if committed else ledger.void(entry)
 
 
@@ -159,10 +183,15 @@ def test_what_the_ledger_cannot_know_is_marked(home: Home, ledger: Ledger) -> No
     charged(ledger, "counts.csv", PrivacyUnit.USER_DAY, COUNTS)
     (entry,) = exported(home)
     inside = entry["deployment"]
-    for marked in (inside["basic"]["data_curators"][0], inside["basic"]["data_product_region"],
-                   inside["basic"]["description"], inside["dp_variant"]["data_domain"],
-                   inside["deployment_model"]["actors"], inside["implementation"]["justification"],
-                   inside["administrative"]["registry_authors"][0]):  # fmt: skip
+    for marked in (
+        inside["basic"]["data_curators"][0],
+        inside["basic"]["data_product_region"],
+        inside["basic"]["description"],
+        inside["dp_variant"]["data_domain"],
+        inside["deployment_model"]["actors"],
+        inside["implementation"]["justification"],
+        inside["administrative"]["registry_authors"][0],
+    ):
         assert deployment_registry.FILL_IN in marked
     assert "data_product_sector" not in inside["basic"]
     assert "data_product_sector" in inside["administrative"]["notes"]

@@ -22,8 +22,11 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], An
     return found
 
 
-ALL = {path: command for path, command in commands(typer.main.get_command(app)).items()
-       if not command.hidden}  # fmt: skip
+ALL = {
+    path: command
+    for path, command in commands(typer.main.get_command(app)).items()
+    if not command.hidden
+}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

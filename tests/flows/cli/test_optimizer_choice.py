@@ -31,9 +31,24 @@ def test_networks_on_noised_counts(home: Home, name: str) -> None:
 @pytest.mark.slow  # all of them together
 @pytest.mark.parametrize("name", [*optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"])
 def test_networks_by_gradient_perturbation(home: Home, name: str) -> None:
-    result = train("--model", "gru", "--optimizer", name, "--mechanism", "gradient",
-                   "--unit", "interval-1", "--epsilon", 8, "--set", "source.max_count=600",
-                   "--set", "training.batch_size=128", "--set", "training.epochs=1")  # fmt: skip
+    result = train(
+        "--model",
+        "gru",
+        "--optimizer",
+        name,
+        "--mechanism",
+        "gradient",
+        "--unit",
+        "interval-1",
+        "--epsilon",
+        8,
+        "--set",
+        "source.max_count=600",
+        "--set",
+        "training.batch_size=128",
+        "--set",
+        "training.epochs=1",
+    )
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document["optimizer"] == name
@@ -64,13 +79,16 @@ def test_a_head_has_a_solver_of_its_own_and_a_closed_form_none(home: Home) -> No
     [
         (["--model", "gru", "--optimizer", "dp-adam"], "takes the noise of mechanism=gradient out"),
         (["--model", "gru", "--optimizer", "gns"], "solves the heads of poisson and negbin"),
-        (["--model", "gru", "--optimizer", "prox_cg", "--mechanism", "gradient"], "looks at the loss"),
+        (
+            ["--model", "gru", "--optimizer", "prox_cg", "--mechanism", "gradient"],
+            "looks at the loss",
+        ),
         (["--model", "sparse", "--optimizer", "adam"], "solved by prox_cg or accelerated"),
         (["--model", "sparse", "--optimizer", "gns"], "choose one of prox_cg, accelerated"),
         (["--model", "gru", "--optimizer", "adabelif"], "did you mean 'adabelief'"),
         (["--model", "poisson", "--mechanism", "gradient"], "cannot be trained by gradient"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused_with_the_reason(
     home: Home, arguments: list[str], said: str
 ) -> None:

@@ -25,8 +25,19 @@ def veilcast(*arguments: object):  # type: ignore[no-untyped-def]
 
 @pytest.mark.slow
 def test_forecasters_side_by_side_for_one_charge(home: Home) -> None:
-    asked = ["backtest", "demo", "--model", "ridge,gru", "--folds", 2, "--seeds", 2, "--json",
-             "--set", "training.epochs=1"]  # fmt: skip
+    asked = [
+        "backtest",
+        "demo",
+        "--model",
+        "ridge,gru",
+        "--folds",
+        2,
+        "--seeds",
+        2,
+        "--json",
+        "--set",
+        "training.epochs=1",
+    ]
     first, again = (json.loads(veilcast(*asked).stdout) for _ in range(2))
     assert first["rows"] == again["rows"]
     assert [row["model"] for row in first["rows"]] == ["ridge", "gru"]

@@ -37,9 +37,25 @@ def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ridge", "blend"])
 def test_a_day_ahead_with_intervals_that_hold(home: Home, csv: Path, name: str) -> None:
-    run = document("train", "--source", csv, "--model", name, "--epsilon", 2, "--unit", "user-day",
-                   "--set", "windows.horizon=24", "--set", 'windows.calibration="14d"',
-                   "--set", "windows.lags=24", "--set", "source.regions_per_interval=1")  # fmt: skip
+    run = document(
+        "train",
+        "--source",
+        csv,
+        "--model",
+        name,
+        "--epsilon",
+        2,
+        "--unit",
+        "user-day",
+        "--set",
+        "windows.horizon=24",
+        "--set",
+        'windows.calibration="14d"',
+        "--set",
+        "windows.lags=24",
+        "--set",
+        "source.regions_per_interval=1",
+    )
     assert run["rmse"]["mean"] < run["baselines"]["persistence"]["rmse"]["mean"]
     assert run["mase"]["mean"] > 0
     for level, held in run["coverage"].items():

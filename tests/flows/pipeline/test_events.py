@@ -34,9 +34,16 @@ SEEN = "synthetic:days=28,persons=400"
 REGIONS = [f"region {number}" for number in range(1, 7)]
 PERIOD = {"start": "2024-01-01", "end": "2024-01-29"}
 EVENTS = (
-    "--events", "--unit", "user-day", "--set", "events.start=2024-01-01", "--set",
-    "events.end=2024-01-29", "--set", f"events.regions={json.dumps(REGIONS)}",
-)  # fmt: skip
+    "--events",
+    "--unit",
+    "user-day",
+    "--set",
+    "events.start=2024-01-01",
+    "--set",
+    "events.end=2024-01-29",
+    "--set",
+    f"events.regions={json.dumps(REGIONS)}",
+)
 FAST = ["--model", "ridge", "--set", "windows.validation=0d", "--set", "windows.lags=4"]
 
 
@@ -55,9 +62,18 @@ def command(*words: str, code: int = 0) -> dict:
 
 def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> None:
     document = command(
-        "train", "--source", source, *EVENTS, "--epsilon", "1",
-        "--set", "privacy.intervals_per_unit=9", "--set", "privacy.suppress_below=3", *FAST,
-    )  # fmt: skip
+        "train",
+        "--source",
+        source,
+        *EVENTS,
+        "--epsilon",
+        "1",
+        "--set",
+        "privacy.intervals_per_unit=9",
+        "--set",
+        "privacy.suppress_below=3",
+        *FAST,
+    )
     assert document["sensitivity"] == 3.0
     said = document["statement"]
     assert said["sensitivity"] == 3.0
@@ -105,16 +121,19 @@ def test_raw_values_of_events_stay_out_of_all_outputs(home: Home, source: str) -
 
 
 def test_gradient_counts_under_the_same_bound(home: Home, source: str) -> None:
-    recipe = from_dict({
-        "source": {"name": source, "events": True},
-        "events": {**PERIOD, "regions": REGIONS},
-        "privacy": {"mechanism": "gradient", "unit": "user-day", "intervals_per_unit": 5},
-        "windows": {"around": 0, "seasons": 0, "seasonal": []},
-    })  # fmt: skip
+    recipe = from_dict(
+        {
+            "source": {"name": source, "events": True},
+            "events": {**PERIOD, "regions": REGIONS},
+            "privacy": {"mechanism": "gradient", "unit": "user-day", "intervals_per_unit": 5},
+            "windows": {"around": 0, "seasons": 0, "seasonal": []},
+        }
+    )
     table = read.read(recipe)
     assert table.bound == Bound("user-day", 5, 1, 1, 48)
-    everything = from_dict({**recipe.to_dict(), "privacy": {
-        "mechanism": "gradient", "unit": "interval-1"}})  # fmt: skip
+    everything = from_dict(
+        {**recipe.to_dict(), "privacy": {"mechanism": "gradient", "unit": "interval-1"}}
+    )
     table = read.read(everything)
     assert table.bound is None
     total = made_up(SEEN).drop_duplicates(["person", "time"])
@@ -123,30 +142,50 @@ def test_gradient_counts_under_the_same_bound(home: Home, source: str) -> None:
 
 @given(
     unit=st.sampled_from(["user", "user-week", "user-day", "user-interval"]),
-    days=st.integers(1, 40), minutes=st.sampled_from([15, 30, 60, 360]), regions=st.integers(2, 9),
-    most=st.none() | st.integers(1, 60), places=st.none() | st.integers(1, 9),
+    days=st.integers(1, 40),
+    minutes=st.sampled_from([15, 30, 60, 360]),
+    regions=st.integers(2, 9),
+    most=st.none() | st.integers(1, 60),
+    places=st.none() | st.integers(1, 9),
     weight=st.integers(1, 5),
-)  # fmt: skip
+)
 def test_the_noise_takes_the_enforced_numbers(
-    unit: str, days: int, minutes: int, regions: int, most: int | None, places: int | None,
+    unit: str,
+    days: int,
+    minutes: int,
+    regions: int,
+    most: int | None,
+    places: int | None,
     weight: int,
-) -> None:  # fmt: skip
+) -> None:
     interval, periods = pd.Timedelta(minutes=minutes).to_pytimedelta(), days * 24 * 60 // minutes
     bound = enforceable(
-        unit, periods=periods, interval=interval, regions=regions, intervals_per_unit=most,
-        regions_per_interval=places, weight=weight,
-    )  # fmt: skip
+        unit,
+        periods=periods,
+        interval=interval,
+        regions=regions,
+        intervals_per_unit=most,
+        regions_per_interval=places,
+        weight=weight,
+    )
     taken, reasons = enforced(bound, PrivacyUnit(unit))
     assert taken.sensitivity == bound.sensitivity
     assert (taken.intervals, taken.regions, taken.weight) == (
-        bound.intervals, bound.regions, bound.weight
-    )  # fmt: skip
+        bound.intervals,
+        bound.regions,
+        bound.weight,
+    )
     assert len(reasons) == 3
     declared, _ = derive_bound(
-        PrivacyUnit(unit), observed=periods, interval=interval, regions=regions,
-        regions_per_interval=bound.regions, intervals_per_unit=most, weight=weight,
+        PrivacyUnit(unit),
+        observed=periods,
+        interval=interval,
+        regions=regions,
+        regions_per_interval=bound.regions,
+        intervals_per_unit=most,
+        weight=weight,
         start=MONDAY,
-    )  # fmt: skip
+    )
     assert declared == taken  # what would be derived had it been declared
 
 
@@ -168,9 +207,10 @@ def test_another_unit_than_counted_for_is_refused() -> None:
 
 def test_small_cells_are_suppressed_after_the_noise(home: Home, source: str) -> None:
     values = {
-        "source": {"name": source, "events": True}, "privacy": {"unit": "user-day"},
+        "source": {"name": source, "events": True},
+        "privacy": {"unit": "user-day"},
         "events": {**PERIOD, "regions": REGIONS},
-    }  # fmt: skip
+    }
     from data import validate
 
     recipe = from_dict(values)

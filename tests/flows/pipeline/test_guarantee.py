@@ -38,12 +38,15 @@ def panel() -> Panel:
 
 
 def recipe(mechanism: str, **source: Any) -> Any:
-    return from_dict({
-        "source": source,
-        "privacy": {"mechanism": mechanism, "unit": "user-day", "epsilon": 8.0, "delta": 1e-6},
-        "training": {"batch_size": 64, "epochs": 1}, "model": {"name": "gru", "hidden": 4},
-        "windows": {"seasonal": [], "lags": 2, "test": "4d", "validation": "0d"},
-    })  # fmt: skip
+    return from_dict(
+        {
+            "source": source,
+            "privacy": {"mechanism": mechanism, "unit": "user-day", "epsilon": 8.0, "delta": 1e-6},
+            "training": {"batch_size": 64, "epochs": 1},
+            "model": {"name": "gru", "hidden": 4},
+            "windows": {"seasonal": [], "lags": 2, "test": "4d", "validation": "0d"},
+        }
+    )
 
 
 def check(statement: dict[str, Any]) -> None:

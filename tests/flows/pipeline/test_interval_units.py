@@ -21,11 +21,13 @@ SEEN = st.tuples(st.integers(0, 3), st.sampled_from(PLACES), st.integers(1, 4))
 
 def recipe(source: str, **privacy: Any) -> Recipe:
     declared = {"start": "2024-01-01", "end": "2024-01-01T03:00", "regions": list(PLACES)}
-    return from_dict({
-        "source": {"name": source, "events": True, "regions_per_interval": 2},
-        "events": {**declared, "weight": "weight"},
-        "privacy": {"mechanism": "gradient", "unit": "interval-1", "weight": 3, **privacy},
-    })  # fmt: skip
+    return from_dict(
+        {
+            "source": {"name": source, "events": True, "regions_per_interval": 2},
+            "events": {**declared, "weight": "weight"},
+            "privacy": {"mechanism": "gradient", "unit": "interval-1", "weight": 3, **privacy},
+        }
+    )
 
 
 def counts(seen: list[list[tuple[int, str, int]]], asked: Recipe) -> np.ndarray:
@@ -43,8 +45,9 @@ def counts(seen: list[list[tuple[int, str, int]]], asked: Recipe) -> np.ndarray:
 @settings(max_examples=8, deadline=None)
 @given(
     seen=st.lists(st.lists(SEEN, min_size=1, max_size=5), min_size=SLOTS, max_size=SLOTS),
-    changed=st.integers(0, SLOTS - 1), instead=st.lists(SEEN, max_size=5),
-)  # fmt: skip
+    changed=st.integers(0, SLOTS - 1),
+    instead=st.lists(SEEN, max_size=5),
+)
 def test_other_intervals_keep_their_counts(
     seen: list[Any], changed: int, instead: list[Any]
 ) -> None:
@@ -62,7 +65,13 @@ def test_other_intervals_keep_their_counts(
 @pytest.mark.parametrize("events", [True, False])
 def test_a_cut_over_intervals_is_refused(mechanism: str, events: bool) -> None:
     with pytest.raises(UsageError, match=r"leave intervals_per_unit out, or choose a unit of pers"):
-        from_dict({
-            "source": {"events": events},
-            "privacy": {"mechanism": mechanism, "unit": "interval-2", "intervals_per_unit": 160},
-        })  # fmt: skip
+        from_dict(
+            {
+                "source": {"events": events},
+                "privacy": {
+                    "mechanism": mechanism,
+                    "unit": "interval-2",
+                    "intervals_per_unit": 160,
+                },
+            }
+        )

@@ -21,9 +21,14 @@ from flows.tracking import Tracker
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = [
-    "--set", "model.hidden=4", "--set", "training.epochs=2", "--set", "windows.lags=6",
+    "--set",
+    "model.hidden=4",
+    "--set",
+    "training.epochs=2",
+    "--set",
+    "windows.lags=6",
     "--quiet",
-]  # fmt: skip
+]
 
 
 def counts() -> pd.DataFrame:
@@ -60,9 +65,25 @@ def charges(home: Home, account: str) -> int:
 def test_a_private_run_from_file_to_forecast(home: Home, csv: Path) -> None:
     arguments = ["--source", csv, "--unit", "user-day", "--epsilon", 2, "--delta", 1e-6]
     first = trained(*arguments)
-    for key in ("run_id", "source", "model", "optimizer", "mechanism", "unit", "epsilon", "delta",
-                "sensitivity", "sigma", "seed", "rmse", "mae", "baselines", "seconds", "statement",
-                "ledger_entry"):  # fmt: skip
+    for key in (
+        "run_id",
+        "source",
+        "model",
+        "optimizer",
+        "mechanism",
+        "unit",
+        "epsilon",
+        "delta",
+        "sensitivity",
+        "sigma",
+        "seed",
+        "rmse",
+        "mae",
+        "baselines",
+        "seconds",
+        "statement",
+        "ledger_entry",
+    ):
         assert key in first
     assert first["sensitivity"] == pytest.approx(math.sqrt(2 * 12))  # M undeclared: both regions
     assert first["epsilon"] <= 2
@@ -102,8 +123,15 @@ def test_a_private_run_from_file_to_forecast(home: Home, csv: Path) -> None:
 
     files = Tracker(home).files(first["run_id"])
     kept = {path.name for path in files.rglob("*") if path.is_file()}
-    assert {"recipe.toml", "statement.json", "result.json", "forecast.png", "report.html",
-            "weights.safetensors", "config.json"} <= kept  # fmt: skip
+    assert {
+        "recipe.toml",
+        "statement.json",
+        "result.json",
+        "forecast.png",
+        "report.html",
+        "weights.safetensors",
+        "config.json",
+    } <= kept
     _no_raw_count_in(home)
     # ... and no figure either: what is drawn of a private source is the release
     page = Path(first["report"]).read_text()
@@ -166,17 +194,21 @@ BAD_FILES: dict[str, tuple[Callable[[str], str], str]] = {
     "text in a count": (_line(9, _count("many")), "text-in-count: column 'south'"),
     "nan": (_line(9, _count("NaN")), "nan-count: column 'south'"),
     "negative": (_line(9, _count("-7123456")), "negative-count: column 'south'"),
-    "gap": (lambda text: "\n".join(line for i, line in enumerate(text.split("\n")) if not 90 < i < 150),
-            "missing-intervals: column 'time'"),
+    "gap": (
+        lambda text: "\n".join(line for i, line in enumerate(text.split("\n")) if not 90 < i < 150),
+        "missing-intervals: column 'time'",
+    ),
     "duplicate time": (_line(9, lambda line: line.replace("16:00", "14:00")), "duplicate-time"),
     "mixed intervals": (
         lambda text: "\n".join(line for i, line in enumerate(text.split("\n")) if i < 250 or i % 2),
-        "mixed-intervals: column 'time'"),
+        "mixed-intervals: column 'time'",
+    ),
     "empty": (lambda _: "", "is empty"),
     "one region": (
         lambda text: "\n".join(line.rpartition(",")[0] for line in text.strip().splitlines()),
-        "one-region"),
-}  # fmt: skip
+        "one-region",
+    ),
+}
 
 
 @pytest.mark.slow

@@ -32,8 +32,19 @@ def test_the_prediction_comes_true_in_another_city(home: Home, epsilon: float) -
     predicted = asked(city, epsilons=[epsilon])["rows"][0]
 
     def outcome(*privacy: object) -> dict:  # type: ignore[type-arg]
-        result = veilcast("train", "--source", city, "--model", "ridge", *privacy, "--json",
-                          "--set", "windows.lags=24", "--set", 'windows.validation="0d"')  # fmt: skip
+        result = veilcast(
+            "train",
+            "--source",
+            city,
+            "--model",
+            "ridge",
+            *privacy,
+            "--json",
+            "--set",
+            "windows.lags=24",
+            "--set",
+            'windows.validation="0d"',
+        )
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)["rmse"]["regions"]  # type: ignore[no-any-return]
 

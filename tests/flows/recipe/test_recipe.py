@@ -121,9 +121,9 @@ def test_a_larger_batch_keeps_the_updates_and_scales_the_rate() -> None:
 def test_ghost_batches_are_refused_under_gradient() -> None:
     assert from_dict({"model": {"ghost": 64}}).model.ghost == 64
     with pytest.raises(UsageError, match=r"clipping one bounds nothing"):
-        from_dict({
-            "model": {"ghost": 64}, "privacy": {"mechanism": "gradient", "unit": "interval-1"}
-        })  # fmt: skip
+        from_dict(
+            {"model": {"ghost": 64}, "privacy": {"mechanism": "gradient", "unit": "interval-1"}}
+        )
 
 
 def test_what_sections_say_together_has_no_empty_name() -> None:

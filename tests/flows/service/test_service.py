@@ -30,9 +30,16 @@ def filled(folder: Path) -> Database:
     store = open_store(f"sqlite:///{folder / 'store.db'}")
     for hour, run in ((9, OLD), (10, RUN)):
         made = Forecast(
-            run, datetime.datetime(2024, 3, 1, hour), frame(float(hour)), "input", "user-day", 1.0,
-            1e-7, frame(0.0), frame(99.0),
-        )  # fmt: skip
+            run,
+            datetime.datetime(2024, 3, 1, hour),
+            frame(float(hour)),
+            "input",
+            "user-day",
+            1.0,
+            1e-7,
+            frame(0.0),
+            frame(99.0),
+        )
         append_forecasts(store, "city", made)
     statement = {"text": "(1, 1e-07)-differential privacy ...", "epsilon": 1.0}
     document = {"statement": statement, "report": "/a/path/of/this/machine"}
@@ -55,12 +62,19 @@ def test_the_latest_forecast_with_intervals_and_its_whole_promise(client: TestCl
     found = answer.json()
     assert (found["run"], found["made_at"]) == (RUN, "2024-03-01T10:00:00")
     assert found["privacy"] == {
-        "mechanism": "input", "unit": "user-day", "epsilon": 1.0, "delta": 1e-7,
+        "mechanism": "input",
+        "unit": "user-day",
+        "epsilon": 1.0,
+        "delta": 1e-7,
         "neighbours": "add or remove the records of one unit",
-    }  # fmt: skip
+    }
     assert found["values"][0] == {
-        "time": "2024-03-01T10:00:00", "region": "north", "forecast": 10.0, "low": 0.0, "high": 99.0,
-    }  # fmt: skip
+        "time": "2024-03-01T10:00:00",
+        "region": "north",
+        "forecast": 10.0,
+        "low": 0.0,
+        "high": 99.0,
+    }
     one = get(client, "/v1/forecasts?stream=city&region=s%C3%BCd%2F1").json()["values"]
     assert [value["forecast"] for value in one] == [7.0, 8.0]
     assert get(client, "/v1/streams").json() == {"streams": ["city"]}
@@ -101,8 +115,18 @@ def test_huge_and_odd_bodies(client: TestClient) -> None:
         assert client.request(verb, "/v1/streams", headers=head).status_code == 405
 
 
-@pytest.mark.parametrize("given", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}",
-                                   f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        f"Basic {TOKEN}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+    ],
+)
 def test_without_the_token_nothing(client: TestClient, given: str | None) -> None:
     for path in ("/v1/streams", "/v1/forecasts?stream=city", f"/v1/statements/{RUN}"):
         answer = client.get(path, headers={} if given is None else {"Authorization": given})

@@ -40,9 +40,14 @@ def ingest(source: str, *words: str, code: int = 0) -> dict[str, Any]:
 
 
 PLAIN = (
-    "--events", "--unit", "user-day", "--set", "events.start=2024-01-01",
-    "--set", "events.regions=" + str([f"region {n}" for n in range(1, 7)]).replace("'", '"'),
-)  # fmt: skip
+    "--events",
+    "--unit",
+    "user-day",
+    "--set",
+    "events.start=2024-01-01",
+    "--set",
+    "events.regions=" + str([f"region {n}" for n in range(1, 7)]).replace("'", '"'),
+)
 EVENTS = (*PLAIN, "--set", "privacy.intervals_per_unit=12")
 
 
@@ -116,9 +121,13 @@ def test_another_bound_tomorrow_is_no_late_event(home: Home, tmp_path: Path) -> 
 def test_raw_counts_only_if_the_recipe_says_so(base: Home, tmp_path: Path) -> None:
     source = write(tmp_path / "e.parquet", made_up("synthetic:days=2,persons=50"))
     found = ingest(
-        source, *PLAIN, "--set", "source.keep_raw=true",
-        "--until", "2024-01-03",
-    )  # fmt: skip
+        source,
+        *PLAIN,
+        "--set",
+        "source.keep_raw=true",
+        "--until",
+        "2024-01-03",
+    )
     assert found["kept_raw"]
     raw = store.read_raw(store.open_raw(base.database_url), source)
     expected = read("synthetic:days=2,persons=50").frame.set_index("time")

@@ -65,11 +65,17 @@ def recipe(table: Table, **privacy: object) -> Recipe:
         {
             "source": {"name": f"{table.url}#counts", "account": NAME, "regions_per_interval": 1},
             "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6, **privacy},
-            "windows": {"lags": 4, "around": 1, "seasons": 2, "test": "4d", "validation": "0d",
-                        "calibration": "7d"},
+            "windows": {
+                "lags": 4,
+                "around": 1,
+                "seasons": 2,
+                "test": "4d",
+                "validation": "0d",
+                "calibration": "7d",
+            },
             "model": {"name": "ridge"},
         }
-    )  # fmt: skip
+    )
 
 
 def ingest(plan: Recipe, home: Home) -> release.Ingested:

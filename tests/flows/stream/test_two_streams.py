@@ -76,8 +76,10 @@ def test_each_gets_its_own_counts(tables: str, opened: Home) -> None:
         assert ingest(plan, opened).new == 28 * DAY
     for name in APART:
         assert level(name, opened) == pytest.approx(LEVELS[name], abs=500)
-    entries = {name: release.promise(plan, release.panel(plan, opened), opened).ledger_entry
-               for name, plan in plans.items()}  # fmt: skip
+    entries = {
+        name: release.promise(plan, release.panel(plan, opened), opened).ledger_entry
+        for name, plan in plans.items()
+    }
     ledger = Ledger(opened.database_url)
     assert {
         name: ledger.entry(one or 0).event["panel"]["stream"] for name, one in entries.items()
@@ -157,13 +159,16 @@ def _written(store_url: str, name: str) -> None:
     ("source", "stored", "used"),
     [
         ("postgresql://me:${PW}@h/db#t", "h/db#t", "h/db#t"),
-        ("postgresql://me:${PW}@h/db?sslmode=require#t", "h/db?sslmode=require#t",
-         "h/db?sslmode=require#t"),
+        (
+            "postgresql://me:${PW}@h/db?sslmode=require#t",
+            "h/db?sslmode=require#t",
+            "h/db?sslmode=require#t",
+        ),
         ("postgresql://h/db?user=u&password=S3cret#t", "h/db?user=u&password=S3cret#t", "h/db#t"),
         ("postgresql://h/db?sslmode=require#t", "other", "h/db#t"),
         ("${COUNTS}#t", "${COUNTS}#t", "${COUNTS}#t"),
     ],
-)  # fmt: skip
+)
 def test_panels_of_earlier_versions_are_found(
     opened: Home, source: str, stored: str, used: str
 ) -> None:

@@ -23,9 +23,20 @@ from flows.tracking import Tracker
 from models import optimizers
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
-SMALL = ["--set", "training.epochs=1", "--set", "model.hidden=4", "--set", "windows.lags=4",
-         "--set", "windows.seasons=0", "--set", "windows.around=0",
-         "--set", "windows.validation=0d"]  # fmt: skip
+SMALL = [
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "model.hidden=4",
+    "--set",
+    "windows.lags=4",
+    "--set",
+    "windows.seasons=0",
+    "--set",
+    "windows.around=0",
+    "--set",
+    "windows.validation=0d",
+]
 
 
 def veilcast(*arguments: object):  # type: ignore[no-untyped-def]
@@ -48,10 +59,29 @@ def grid(**changes: object) -> Grid:
 
 @pytest.mark.slow
 def test_what_is_told_is_what_is_charged_and_only_once(home: Home) -> None:
-    asked = ["sweep", "--source", CITY, "--mechanism", "input,gradient", "--unit", "user-interval",
-             "--epsilon", "2,4", "--model", "gru", "--optimizer", "adam,adabelief", "--seeds", 2,
-             "--set", "source.max_count=600", "--set", "training.batch_size=128", *SMALL,
-             "--json"]  # fmt: skip
+    asked = [
+        "sweep",
+        "--source",
+        CITY,
+        "--mechanism",
+        "input,gradient",
+        "--unit",
+        "user-interval",
+        "--epsilon",
+        "2,4",
+        "--model",
+        "gru",
+        "--optimizer",
+        "adam,adabelief",
+        "--seeds",
+        2,
+        "--set",
+        "source.max_count=600",
+        "--set",
+        "training.batch_size=128",
+        *SMALL,
+        "--json",
+    ]
     dry = veilcast(*asked, "--dry-run")
     assert dry.exit_code == 0, dry.output
     told = json.loads(dry.stdout)["total"]
@@ -92,8 +122,12 @@ def _is_in_mlflow(home: Home, document: dict[str, Any]) -> None:
     one = document["points"][-1]
     files = tracker.files(one["run_id"])
     assert {path.name for path in files.iterdir()} == {
-        "model", "recipe.toml", "result.json", "statement.json", "statement.md"
-    }  # fmt: skip
+        "model",
+        "recipe.toml",
+        "result.json",
+        "statement.json",
+        "statement.md",
+    }
     assert json.loads((files / "result.json").read_text())["run_id"] == one["run_id"]
     assert veilcast("statement", one["run_id"]).exit_code == 0
     page = Path(document["frontier"]).read_text()
@@ -104,8 +138,9 @@ def _is_in_mlflow(home: Home, document: dict[str, Any]) -> None:
 def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
     home.root.mkdir()
     Ledger(home.database_url).set_cap(CITY, PrivacyUnit.USER, Budget(1.5, 1e-7), new=True)
-    result = veilcast("sweep", "--source", CITY, "--epsilon", "1", "--model", "ridge", "--seeds", 4,
-                      *SMALL)  # fmt: skip
+    result = veilcast(
+        "sweep", "--source", CITY, "--epsilon", "1", "--model", "ridge", "--seeds", 4, *SMALL
+    )
     assert result.exit_code == 3, result.output
     assert "it does not fit; the first 2 of the 4 charges would" in " ".join(result.stderr.split())
     ledger = Ledger(home.database_url)
@@ -115,10 +150,32 @@ def test_a_sweep_that_does_not_fit_charges_nothing(home: Home) -> None:
 
 @pytest.mark.slow
 def test_every_point_tries_as_many_learning_rates(home: Home) -> None:
-    asked = ["sweep", "--source", CITY, "--mechanism", "gradient", "--unit", "interval-1",
-             "--epsilon", 8, "--model", "gru", "--optimizer", "adam,sgd", "--seeds", 1,
-             "--trials", 3, "--set", "source.max_count=600", "--set", "training.epochs=1",
-             "--set", "training.batch_size=128", "--json"]  # fmt: skip
+    asked = [
+        "sweep",
+        "--source",
+        CITY,
+        "--mechanism",
+        "gradient",
+        "--unit",
+        "interval-1",
+        "--epsilon",
+        8,
+        "--model",
+        "gru",
+        "--optimizer",
+        "adam,sgd",
+        "--seeds",
+        1,
+        "--trials",
+        3,
+        "--set",
+        "source.max_count=600",
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.batch_size=128",
+        "--json",
+    ]
     first, again = veilcast(*asked), veilcast(*asked)
     assert first.exit_code == 0, first.output
     document = json.loads(first.stdout)
@@ -141,8 +198,10 @@ def test_all_are_those_that_are_allowed() -> None:
     assert under_input == [*optimizers.FIRST_ORDER, "tract"]
     private = grid(mechanisms=("gradient",), optimizers=("all",)).points()
     assert {point.optimizer for point in private} == {
-        *optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"
-    }  # fmt: skip
+        *optimizers.FIRST_ORDER,
+        *optimizers.NOISE_AWARE,
+        "tract",
+    }
     assert grid(models=("ridge",), optimizers=("all",)).points() == [
         Point("input", "user", 1.0, "ridge", None)
     ]
@@ -153,9 +212,12 @@ def test_without_privacy_budgets_do_not_matter() -> None:
         mechanisms=("none", "input"), units=("user", "user-day"), epsilons=(1.0, 2.0)
     ).points()
     assert [(one.mechanism, one.unit, one.epsilon) for one in found] == [
-        ("none", None, None), ("input", "user", 1.0), ("input", "user", 2.0),
-        ("input", "user-day", 1.0), ("input", "user-day", 2.0),
-    ]  # fmt: skip
+        ("none", None, None),
+        ("input", "user", 1.0),
+        ("input", "user", 2.0),
+        ("input", "user-day", 1.0),
+        ("input", "user-day", 2.0),
+    ]
 
 
 @pytest.mark.parametrize(

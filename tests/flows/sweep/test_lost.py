@@ -49,13 +49,20 @@ def opened(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
 def grid(source: str, mechanism: str, **source_: Any) -> Grid:
     private = mechanism == "gradient"
     return Grid(
-        recipe={"source": {"name": source, **source_}, "windows": WINDOWS,
-                "privacy": {"mechanism": mechanism, "delta": 1e-6},
-                "model": {"hidden": 4} if private else {},
-                "training": {"epochs": 1, "batch_size": 64}},
-        mechanisms=(mechanism,), units=("interval-1" if private else "user-day",), epsilons=(8.0,),
-        models=("gru" if private else "ridge",), optimizers=("adam",), seeds=1,
-    )  # fmt: skip
+        recipe={
+            "source": {"name": source, **source_},
+            "windows": WINDOWS,
+            "privacy": {"mechanism": mechanism, "delta": 1e-6},
+            "model": {"hidden": 4} if private else {},
+            "training": {"epochs": 1, "batch_size": 64},
+        },
+        mechanisms=(mechanism,),
+        units=("interval-1" if private else "user-day",),
+        epsilons=(8.0,),
+        models=("gru" if private else "ridge",),
+        optimizers=("adam",),
+        seeds=1,
+    )
 
 
 def recipe(one: Grid) -> dict[str, Any]:
@@ -91,8 +98,11 @@ def test_a_worker_that_is_killed_costs_no_second_charge(opened: Home) -> None:
     estimated, declared = grid(CITY, "gradient"), grid(CITY, "gradient", max_count=600)
     recipes, seeds = [recipe(estimated), recipe(declared)], [Seed(), Seed()]
     numbers = json.dumps([seed.value.hex() for seed in seeds])
-    subprocess.run([sys.executable, "-c", KILLED, json.dumps(recipes), numbers], check=True,
-                   env=dict(os.environ))  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", KILLED, json.dumps(recipes), numbers],
+        check=True,
+        env=dict(os.environ),
+    )
     assert states(opened) == ["committed", "committed"]
     lost, done = train_chunk(recipes, seeds, opened)  # as the next worker does
     assert "its release was lost" in lost[LOST]
@@ -132,10 +142,34 @@ def test_counts_whose_noise_was_lost_are_not_noised_again(
 def test_a_sweep_says_what_was_lost_and_goes_on_when_it_is_run_again(
     opened: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["sweep", "--source", CITY, "--mechanism", "gradient,input", "--unit", "user-interval",
-             "--epsilon", "8", "--delta", "1e-6", "--model", "gru", "--optimizer", "adam", "--seeds",
-             "1", "--json", "--set", "model.hidden=4", "--set", "windows.lags=6", "--set",
-             "training.epochs=1", "--set", "training.batch_size=64"]  # fmt: skip
+    asked = [
+        "sweep",
+        "--source",
+        CITY,
+        "--mechanism",
+        "gradient,input",
+        "--unit",
+        "user-interval",
+        "--epsilon",
+        "8",
+        "--delta",
+        "1e-6",
+        "--model",
+        "gru",
+        "--optimizer",
+        "adam",
+        "--seeds",
+        "1",
+        "--json",
+        "--set",
+        "model.hidden=4",
+        "--set",
+        "windows.lags=6",
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "training.batch_size=64",
+    ]
     train, calls = gradient.train, []
 
     def crashes_once(*arguments: Any) -> Any:

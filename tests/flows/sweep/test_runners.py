@@ -22,12 +22,40 @@ from flows.settings import Home
 from flows.sweep.runners import check, chunks, threads
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
-ASKED = ["sweep", "--source", CITY, "--mechanism", "input,gradient", "--unit", "user-interval",
-         "--epsilon", "2,4", "--model", "gru", "--optimizer", "adam", "--seeds", "2", "--json",
-         "--set", "source.max_count=600", "--set", "training.batch_size=128",
-         "--set", "training.epochs=30", "--set", "model.hidden=16", "--set", "windows.lags=8",
-         "--set", "windows.seasons=0", "--set", "windows.around=0",
-         "--set", "windows.validation=0d"]  # fmt: skip
+ASKED = [
+    "sweep",
+    "--source",
+    CITY,
+    "--mechanism",
+    "input,gradient",
+    "--unit",
+    "user-interval",
+    "--epsilon",
+    "2,4",
+    "--model",
+    "gru",
+    "--optimizer",
+    "adam",
+    "--seeds",
+    "2",
+    "--json",
+    "--set",
+    "source.max_count=600",
+    "--set",
+    "training.batch_size=128",
+    "--set",
+    "training.epochs=30",
+    "--set",
+    "model.hidden=16",
+    "--set",
+    "windows.lags=8",
+    "--set",
+    "windows.seasons=0",
+    "--set",
+    "windows.around=0",
+    "--set",
+    "windows.validation=0d",
+]
 
 
 def veilcast(*arguments: str) -> dict[str, Any]:
@@ -98,8 +126,13 @@ def test_other_processes_give_the_same_table(home: Home, runner: str) -> None:
 
 def test_chunks_hold_what_is_alike_and_feed_all_workers() -> None:
     def recipe(model: str, seed: int) -> dict[str, Any]:
-        return {"source": {}, "windows": {}, "model": {"name": model},
-                "training": {"seed": seed, "epochs": 3}, "privacy": {"mechanism": "input"}}  # fmt: skip
+        return {
+            "source": {},
+            "windows": {},
+            "model": {"name": model},
+            "training": {"seed": seed, "epochs": 3},
+            "privacy": {"mechanism": "input"},
+        }
 
     recipes = [recipe(model, seed) for seed in range(10) for model in ("gru", "lstm")]
     for workers in (1, 2, 4, 100):

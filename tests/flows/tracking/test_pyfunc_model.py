@@ -41,11 +41,17 @@ def promoted(home: Home, tmp_path: Path) -> tuple[Recipe, str]:
         {
             "source": {"name": f"{url}#counts", "account": NAME},
             "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6},
-            "windows": {"lags": 4, "around": 1, "seasons": 2, "test": "4d", "validation": "0d",
-                        "calibration": "7d"},
+            "windows": {
+                "lags": 4,
+                "around": 1,
+                "seasons": 2,
+                "test": "4d",
+                "validation": "0d",
+                "calibration": "7d",
+            },
             "model": {"name": "ridge"},
         }
-    )  # fmt: skip
+    )
     release.release(plan, home, release.arrived(plan, home))
     done = retrain.retrain(plan, home)
     assert done.promoted, done.because
@@ -92,10 +98,25 @@ def test_mlflow_serves_it(home: Home, promoted: tuple[Recipe, str]) -> None:
     beside = (
         f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow calls uvicorn
     )
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": home.tracking_uri, "PYTHONPATH": "",
-                   "PATH": beside}  # fmt: skip
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
-               "--port", str(port), "--model-uri", place]  # fmt: skip
+    environment = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": home.tracking_uri,
+        "PYTHONPATH": "",
+        "PATH": beside,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "--env-manager",
+        "local",
+        "--port",
+        str(port),
+        "--model-uri",
+        place,
+    ]
     with open(home.root / "served.log", "wb") as log:
         server = subprocess.Popen(
             command, env=environment, cwd=home.root, stdout=log, stderr=log, start_new_session=True

@@ -176,10 +176,14 @@ def test_each_is_its_textbook_loop_for_100_steps(cls, kind, weight_decay) -> Non
         (AdamP, {"delta": 3.0, "wd_ratio": 0.5}, {"delta": 3.0, "ratio": 0.5}),
         (AdamP, {"delta": 0.0}, {"delta": 0.0}),
         (SGDP, {"momentum": 0.5, "dampening": 0.3}, {"mu": 0.5, "damp": 0.3}),
-        (SGDP, {"delta": 3.0, "wd_ratio": 0.5, "eps": 1e-2}, {"delta": 3.0, "ratio": 0.5, "eps": 1e-2}),
+        (
+            SGDP,
+            {"delta": 3.0, "wd_ratio": 0.5, "eps": 1e-2},
+            {"delta": 3.0, "ratio": 0.5, "eps": 1e-2},
+        ),
         (SGDP, {"delta": 0.0}, {"delta": 0.0}),
     ],
-)  # fmt: skip
+)
 def test_every_setting_means_what_it_says(cls, options, names) -> None:
     weights, pulls = [start(s) for s in SHAPES], [pull("free", s) for s in SHAPES]
     books = [TEXTBOOK[cls](w, g, 40, wd=0.2, **names) for w, g in zip(weights, pulls, strict=True)]
@@ -217,16 +221,24 @@ def peers() -> dict[str, tuple[type[Optimizer], Callable[..., Optimizer], dict[s
         "DiffGrad, torch-optimizer": (DiffGrad, torch_optimizer.DiffGrad, {}, "free"),
         "DiffGrad with decay": (DiffGrad, torch_optimizer.DiffGrad, {"weight_decay": 0.2}, "free"),
         "AdaBelief, adabelief-pytorch": (AdaBelief, official, {"eps": 1e-16}, "free"),
-        "AdaBelief, eps 1e-4, decay": (AdaBelief, official, {"eps": 1e-4, "weight_decay": 0.2}, "free"),
+        "AdaBelief, eps 1e-4, decay": (
+            AdaBelief,
+            official,
+            {"eps": 1e-4, "weight_decay": 0.2},
+            "free",
+        ),
         "AdaBelief, torch-optimizer": (AdaBelief, jettify, {"eps": 1e-8}, "free"),
         "AdamP by rows": (AdamP, adamp.AdamP, {"weight_decay": 0.2}, "rows"),
         "AdamP whole": (AdamP, adamp.AdamP, {"weight_decay": 0.2}, "whole"),
         "AdamP, torch-optimizer": (AdamP, torch_optimizer.AdamP, {"weight_decay": 0.2}, "free"),
         "SGDP never projecting": (
-            SGDP, adamp.SGDP, {"momentum": 0.9, "weight_decay": 0.2, "delta": 0.0}, "free",
+            SGDP,
+            adamp.SGDP,
+            {"momentum": 0.9, "weight_decay": 0.2, "delta": 0.0},
+            "free",
         ),
         "SGDP without momentum": (SGDP, adamp.SGDP, {"momentum": 0.0, "weight_decay": 0.2}, "rows"),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -545,7 +557,10 @@ def test_weights_of_zero_are_no_trouble(cls) -> None:
     [
         *((cls, {"lr": 0.0}, "expected lr=0.0 to be above 0 and finite") for cls in CLASSES),
         *((cls, {"lr": math.nan}, "expected lr=nan to be above 0") for cls in CLASSES),
-        *((cls, {"lr": 1, "weight_decay": -1}, "weight_decay=-1 to be 0 or more") for cls in CLASSES),
+        *(
+            (cls, {"lr": 1, "weight_decay": -1}, "weight_decay=-1 to be 0 or more")
+            for cls in CLASSES
+        ),
         *((cls, {"lr": 1, "eps": -1}, "expected eps=-1 to be 0 or more") for cls in CLASSES),
         (DiffGrad, {"betas": (1.0, 0.9)}, r"betas=\(1.0, 0.9\) to be two numbers in \[0, 1\)"),
         (AdaBelief, {"betas": (0.9, -0.1)}, r"betas=\(0.9, -0.1\) to be two numbers"),
@@ -555,7 +570,7 @@ def test_weights_of_zero_are_no_trouble(cls) -> None:
         (SGDP, {"lr": 1, "dampening": 2.0}, r"expected dampening=2.0 to be in \[0, 1\]"),
         (SGDP, {"lr": 1, "wd_ratio": math.inf}, "expected wd_ratio=inf to be 0 or more and finite"),
     ],
-)  # fmt: skip
+)
 def test_settings_out_of_range_are_refused(cls, options, message) -> None:
     weight = nn.Parameter(start((3,)))
     with pytest.raises(ValueError, match=message):

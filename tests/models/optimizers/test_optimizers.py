@@ -39,8 +39,11 @@ def test_each_moves_the_weights_downhill(name: str) -> None:
 
 def test_plain_names_are_torchs() -> None:
     model = Tiny()
-    for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW),
-                       ("sgd", torch.optim.SGD)):  # fmt: skip
+    for name, kind in (
+        ("adam", torch.optim.Adam),
+        ("adamw", torch.optim.AdamW),
+        ("sgd", torch.optim.SGD),
+    ):
         assert type(optimizers.build(name, model, lr=0.1)) is kind
 
 
@@ -92,8 +95,10 @@ def test_every_model_says_what_may_train_it() -> None:
             for name in optimizers.allowed(model, private=private):
                 optimizers.suit(name, model, private=private)
     assert optimizers.allowed("gru", private=True) == (
-        *optimizers.FIRST_ORDER, *optimizers.NOISE_AWARE, "tract"
-    )  # fmt: skip
+        *optimizers.FIRST_ORDER,
+        *optimizers.NOISE_AWARE,
+        "tract",
+    )
     assert optimizers.allowed("ridge") == ()
     assert optimizers.allowed("blend", members=("trees",)) == ()
     assert "adam" in optimizers.allowed("blend", members=("trees", "gru"))

@@ -127,9 +127,12 @@ def dp_sgdp(w, grads, phi, lr=LR, mu=0.9, damp=0.0, eps=1e-8, wd=0.0, ratio=0.1,
 
 
 TEXTBOOK = {
-    DpAdam: dp_adam, DpAdaBelief: dp_adabelief, DpDiffGrad: dp_diffgrad,
-    DpAdamP: dp_adamp, DpSgdp: dp_sgdp,
-}  # fmt: skip
+    DpAdam: dp_adam,
+    DpAdaBelief: dp_adabelief,
+    DpDiffGrad: dp_diffgrad,
+    DpAdamP: dp_adamp,
+    DpSgdp: dp_sgdp,
+}
 
 
 def close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:

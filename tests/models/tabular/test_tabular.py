@@ -30,9 +30,16 @@ def windows_of(panel, horizon: int = 1, around: int = 3, seasons: int = 4) -> Wi
 
 def config_of(windows: Windows, model: str, **settings) -> ForecasterConfig:
     return ForecasterConfig(
-        model=model, regions=windows.regions, lags=6, seasonal=2, around=windows.before.shape[2],
-        usual=windows.usual.shape[1], horizon=windows.target.shape[1], hidden=4, **settings,
-    )  # fmt: skip
+        model=model,
+        regions=windows.regions,
+        lags=6,
+        seasonal=2,
+        around=windows.before.shape[2],
+        usual=windows.usual.shape[1],
+        horizon=windows.target.shape[1],
+        hidden=4,
+        **settings,
+    )
 
 
 def fitted(windows: Windows, name: str, **settings):

@@ -36,9 +36,12 @@ def recipe(mechanism: str, seed: int = 0, **training: object) -> Recipe:
     return from_dict(
         {
             "source": {"name": "synthetic", "max_count": 1000.0},
-            "privacy": privacy, "windows": windows, "model": network, "training": values,
+            "privacy": privacy,
+            "windows": windows,
+            "model": network,
+            "training": values,
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -62,9 +65,10 @@ def job(windows: Prepared, asked: Recipe, home: Home, seen: list[int] | None = N
 def test_plain_trainings_equal_single_ones(home: Home, panel: Panel) -> None:
     home.root.mkdir(parents=True, exist_ok=True)
     asked = [
-        recipe("none", 0), recipe("none", 1, optimizer="adabelief", patience=1),
+        recipe("none", 0),
+        recipe("none", 1, optimizer="adabelief", patience=1),
         recipe("none", 2, learning_rate=0.02),
-    ]  # fmt: skip
+    ]
     windows = prepared(panel, asked[0])
     seen: list[int] = []
     found = fit_together([job(windows, one, home, seen) for one in asked])
@@ -212,9 +216,11 @@ def test_a_cap_that_is_too_small_for_all_charges_none(home: Home, panel: Panel) 
     windows = prepared(panel, asked[0])
     one = train.charge(windows, asked[0], home).epsilon
     capped = [
-        from_dict({**each.to_dict(), "privacy": {**each.to_dict()["privacy"], "cap_epsilon": 1.2 * one}})
+        from_dict(
+            {**each.to_dict(), "privacy": {**each.to_dict()["privacy"], "cap_epsilon": 1.2 * one}}
+        )
         for each in asked
-    ]  # fmt: skip
+    ]
     with pytest.raises(BudgetRefused):
         fit_together([job(windows, each, home) for each in capped])
     assert all(entry.state == "voided" for entry in Ledger(home.database_url).entries())

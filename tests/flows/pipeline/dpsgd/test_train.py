@@ -23,9 +23,16 @@ from models import checkpoint
 
 UNIT = IntervalUnit(1)
 SMALL = [
-    "--mechanism", "gradient", "--set", "model.hidden=4", "--set", "training.epochs=4",
-    "--set", "training.batch_size=64", "--quiet",
-]  # fmt: skip
+    "--mechanism",
+    "gradient",
+    "--set",
+    "model.hidden=4",
+    "--set",
+    "training.epochs=4",
+    "--set",
+    "training.batch_size=64",
+    "--quiet",
+]
 
 
 def counts() -> pd.DataFrame:
@@ -140,9 +147,21 @@ def test_past_the_cap_nothing_is_drawn(
         "dp.mechanisms.scale.estimate", lambda *_, **__: pytest.fail("a histogram was drawn")
     )
     result = veilcast(
-        "train", "--source", csv, "--unit", "interval-1", "--epsilon", 4, "--delta", 1e-6, *SMALL,
-        "--seed", 1, "--set", "privacy.cap_epsilon=5",
-    )  # fmt: skip
+        "train",
+        "--source",
+        csv,
+        "--unit",
+        "interval-1",
+        "--epsilon",
+        4,
+        "--delta",
+        1e-6,
+        *SMALL,
+        "--seed",
+        1,
+        "--set",
+        "privacy.cap_epsilon=5",
+    )
     assert result.exit_code == 3, result.output
     for word in (
         "asked epsilon 4",
@@ -213,9 +232,14 @@ def test_a_declared_largest_count_spends_nothing_on_the_scale(
 
 def test_secure_noise_and_a_given_noise_multiplier(home: Home, csv: Path) -> None:
     document = trained(
-        "--source", csv, "--set", "privacy.secure_noise=true",
-        "--set", "privacy.noise_multiplier=60", epsilon=50,
-    )  # fmt: skip
+        "--source",
+        csv,
+        "--set",
+        "privacy.secure_noise=true",
+        "--set",
+        "privacy.noise_multiplier=60",
+        epsilon=50,
+    )
     assert document["sigma"] == 60.0
     assert document["epsilon"] < 50
     assert document["proof"]["holds"]
