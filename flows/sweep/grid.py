@@ -176,7 +176,11 @@ def grid_of(
         settings: `section.field=value`, for every point.
         source: in place of the recipe's.
         delta: in place of the recipe's.
-        mechanisms, units, epsilons, models, optimizers: axes.
+        mechanisms: by name.
+        units: privacy units by name.
+        epsilons: budgets.
+        models: forecasters by name.
+        optimizers: by name, or `all`.
         seeds: trainings of each point.
         trials: learning rates tried for each point.
     """
