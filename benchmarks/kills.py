@@ -34,7 +34,7 @@ from dp.ledger import Ledger, verify
 from dp.permit import Permit
 from flows.forecasting.forecast import forecast_ahead
 from flows.pipeline import report
-from flows.pipeline.result import Outcome
+from flows.pipeline.completed import Completed
 from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
@@ -87,7 +87,7 @@ def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> d
         fitted = train_step.fn(prepared, plan, privatised.promise, home, run.log_epoch)
         at("released")
         evaluation = evaluate_step.fn(fitted, prepared, ridge=False)
-        result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)
+        result = Completed(plan, findings, privatised, prepared, fitted, evaluation, started)
         document = record_step.fn(result, run, home)
     at("recorded")
     return document

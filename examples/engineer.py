@@ -39,7 +39,7 @@ run = train(
         "model.name": "ridge",
     }
 )
-print(run.result["rmse"]["mean"], run.result["evaluation"])
+print(run.result.rmse.mean, run.result.evaluation)
 
 # %% [markdown]
 # The next two hours, from noised counts: post-processing, so nothing more is spent.

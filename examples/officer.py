@@ -33,7 +33,7 @@ print([(point["delta"], round(point["epsilon"], 2)) for point in values["curve"]
 
 # %%
 ledger = Ledger(open_home().database_url)
-account = run.result["ledger"]["dataset"]
+account = run.result.ledger.dataset
 for entry in ledger.entries(account, PrivacyUnit.USER_DAY):
     print(
         entry.id,

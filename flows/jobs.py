@@ -132,7 +132,7 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
     plan, home = _opened(recipe)
     done = _train(plan, home)
     return {
-        "run": done.document["run_id"],
+        "run": done.result.run_id,
         "promoted": done.promoted,
         "because": done.because,
         "proof": done.proof,
@@ -149,7 +149,7 @@ def sweep(grid: dict[str, Any]) -> dict[str, Any]:
     names: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in grid.items()
     }
-    document = whole(Grid(**names))
+    document = whole(Grid(**names)).to_dict()
     return {"total": document["total"], "table": document["table"]}
 
 

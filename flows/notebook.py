@@ -7,6 +7,7 @@ come only from `data.panel.Panel`, whose drawings say so.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from data.panel import Panel
 from flows.errors import UsageError
 from flows.forecasting.forecast import Forecast, ahead
 from flows.forecasting.saved_run import read_statement, released_panel
+from flows.pipeline.result import RunResult
 from flows.recipe.load import compose, load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.engine import start_engine_for
@@ -53,13 +55,13 @@ class Run:
 
     Attributes:
         run_id: its id in MLflow.
-        result: the document of `veilcast train --json`: errors, promise, paths.
+        result: errors, guarantee, paths; `result.to_dict()` is the document of `veilcast train --json`.
         files: folder of its files.
         home: where releases are kept.
     """
 
     run_id: str
-    result: dict[str, Any] = field(repr=False)
+    result: RunResult = field(repr=False)
     files: Path = field(repr=False)
     home: Home = field(repr=False)
 
@@ -92,11 +94,11 @@ class Run:
         return from_dict(load(str(self.files / "recipe.toml")))
 
     def _repr_markdown_(self) -> str:
-        made = self.result
+        result = self.result
         return (
-            f"**{made['model']}** on {made['source']}, run `{self.run_id[:8]}`: RMSE "
-            f"{made['rmse']['mean']:,.1f} persons ({made['evaluation']}).\n\n"
-            f"{made['statement']['text']}"
+            f"**{result.model}** on {result.source}, run `{self.run_id[:8]}`: RMSE "
+            f"{result.rmse.mean or math.nan:,.1f} persons ({result.evaluation}).\n\n"
+            f"{result.statement['text']}"
         )
 
 
@@ -111,7 +113,7 @@ def load_run(run: str = "latest") -> Run:
     run_id = tracker.find(run)["run_id"]
     files = tracker.files(run_id)
     try:
-        result = json.loads((files / "result.json").read_text())
+        result = RunResult.from_dict(json.loads((files / "result.json").read_text()))
     except FileNotFoundError:
         raise UsageError(f"run {run_id[:8]} has no result.json; train again") from None
     return Run(run_id, result, files, home)
@@ -140,7 +142,7 @@ def train(recipe: str | None = None, settings: Mapping[str, Any] | None = None) 
     from flows.pipeline.train import train as flow
 
     wait()
-    return load_run(flow(values)["run_id"])
+    return load_run(flow(values).run_id)
 
 
 def _opened() -> Home:

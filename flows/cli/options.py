@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -42,12 +42,23 @@ def open_folders() -> Home:
     return home
 
 
-def show(document: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any]], None]) -> None:
-    """Print a document: as JSON, or as people read it."""
+class Printable(Protocol):
+    """A result that has a document."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+
+
+Shown = TypeVar("Shown", bound="Printable | dict[str, Any]")
+
+
+def show(result: Shown, as_json: bool, table: Callable[[Shown], None]) -> None:
+    """Print a result: its document as JSON, or as people read it."""
     if as_json:
+        document = result if isinstance(result, dict) else result.to_dict()
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
-        table(document)
+        table(result)
 
 
 @contextmanager

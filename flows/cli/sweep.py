@@ -126,5 +126,5 @@ def sweep(
             wait()
             with runners.shared_server():
                 engine = runners.task_runner(runner, count, address)
-                document = flow.with_options(task_runner=engine)(grid, runner, count)
-        show(document, as_json, render.swept)
+                result = flow.with_options(task_runner=engine)(grid, runner, count)
+        show(result, as_json, render.swept)

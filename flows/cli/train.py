@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from flows.cli.options import (
     open_folders,
     show,
 )
+
+if TYPE_CHECKING:
+    from flows.pipeline.result import RunResult
 
 app = typer.Typer()
 
@@ -108,13 +111,13 @@ def train_and_show(
 
         open_folders()
         with progress.shown(quiet=quiet):
-            document = _run(recipe, options, settings)
+            result = _run(recipe, options, settings)
         from flows.cli.render import run as render
 
-        show(document, as_json, render.trained)
+        show(result, as_json, render.trained)
 
 
-def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> RunResult:
     """Check the recipe, then run the flow."""
     from flows.recipe.load import compose
     from flows.runtime.engine import start_engine_for
@@ -124,5 +127,4 @@ def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> di
     from flows.pipeline.train import train as flow
 
     wait()
-    result: dict[str, Any] = flow(values)
-    return result
+    return flow(values)

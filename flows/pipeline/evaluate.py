@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data.windows import Windows
 from flows.pipeline.fit import Fitted
+from flows.pipeline.result import BaselineErrors, Metric
 from flows.pipeline.windows import Prepared
 from models import metrics
 from models.baselines import persistence, seasonal
@@ -28,14 +28,20 @@ class Evaluation:
 
     Attributes:
         forecast: of the model for the test windows, [N, H, R].
-        scores: `rmse` and `mae` of the model, each `{mean, regions}`.
-        baselines: the same by baseline; None where a baseline does not apply.
+        rmse: of the model, in persons.
+        mae: in persons.
+        smape: a ratio.
+        mase: a ratio.
+        baselines: errors by baseline; None where one does not apply.
         coverage: share of the counts that prediction intervals hold, by level; empty without them.
     """
 
     forecast: Floats
-    scores: dict[str, Any]
-    baselines: dict[str, Any]
+    rmse: Metric
+    mae: Metric
+    smape: Metric
+    mase: Metric
+    baselines: dict[str, BaselineErrors | None]
     coverage: dict[str, float]
 
 
@@ -50,18 +56,22 @@ def evaluate(fitted: Fitted, prepared: Prepared, *, ridge: bool = True) -> Evalu
     model, truth = fitted.model, prepared.truth
     forecast = predict(model, truth)
     scale = np.abs(prepared.learning.target[:, 0] - prepared.learning.last).mean(axis=0)
-    more = {
-        "smape": metrics.smape(forecast, truth.target, truth.regions),
-        "mase": metrics.mase(forecast, truth.target, truth.regions, scale),
-    }
-    baselines = {
+    baselines: dict[str, BaselineErrors | None] = {
         "persistence": _score(persistence(prepared.truth), prepared.truth),
         "seasonal": _seasonal(prepared, "seasonal"),
         "seasonal_day": _seasonal(prepared, "seasonal_day"),
         "ridge": _ridge(model, prepared) if ridge else None,
     }
-    scores = {**_score(forecast, truth), **{name: _plain(one) for name, one in more.items()}}
-    return Evaluation(forecast, scores, baselines, _coverage(fitted.intervals, forecast, truth))
+    errors = _score(forecast, truth)
+    return Evaluation(
+        forecast=forecast,
+        rmse=errors.rmse,
+        mae=errors.mae,
+        smape=_plain(metrics.smape(forecast, truth.target, truth.regions)),
+        mase=_plain(metrics.mase(forecast, truth.target, truth.regions, scale)),
+        baselines=baselines,
+        coverage=_coverage(fitted.intervals, forecast, truth),
+    )
 
 
 def _coverage(intervals: Intervals | None, forecast: Floats, truth: Windows) -> dict[str, float]:
@@ -74,23 +84,23 @@ def _coverage(intervals: Intervals | None, forecast: Floats, truth: Windows) -> 
     }
 
 
-def _ridge(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
+def _ridge(model: Forecaster, prepared: Prepared) -> BaselineErrors:
     linear = Ridge(model.config)
     linear.fit(prepared.split.train)
     return _score(predict(linear, prepared.truth), prepared.truth)
 
 
-def _seasonal(prepared: Prepared, name: str) -> dict[str, Any] | None:
+def _seasonal(prepared: Prepared, name: str) -> BaselineErrors | None:
     windows = prepared.seasons.get(name)
     return None if windows is None else _score(seasonal(windows, 0), windows)
 
 
-def _score(forecast: Floats, truth: Windows) -> dict[str, Any]:
-    both = {"rmse": metrics.rmse, "mae": metrics.mae}
-    return {name: _plain(of(forecast, truth.target, truth.regions)) for name, of in both.items()}
+def _score(forecast: Floats, truth: Windows) -> BaselineErrors:
+    arguments = forecast, truth.target, truth.regions
+    return BaselineErrors(_plain(metrics.rmse(*arguments)), _plain(metrics.mae(*arguments)))
 
 
-def _plain(metric: metrics.RegionMetric) -> dict[str, Any]:
-    """JSON values; null where a metric is not known."""
+def _plain(metric: metrics.RegionMetric) -> Metric:
+    """None where a metric is not known."""
     known = {name: value if value == value else None for name, value in metric.regions.items()}
-    return {"mean": metric.mean if metric.mean == metric.mean else None, "regions": known}
+    return Metric(metric.mean if metric.mean == metric.mean else None, known)

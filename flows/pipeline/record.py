@@ -4,80 +4,163 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flows.pipeline import figures, report
-from flows.pipeline.result import Outcome, comparable, described
+from flows.pipeline.completed import Completed, result_of
+from flows.pipeline.result import RunResult
 from flows.settings import Home
-from flows.tracking import ActiveRun
+from flows.tracking import ActiveRun, Record
 from models import checkpoint
 
 
-def record(outcome: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
-    """Write model, report and figure, and complete the MLflow run with all of them.
+def record(completed: Completed, run: ActiveRun, home: Home) -> RunResult:
+    """Write model, report and figures, and complete the MLflow run with all of them.
+
+    Args:
+        completed: what to record.
+        run: of MLflow.
+        home: where reports go.
 
     Returns:
-        The document that `veilcast train --json` prints.
+        The result, with its id and paths.
     """
+    page, picture = home.reports / f"{run.run_id}.html", home.reports / f"{run.run_id}.png"
+    result = replace(
+        result_of(completed, home), run_id=run.run_id, report=str(page), figure=str(picture)
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        document = {
-            "run_id": run.run_id,
-            **described(outcome, home),
-            "report": str(home.reports / f"{run.run_id}.html"),
-            "figure": str(home.reports / f"{run.run_id}.png"),
-        }
-        write_model(outcome, folder)
-        write_figures(document, folder)
-        figure, narrow = (
+        write_model(completed, folder)
+        write_documents(result, folder)
+        wide, narrow = (
             figures.figure(
-                outcome.prepared,
-                outcome.privatised.inputs,
-                outcome.promise,
-                outcome.evaluation.forecast,
-                outcome.fitted.intervals,
+                completed.prepared,
+                completed.privatised.inputs,
+                completed.promise,
+                completed.evaluation.forecast,
+                completed.fitted.intervals,
                 columns=columns,
             )
             for columns in (2, 1)
         )
-        promise = figures.promise_figure(document["statement"])
-        upright = figures.promise_figure(document["statement"], narrow=True)
-        promises = (promise, upright) if promise and upright else None
-        page = report.page(document, outcome.recipe, outcome.findings, (figure, narrow), promises)
-        if promise:
-            (folder / "statement.png").write_bytes(promise)
-        (folder / "forecast.png").write_bytes(figure)
-        (folder / "report.html").write_text(page)
-        run.log(comparable(outcome, document), folder)
-        Path(document["figure"]).write_bytes(figure)
-        Path(document["report"]).write_text(page)
-    return document
+        curves = figures.promise_figure(result.statement)
+        upright = figures.promise_figure(result.statement, narrow=True)
+        promises = (curves, upright) if curves and upright else None
+        text = report.page(result, completed.recipe, completed.findings, (wide, narrow), promises)
+        if curves:
+            (folder / "statement.png").write_bytes(curves)
+        (folder / "forecast.png").write_bytes(wide)
+        (folder / "report.html").write_text(text)
+        run.log(mlflow_record(completed, result), folder)
+        picture.write_bytes(wide)
+        page.write_text(text)
+    return result
 
 
-def write_model(outcome: Outcome, folder: Path) -> None:
-    """What is needed to forecast, and to do it again."""
-    checkpoint.save(outcome.fitted.model, folder / "model", _to_forecast_with(outcome))
-    (folder / "recipe.toml").write_text(outcome.recipe.to_toml())
+def write_model(completed: Completed, folder: Path) -> None:
+    """Write what is needed to forecast, and to train once more."""
+    checkpoint.save(completed.fitted.model, folder / "model", _to_forecast_with(completed))
+    (folder / "recipe.toml").write_text(completed.recipe.to_toml())
 
 
-def write_figures(document: dict[str, Any], folder: Path) -> None:
-    """What came out, and what was promised, of a run that has its id."""
-    (folder / "statement.json").write_text(json.dumps(document["statement"], indent=2))
-    (folder / "statement.md").write_text(report.statement_text(document))
+def write_documents(result: RunResult, folder: Path) -> None:
+    """Write statement and result of a run that has its id."""
+    document = result.to_dict()
+    (folder / "statement.json").write_text(json.dumps(result.statement, indent=2))
+    (folder / "statement.md").write_text(report.statement_text(result))
     (folder / "result.json").write_text(json.dumps(document, indent=2))
 
 
-def _to_forecast_with(outcome: Outcome) -> dict[str, Any]:
+def mlflow_record(completed: Completed, result: RunResult) -> Record:
+    """Build what MLflow compares runs by: at most 25 parameters."""
+    recipe, promise = completed.recipe, completed.promise
+    spec = completed.prepared.spec
+    training = recipe.training
+    charged = result.ledger
+    # A run without proof of noise is charged all the same, and promises nothing.
+    proven = charged if promise.epsilon is not None else None
+    means = {name: getattr(result, name).mean for name in ("rmse", "mae", "smape", "mase")}
+    metrics = {name: mean for name, mean in means.items() if mean}
+    metrics |= {f"coverage {level}": share for level, share in result.coverage.items()}
+    metrics |= {f"rmse {region}": error for region, error in result.rmse.regions.items()}
+    metrics |= {
+        f"{name}_rmse": errors.rmse.mean for name, errors in result.baselines.items() if errors
+    }
+    if result.weight_distance:
+        metrics["weight_distance_per_log_update"] = result.weight_distance["slope"]
+    return Record(
+        title=_title(completed),
+        parameters={
+            "source": result.source,
+            "mechanism": recipe.privacy.mechanism,
+            "unit": promise.unit,
+            "epsilon": promise.epsilon,
+            "delta": promise.delta,
+            "sensitivity": promise.sensitivity,
+            "sigma": promise.sigma,
+            "model": recipe.model.name,
+            "hidden": recipe.model.hidden,
+            "layers": recipe.model.layers,
+            "dropout": recipe.model.dropout,
+            "linear_skip": recipe.model.linear_skip,
+            "lags": spec.lags,
+            "seasonal": " ".join(recipe.windows.seasonal),
+            "horizon": spec.horizon,
+            "optimizer": recipe.optimizer,
+            "learning_rate": training.learning_rate,
+            "batch_size": training.batch_size,
+            "epochs": training.epochs,
+            "patience": training.patience,
+            "grad_norm": training.grad_norm,
+            "weight_decay": training.weight_decay,
+            "loss": training.loss,
+            "schedule": training.schedule,
+            "seed": training.seed,
+        },
+        metrics=metrics,
+        tags={
+            "mechanism": recipe.privacy.mechanism,
+            "unit": proven and proven.unit,
+            "epsilon": proven and proven.epsilon,
+            "delta": proven and proven.delta,
+            "neighbours": proven and proven.neighbours,
+            "epsilon_naive_one_window": promise.epsilon_naive,
+            "private": proven is not None,
+            "sigma": promise.sigma,
+            "ledger_entry": charged and charged.entry,
+            "ledger_hash": charged and charged.hash,
+            "ledger_data_set": charged and charged.dataset,
+            "evaluation": completed.judged,
+            "source": result.source,
+        },
+    )
+
+
+def _title(completed: Completed) -> str:
+    """Name the run: what is trained, and the whole promise where there is one."""
+    promise, name = completed.promise, completed.recipe.model.name
+    if promise.unit is None:
+        return f"{name} none"
+    budget = f"({promise.epsilon:.4g}, {promise.delta:g})"
+    title = f"{name} {completed.recipe.privacy.mechanism} {promise.unit} {budget}"
+    if promise.stream is None:
+        return title
+    return f"{title}, counts until {completed.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
+
+
+def _to_forecast_with(completed: Completed) -> dict[str, Any]:
     """What `veilcast forecast` needs beside the weights."""
-    spec = outcome.prepared.spec
+    spec = completed.prepared.spec
     return {
         "seasonal": list(spec.seasonal),
         "seasons": spec.seasons,
         "intervals": None
-        if outcome.fitted.intervals is None
-        else outcome.fitted.intervals.to_dict(),
-        "interval_seconds": int(outcome.prepared.inputs.interval.total_seconds()),
-        "release": outcome.promise.release,
-        "stream": outcome.promise.stream,
+        if completed.fitted.intervals is None
+        else completed.fitted.intervals.to_dict(),
+        "interval_seconds": int(completed.prepared.inputs.interval.total_seconds()),
+        "release": completed.promise.release,
+        "stream": completed.promise.stream,
     }

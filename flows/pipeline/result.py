@@ -1,202 +1,209 @@
-"""What a run came to: its document, its report, its record."""
+"""Results of runs: one frozen value, and the JSON document that it is written as."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
-
-from data.findings import Finding
-from dp.ledger import Ledger
-from flows.pipeline.evaluate import NOT_PRIVATE, Evaluation
-from flows.pipeline.fit import Fitted
-from flows.pipeline.guarantee import Promise
-from flows.pipeline.privatise import Privatised
-from flows.pipeline.windows import Prepared
-from flows.recipe.recipe import Recipe
-from flows.settings import Home
-from flows.tracking import Record
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Everything a run has to show, before it is recorded.
+class Metric:
+    """A forecast error, in persons or as a ratio.
 
     Attributes:
-        recipe: what was asked for.
-        findings: what the validation found.
-        privatised: the panel that was used, with its statement.
-        prepared: windows and truth.
-        fitted: the model and its training.
-        evaluation: scores and test forecast.
-        started: `time.perf_counter()` at the start of the run.
-        judged: what the errors are, in words.
+        mean: unweighted mean over the regions; None where it is not defined.
+        regions: error of each region.
     """
 
-    recipe: Recipe
-    findings: tuple[Finding, ...]
-    privatised: Privatised
-    prepared: Prepared
-    fitted: Fitted
-    evaluation: Evaluation
-    started: float
-    judged: str = NOT_PRIVATE
+    mean: float | None
+    regions: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class BaselineErrors:
+    """Errors of a baseline on the same windows.
+
+    Attributes:
+        rmse: in persons.
+        mae: in persons.
+    """
+
+    rmse: Metric
+    mae: Metric
+
+
+@dataclass(frozen=True)
+class TestPeriod:
+    """The period that was scored.
+
+    Attributes:
+        start: of the first forecast interval.
+        end: of the last one.
+        windows: how many were scored.
+    """
+
+    start: str
+    end: str
+    windows: int
+
+
+@dataclass(frozen=True)
+class EpochCount:
+    """Epochs of a training.
+
+    Attributes:
+        trained: how many there were.
+        kept: number of the one whose weights were kept.
+    """
+
+    trained: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class LedgerRecord:
+    """The charges of a run, read back from the ledger; epsilons and deltas of several add up.
+
+    Attributes:
+        entry: number of the charge.
+        hash: of its line in the log.
+        dataset: account that was charged.
+        purpose: of the charges.
+        unit: privacy unit.
+        epsilon: at `delta`.
+        delta: of the guarantee.
+        neighbours: the neighbouring relation.
+    """
+
+    entry: int
+    hash: str
+    dataset: str
+    purpose: str
+    unit: str
+    epsilon: float | None
+    delta: float | None
+    neighbours: str
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Everything that a run publishes about itself.
+
+    Attributes:
+        source: what was forecast.
+        model: name of the forecaster.
+        optimizer: that trained it; None in closed form.
+        mechanism: `none`, `input` or `gradient`.
+        unit: privacy unit; None, like the next four, without privacy.
+        epsilon: at `delta`.
+        delta: of the guarantee.
+        neighbours: the neighbouring relation.
+        epsilon_naive: of a per-window account; never a guarantee.
+        sensitivity: L2 sensitivity of the counts, in persons; under `input`.
+        sigma: standard deviation in persons under `input`, noise multiplier under `gradient`.
+        seed: of weights and batches.
+        rmse: of the forecast, in persons.
+        mae: in persons.
+        smape: a ratio.
+        mase: a ratio.
+        coverage: share of the counts inside prediction intervals, by level.
+        baselines: errors by name; None where a baseline does not apply.
+        evaluation: what the errors were computed on, in words.
+        test: the period that was scored.
+        epochs: of the training.
+        weight_distance: fit of the distance of the weights to the logarithm of the updates.
+        seconds: wall time.
+        statement: what is guaranteed, to whom, under which assumptions (`dp.statement`).
+        proof: checks of the noise; under `gradient`.
+        ledger_entry: number of the charge; None without one.
+        ledger: the charge as the ledger has it.
+        findings: about the source, in words.
+        run_id: in MLflow; empty, like the paths, before it is recorded.
+        report: path of the page.
+        figure: path of the picture.
+    """
+
+    source: str
+    model: str
+    optimizer: str | None
+    mechanism: str
+    unit: str | None
+    epsilon: float | None
+    delta: float | None
+    neighbours: str | None
+    epsilon_naive: float | None
+    sensitivity: float | None
+    sigma: float | None
+    seed: int
+    rmse: Metric
+    mae: Metric
+    smape: Metric
+    mase: Metric
+    coverage: dict[str, float]
+    baselines: dict[str, BaselineErrors | None]
+    evaluation: str
+    test: TestPeriod
+    epochs: EpochCount
+    weight_distance: dict[str, float | None] | None
+    seconds: float
+    statement: dict[str, Any]
+    proof: dict[str, Any] | None
+    ledger_entry: int | None
+    ledger: LedgerRecord | None
+    findings: tuple[str, ...] = ()
+    run_id: str = ""
+    report: str = ""
+    figure: str = ""
 
     @property
-    def promise(self) -> Promise:
-        """Of the whole run."""
-        return self.fitted.promise
-
-
-def _title(outcome: Outcome) -> str:
-    """Name of the run: what is trained, and the whole promise where there is one."""
-    used, name = outcome.promise, outcome.recipe.model.name
-    if used.unit is None:
-        return f"{name} none"
-    title = f"{name} {outcome.recipe.privacy.mechanism} {used.unit} ({used.epsilon:.4g}, {used.delta:g})"
-    if used.stream is None:
-        return title
-    return f"{title}, counts until {outcome.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
-
-
-def described(outcome: Outcome, home: Home) -> dict[str, Any]:
-    """All figures of a run; the document of `veilcast train --json` has its id beside them."""
-    recipe, used, evaluation = outcome.recipe, outcome.promise, outcome.evaluation
-    history = outcome.fitted.history
-    return {
-        "source": outcome.prepared.inputs.source,
-        "model": recipe.model.name,
-        "optimizer": recipe.optimizer,
-        "mechanism": recipe.privacy.mechanism,
-        "unit": used.unit,
-        "epsilon": used.epsilon,
-        "delta": used.delta,
-        "neighbours": used.neighbours,
-        "epsilon_naive": used.epsilon_naive,
-        "sensitivity": used.sensitivity,
-        "sigma": used.sigma,
-        "seed": recipe.training.seed,
-        "rmse": evaluation.scores["rmse"],
-        "mae": evaluation.scores["mae"],
-        "smape": evaluation.scores["smape"],
-        "mase": evaluation.scores["mase"],
-        "coverage": evaluation.coverage,
-        "baselines": evaluation.baselines,
-        "evaluation": outcome.judged,
-        "test": {
-            "from": str(outcome.prepared.truth.times[0]),
-            "to": str(outcome.prepared.truth.ends[-1]),
-            "windows": len(outcome.prepared.truth),
-        },
-        "epochs": {"trained": len(history.epochs), "kept": history.best},
-        "weight_distance": asdict(history.distance) if history.distance else None,
-        "seconds": round(time.perf_counter() - outcome.started, 2),
-        "statement": used.statement,
-        "proof": used.proof,
-        "ledger_entry": used.ledger_entry,
-        "ledger": _on_record(used, home),
-        "findings": [str(finding) for finding in outcome.findings],
-    }
-
-
-def _on_record(used: Promise, home: Home) -> dict[str, Any] | None:
-    """What the ledger has about the charge, read back from it.
-
-    Two charges where both a training and the counts that forecasts read were paid for; their epsilons
-    and deltas add up.
-    """
-    if used.ledger_entry is None:
-        return None
-    ledger = Ledger(home.database_url)
-    entry = ledger.entry(used.ledger_entry)
-    if used.stream is not None:  # many charges; what they come to is the stream's promise
+    def rivals(self) -> dict[str, BaselineErrors]:
+        """Baselines that apply and are not the model itself, which may be ridge, too."""
         return {
-            "entry": entry.id,
-            "hash": entry.hash,
-            "dataset": entry.dataset,
-            "purpose": entry.purpose,
-            "unit": entry.unit.value,
-            "epsilon": used.epsilon,
-            "delta": used.delta,
-            "neighbours": entry.unit.neighbours,
+            name: errors
+            for name, errors in self.baselines.items()
+            if errors is not None and name != self.model
         }
-    beside = ledger.find(used.release) if used.release else None
-    charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
-    return {
-        "entry": entry.id,
-        "hash": entry.hash,
-        "dataset": entry.dataset,
-        "purpose": ", ".join(charge.purpose for charge in charges),
-        "unit": entry.unit.value,
-        "epsilon": sum(charge.epsilon for charge in charges),
-        "delta": sum(charge.delta for charge in charges),
-        "neighbours": entry.unit.neighbours,
-    }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `veilcast train --json`; what was not recorded has no id and no paths."""
+        values = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        values["findings"] = list(self.findings)
+        values["test"] = {
+            "from": self.test.start,
+            "to": self.test.end,
+            "windows": self.test.windows,
+        }
+        recorded = {name: values.pop(name) for name in ("run_id", "report", "figure")}
+        first = {"run_id": self.run_id} if self.run_id else {}
+        paths = {name: recorded[name] for name in ("report", "figure") if recorded[name]}
+        return {**first, **values, **paths}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> RunResult:
+        """The result that `to_dict` wrote; fields of other versions are left out."""
+        values: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        values |= {name: _metric(values[name]) for name in ("rmse", "mae", "smape", "mase")}
+        values["baselines"] = {
+            name: errors and BaselineErrors(_metric(errors["rmse"]), _metric(errors["mae"]))
+            for name, errors in (values["baselines"] or {}).items()
+        }
+        test = values["test"]
+        values["test"] = TestPeriod(test["from"], test["to"], test["windows"])
+        values["epochs"] = EpochCount(**values["epochs"])
+        values["ledger"] = values["ledger"] and LedgerRecord(**values["ledger"])
+        values["coverage"] = values["coverage"] or {}
+        values["findings"] = tuple(values["findings"] or ())
+        values |= {name: values[name] or "" for name in ("run_id", "report", "figure")}
+        return cls(**values)
 
 
-def comparable(outcome: Outcome, document: dict[str, Any]) -> Record:
-    """The part of a run that can be compared in a table: at most 25 parameters."""
-    recipe, used = outcome.recipe, outcome.promise
-    spec = outcome.prepared.spec
-    training = recipe.training
-    paid = document["ledger"] or {}
-    # A run without proof of noise is charged all the same, and promises nothing.
-    promised = paid if used.epsilon is not None else {}
-    metrics = {"rmse": document["rmse"]["mean"], "mae": document["mae"]["mean"]}
-    metrics |= {f"coverage {level}": held for level, held in document["coverage"].items()}
-    metrics |= {
-        name: document[name]["mean"] for name in ("smape", "mase") if document[name]["mean"]
-    }
-    if moved := document["weight_distance"]:
-        metrics["weight_distance_per_log_update"] = moved["slope"]
-    for region, error in document["rmse"]["regions"].items():
-        metrics[f"rmse {region}"] = error
-    for baseline, scores in document["baselines"].items():
-        if scores:
-            metrics[f"{baseline}_rmse"] = scores["rmse"]["mean"]
-    return Record(
-        title=_title(outcome),
-        parameters={
-            "source": document["source"],
-            "mechanism": recipe.privacy.mechanism,
-            "unit": used.unit,
-            "epsilon": used.epsilon,
-            "delta": used.delta,
-            "sensitivity": used.sensitivity,
-            "sigma": used.sigma,
-            "model": recipe.model.name,
-            "hidden": recipe.model.hidden,
-            "layers": recipe.model.layers,
-            "dropout": recipe.model.dropout,
-            "linear_skip": recipe.model.linear_skip,
-            "lags": spec.lags,
-            "seasonal": " ".join(recipe.windows.seasonal),
-            "horizon": spec.horizon,
-            "optimizer": recipe.optimizer,
-            "learning_rate": training.learning_rate,
-            "batch_size": training.batch_size,
-            "epochs": training.epochs,
-            "patience": training.patience,
-            "grad_norm": training.grad_norm,
-            "weight_decay": training.weight_decay,
-            "loss": training.loss,
-            "schedule": training.schedule,
-            "seed": training.seed,
-        },
-        metrics=metrics,
-        tags={
-            "mechanism": recipe.privacy.mechanism,
-            "unit": promised.get("unit"),
-            "epsilon": promised.get("epsilon"),
-            "delta": promised.get("delta"),
-            "neighbours": promised.get("neighbours"),
-            "epsilon_naive_one_window": used.epsilon_naive,
-            "private": bool(promised),
-            "sigma": used.sigma,
-            "ledger_entry": paid.get("entry"),
-            "ledger_hash": paid.get("hash"),
-            "ledger_data_set": paid.get("dataset"),
-            "evaluation": outcome.judged,
-            "source": document["source"],
-        },
-    )
+def _plain(value: object) -> Any:
+    if isinstance(value, Metric | BaselineErrors | EpochCount | LedgerRecord | TestPeriod):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return value
+
+
+def _metric(values: dict[str, Any] | None) -> Metric:
+    return Metric(None, {}) if values is None else Metric(values["mean"], values["regions"])

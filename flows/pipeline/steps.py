@@ -15,12 +15,13 @@ from data.findings import Finding
 from data.panel import Panel
 from data.sources import Table
 from flows.pipeline import evaluate, fit, privatise, read, windows
+from flows.pipeline.completed import Completed
 from flows.pipeline.evaluate import Evaluation
 from flows.pipeline.fit import Fitted, Log
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.record import record
-from flows.pipeline.result import Outcome
+from flows.pipeline.result import RunResult
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.runtime import progress
@@ -78,7 +79,7 @@ def evaluate_step(fitted: Fitted, prepared: Prepared, *, ridge: bool) -> Evaluat
 
 
 @task(name="record", **_PLAIN)
-def record_step(result: Outcome, run: ActiveRun, home: Home) -> dict[str, Any]:
+def record_step(completed: Completed, run: ActiveRun, home: Home) -> RunResult:
     """Write report and files, and complete the MLflow run."""
     progress.stage("record")
-    return record(result, run, home)
+    return record(completed, run, home)

@@ -7,7 +7,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.pipeline.result import Outcome
+from flows.pipeline.completed import Completed
+from flows.pipeline.result import RunResult
 from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
@@ -23,26 +24,26 @@ from flows.tracking import Tracker
 
 
 @flow(name="train", persist_result=False)
-def train(recipe: dict[str, Any]) -> dict[str, Any]:
+def train(values: dict[str, Any]) -> RunResult:
     """Train and record one forecaster.
 
     Args:
-        recipe: values of a recipe (`flows.recipe.load.load`); missing ones take their defaults.
+        values: of a recipe (`flows.recipe.load.load`); missing ones take their defaults.
 
     Returns:
-        The document that `veilcast train --json` prints.
+        What the run publishes about itself.
     """
     started = time.perf_counter()
-    plan, home = from_dict(recipe), open_home()
-    table = ingest_step(plan)
+    recipe, home = from_dict(values), open_home()
+    table = ingest_step(recipe)
     raw, findings = validate_step(
-        table, plan.source.max_gap, values=plan.privacy.mechanism == "none"
+        table, recipe.source.max_gap, values=recipe.privacy.mechanism == "none"
     )
-    privatised = privatise_step(raw, plan, home)
-    prepared = window_step(privatised, raw, plan)
-    title = f"{plan.model.name} {plan.privacy.mechanism}"
+    privatised = privatise_step(raw, recipe, home)
+    prepared = window_step(privatised, raw, recipe)
+    title = f"{recipe.model.name} {recipe.privacy.mechanism}"
     with Tracker(home).run(title, raw.source) as run:
-        fitted = train_step(prepared, plan, privatised.promise, home, run.log_epoch)
-        evaluation = evaluate_step(fitted, prepared, ridge=plan.privacy.mechanism != "gradient")
-        result = Outcome(plan, findings, privatised, prepared, fitted, evaluation, started)
-        return record_step(result, run, home)
+        fitted = train_step(prepared, recipe, privatised.promise, home, run.log_epoch)
+        evaluation = evaluate_step(fitted, prepared, ridge=recipe.privacy.mechanism != "gradient")
+        completed = Completed(recipe, findings, privatised, prepared, fitted, evaluation, started)
+        return record_step(completed, run, home)

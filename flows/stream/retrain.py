@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +13,10 @@ from data.windows import Windows
 from dp.ledger import Ledger, verify
 from dp.release.panel import panel_of
 from flows.pipeline import evaluate, fit
+from flows.pipeline.completed import Completed
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.record import record
-from flows.pipeline.result import Outcome
+from flows.pipeline.result import RunResult
 from flows.pipeline.windows import prepare
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
@@ -38,13 +38,13 @@ class Retrained:
     """A training and what became of its model.
 
     Attributes:
-        document: what `train --json` prints.
+        result: of the training.
         promoted: whether its model is in use now.
         because: why, or why not.
         proof: checks of the noise, by name.
     """
 
-    document: dict[str, Any]
+    result: RunResult
     promoted: bool
     because: str
     proof: dict[str, bool]
@@ -63,47 +63,47 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
     with Tracker(home).run(recipe.model.name, in_use(recipe, home)) as run:
         fitted = fit.fit(prepared, recipe, promise, home, run.log_epoch)
         evaluation = evaluate.evaluate(fitted, prepared)
-        result = Outcome(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
-        document = record(result, run, home)
+        completed = Completed(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
+        result = record(completed, run, home)
     # judged on a period that neither has learnt from: the one in use was trained earlier
-    return _decide(document, fitted.model, prepared.truth, counts, recipe, home)
+    return _decide(result, fitted.model, prepared.truth, counts, recipe, home)
 
 
 def _decide(
-    document: dict[str, Any],
+    result: RunResult,
     model: Forecaster,
     test: Windows,
     counts: Panel,
     recipe: Recipe,
     home: Home,
 ) -> Retrained:
-    name = in_use(recipe, home)
+    name, run_id = in_use(recipe, home), str(result.run_id)
     from datetime import UTC, datetime
 
     store = open_store(home.database_url)
-    append_run(store, Run(document["run_id"], name, datetime.now(UTC), document))
+    append_run(store, Run(run_id, name, datetime.now(UTC), result.to_dict()))
     proof = prove(name, counts, home)
     if not all(proof.values()):
         failed = "; ".join(check for check, held in proof.items() if not held)
-        return Retrained(document, False, f"not promoted: no proof of noise ({failed})", proof)
+        return Retrained(result, False, f"not promoted: no proof of noise ({failed})", proof)
     present = champion(name, home)
     ours, theirs = daily_error(model, test), _error_of(present, test)
     if theirs is not None and not ours < theirs:
         why = f"not promoted: error {ours:.1f} on noised folds, the present model has {theirs:.1f}"
-        return Retrained(document, False, why, proof)
+        return Retrained(result, False, why, proof)
     why = f"promoted: error {ours:.1f} on noised folds" + (
         ", the first model" if theirs is None else f", the model before had {theirs:.1f}"
     )
     tags = {
         "noised_folds_rmse": f"{ours:.6g}",
         "because": why,
-        "unit": str(document["unit"]),
-        "epsilon": str(document["epsilon"]),
-        "delta": str(document["delta"]),
+        "unit": str(result.unit),
+        "epsilon": str(result.epsilon),
+        "delta": str(result.delta),
         "proof": "; ".join(proof),
     }
-    adopt(name, Models(home).promote(name, document["run_id"], tags), home)
-    return Retrained(document, True, why, proof)
+    adopt(name, Models(home).promote(name, run_id, tags), home)
+    return Retrained(result, True, why, proof)
 
 
 def prove(name: str, counts: Panel, home: Home) -> dict[str, bool]:

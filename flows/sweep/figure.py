@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from flows.pipeline.evaluate import NOT_PRIVATE
+from flows.pipeline.result import RunResult
+from flows.sweep.cost import Announcement
+from flows.sweep.result import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Row = dict[str, Any]
+_COLUMNS = (
+    "source",
+    "model",
+    "optimizer",
+    "mechanism",
+    "unit",
+    "epsilon",
+    "delta",
+    "neighbours",
+    "sigma",
+    "seed",
+    "seconds",
+    "ledger_entry",
+)
+"""Of the table of all trainings."""
 LEGIBLE = 16
 """Lines that a picture names; the page names any number."""
 FAR = 1.5
 """A baseline this many times above every point is named, and not drawn."""
 
 
-def by_unit(table: list[Row], total: dict[str, Any]) -> dict[str, list[Row]]:
+def by_unit(table: list[Row], total: Announcement) -> dict[str, list[Row]]:
     """Rows of each panel of a frontier, by its title: one a unit, with what was promised nothing."""
-    promised = [one for one in total["units"] if any(row["unit"] == one["unit"] for row in table)]
+    promised = [one for one in total.units if any(row.unit == one.unit for row in table)]
     if not promised:
         return {"no privacy": table}
     return {
-        f"{one['unit']}, δ = {one['delta']:g} ({one['neighbours']})": [
-            row for row in table if row["unit"] in (None, one["unit"])
+        f"{one.unit}, δ = {one.delta:g} ({one.neighbours})": [
+            row for row in table if row.unit in (None, one.unit)
         ]
         for one in promised
     }
@@ -35,40 +52,39 @@ def by_unit(table: list[Row], total: dict[str, Any]) -> dict[str, list[Row]]:
 
 def lines(rows: list[Row]) -> dict[str, list[Row]]:
     """Rows by what they compare, in order of epsilon."""
-    found: dict[str, list[Row]] = {}
+    by_name: dict[str, list[Row]] = {}
     for row in rows:
-        parts = (row["mechanism"], row["model"], row["optimizer"])
-        found.setdefault(" ".join(part for part in parts if part), []).append(row)
+        by_name.setdefault(row.compared, []).append(row)
     return {
-        name: sorted(line, key=lambda row: row["epsilon"] or 0.0) for name, line in found.items()
+        name: sorted(line, key=lambda row: row.epsilon or 0.0) for name, line in by_name.items()
     }
 
 
 def baselines(rows: list[Row]) -> dict[str, float]:
     """RMSE of persistence and of repeating the last season, which need no training."""
     return {
-        name: next(row["baselines"][name] for row in rows if name in row["baselines"])
+        name: next(row.baselines[name] for row in rows if name in row.baselines)
         for name in ("persistence", "seasonal")
-        if any(name in row["baselines"] for row in rows)
+        if any(name in row.baselines for row in rows)
     }
 
 
-def tables(documents: list[dict[str, Any]], stem: Path) -> dict[str, Path]:
+def tables(results: Sequence[tuple[str, RunResult]], stem: Path) -> dict[str, Path]:
     """All trainings as CSV and as Parquet, by kind."""
-    frame = _flat(documents)
+    frame = _flat(results)
     csv, parquet = stem.with_suffix(".csv"), stem.with_suffix(".parquet")
     frame.to_csv(csv, index=False)
     frame.to_parquet(parquet, index=False)
     return {"csv": csv, "parquet": parquet}
 
 
-def write(table: list[Row], total: dict[str, Any], path: Path) -> Path:
+def write(table: list[Row], total: Announcement, path: Path) -> Path:
     """A PNG: lines over epsilon where there are several, else one row of dots a point."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = by_unit(table, total)
-    several = len({row["epsilon"] for row in table if row["epsilon"] is not None}) > 1
+    several = len({row.epsilon for row in table if row.epsilon is not None}) > 1
     height = 5.0 if several else 0.32 * max(map(len, panels.values())) + 1.6
     figure = Figure(figsize=(8.5 * len(panels), height), layout="constrained")
     for axis, (title, rows) in zip(
@@ -84,13 +100,13 @@ def write(table: list[Row], total: dict[str, Any], path: Path) -> Path:
 
 def _lines(axis: Axes, rows: list[Row]) -> None:
     for label, line in lines(rows).items():
-        if line[0]["epsilon"] is None:
-            axis.axhline(line[0]["rmse"], ls="--", lw=1, color="#52606d", label=label)
+        if line[0].epsilon is None:
+            axis.axhline(line[0].rmse, ls="--", lw=1, color="#52606d", label=label)
             continue
         axis.errorbar(
-            [row["epsilon"] for row in line],
-            [row["rmse"] for row in line],
-            yerr=[row["sd"] or 0.0 for row in line],
+            [row.epsilon or 0.0 for row in line],
+            [row.rmse for row in line],
+            yerr=[row.sd or 0.0 for row in line],
             marker="o",
             ms=4,
             lw=1.3,
@@ -106,23 +122,23 @@ def _lines(axis: Axes, rows: list[Row]) -> None:
 
 
 def _dots(axis: Axes, rows: list[Row]) -> None:
-    rows = sorted(rows, key=lambda row: row["rmse"])
+    rows = sorted(rows, key=lambda row: row.rmse)
     labels = [
         " ".join(
             [
-                row["mechanism"],
-                row["model"],
-                row["optimizer"] or "closed form",
-                "" if row["epsilon"] is None else f"ε={row['epsilon']:.3g}",
+                row.mechanism,
+                row.model,
+                row.optimizer or "closed form",
+                "" if row.epsilon is None else f"ε={row.epsilon:.3g}",
             ]
         ).strip()
         for row in rows
     ]
     at = range(len(rows))
     axis.errorbar(
-        [row["rmse"] for row in rows],
+        [row.rmse for row in rows],
         at,
-        xerr=[row["sd"] or 0.0 for row in rows],
+        xerr=[row.sd or 0.0 for row in rows],
         fmt="o",
         ms=5,
         capsize=3,
@@ -136,7 +152,7 @@ def _dots(axis: Axes, rows: list[Row]) -> None:
 
 
 def _baselines(line: Callable[..., Any], axis: Axes, rows: list[Row]) -> None:
-    most = max(row["rmse"] for row in rows)
+    most = max(row.rmse for row in rows)
     colours = {"persistence": "#9aa5b1", "seasonal": "#d9a441"}
     for name, found in baselines(rows).items():
         if found <= FAR * most:
@@ -145,29 +161,15 @@ def _baselines(line: Callable[..., Any], axis: Axes, rows: list[Row]) -> None:
             axis.plot([], [], " ", label=f"{name} {found:,.0f}, off the scale")
 
 
-def _flat(documents: list[dict[str, Any]]) -> pd.DataFrame:
-    """One row a training."""
-    names = (
-        "point",
-        "source",
-        "model",
-        "optimizer",
-        "mechanism",
-        "unit",
-        "epsilon",
-        "delta",
-        "neighbours",
-        "sigma",
-        "seed",
-        "seconds",
-        "ledger_entry",
-    )
+def _flat(results: Sequence[tuple[str, RunResult]]) -> pd.DataFrame:
+    """One row per training."""
     return pd.DataFrame(
         {
-            **{name: one[name] for name in names},
-            "rmse": one["rmse"]["mean"],
-            "mae": one["mae"]["mean"],
-            **{f"rmse {region}": value for region, value in one["rmse"]["regions"].items()},
+            "point": title,
+            **{name: getattr(result, name) for name in _COLUMNS},
+            "rmse": result.rmse.mean,
+            "mae": result.mae.mean,
+            **{f"rmse {region}": value for region, value in result.rmse.regions.items()},
         }
-        for one in documents
+        for title, result in results
     )

@@ -18,12 +18,13 @@ from flows.sweep import record
 from flows.sweep.cost import announce, charge_all, charges_of, kept_in, known_rates, panel_of
 from flows.sweep.grid import Grid, Point
 from flows.sweep.learning_rates import best_rate
+from flows.sweep.result import Lost, SweepResult, Trained
 from flows.sweep.runners import HERE, chunks, threads
-from flows.sweep.worker import LOST, Values, chunk_step
+from flows.sweep.worker import Values, chunk_step
 
 
 @flow(name="sweep", persist_result=False)
-def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
+def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> SweepResult:
     """Train every point of a grid with every seed; points that are done are not done or charged again.
 
     Args:
@@ -33,8 +34,7 @@ def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
         workers: how many chunks are trained at a time.
 
     Returns:
-        `points`, the documents of all trainings; `table`, a row a point; `total`, what was announced;
-        `frontier`, the path of a page, and further files.
+        The recorded sweep.
 
     Raises:
         UsageError: a point is impossible.
@@ -47,36 +47,35 @@ def sweep(grid: Grid, runner: str = HERE, workers: int = 1) -> dict[str, Any]:
     keep = kept_in(home)
     total = announce(grid, points, known_rates(keep, grid, points, panel), panel, home)
     progress.stage("sweep", steps=len(points) * (grid.seeds + (1 if grid.trials else 0)))
-    found = {point: _rate(keep, grid, point, panel, home) for point in points if _city(point)}
-    charges = charges_of(grid, points, found, panel, home)
+    rates = {point: _rate(keep, grid, point, panel, home) for point in points if _city(point)}
+    charges = charges_of(grid, points, rates, panel, home)
     charge_all(charges, home, grid.at(points[0], 0).privacy.cap)
-    found |= {point: _rate(keep, grid, point, panel, home) for point in points if not _city(point)}
+    rates |= {point: _rate(keep, grid, point, panel, home) for point in points if not _city(point)}
     recipes = [
-        grid.at(point, seed, found[point]).to_dict()
+        grid.at(point, seed, rates[point]).to_dict()
         for point in points
         for seed in range(grid.seeds)
     ]
-    results: list[dict[str, Any]] = [{}] * len(recipes)
-    for at, result in _trained(recipes, runner, workers, home):
-        results[at] = result
-    _none_lost(results)
-    return record.write(points, found, recipes, results, total, panel, home)
+    results = dict(_trained(recipes, runner, workers, home))
+    trained = _none_lost([results[at] for at in range(len(recipes))])
+    return record.write(points, rates, recipes, trained, total, panel, home)
 
 
-def _none_lost(results: list[dict[str, Any]]) -> None:
-    """Say which trainings were paid for and lost, once all others are done and kept."""
-    lost = [result[LOST] for result in results if LOST in result]
+def _none_lost(results: list[Trained | Lost]) -> list[Trained]:
+    """Raise an error that names trainings which were paid for and lost; all others are kept."""
+    lost = [result.reason for result in results if isinstance(result, Lost)]
     if lost:
         raise ReleaseLostError(
             f"{len(lost)} of {len(results)} trainings were lost, the others are done and kept: "
             f"{'; '.join(dict.fromkeys(lost))}. Run the sweep again: it announces and pays for what was "
             "lost, and for nothing else"
         )
+    return [result for result in results if isinstance(result, Trained)]
 
 
 def _trained(
     recipes: list[dict[str, Any]], runner: str, workers: int, home: Home
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, Trained | Lost]]:
     """Position and result of every training, as they are done."""
     parts, each = chunks(recipes, workers), threads(runner, workers)
     seeds = [Seed() for _ in recipes]

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,17 @@ from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
 from flows.errors import SetupError, UsageError
 from flows.pipeline import evaluate, privatise
+from flows.pipeline.completed import Completed, result_of
 from flows.pipeline.fit import Fit, fit_together
 from flows.pipeline.privatise import Privatised
-from flows.pipeline.record import write_model
-from flows.pipeline.result import Outcome, comparable, described
+from flows.pipeline.record import mlflow_record, write_model
 from flows.pipeline.steps import ingest_step, validate_step
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.notify import error_of
 from flows.settings import Home, open_home
 from flows.sweep.cost import kept_in
+from flows.sweep.result import Lost, Trained
 from models.errors import ModelError
 
 Values = dict[str, dict[str, Any]]
@@ -43,8 +43,6 @@ Values = dict[str, dict[str, Any]]
 
 TRAINED = "trained"
 """Kept under this name, by recipe and data."""
-LOST = "lost"
-"""In the place of a result: why there is none, and never will be under this charge."""
 
 
 def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
@@ -63,7 +61,7 @@ def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
 )
 def chunk_step(
     recipes: list[Values], seeds: list[Seed], root: str, threads: int | None
-) -> list[dict[str, Any]]:
+) -> list[Trained | Lost]:
     """Train a chunk in whatever process the runner chose.
 
     Args:
@@ -81,12 +79,10 @@ def chunk_step(
 
 def train_chunk(
     recipes: Sequence[Values], seeds: Sequence[Seed], home: Home
-) -> list[dict[str, Any]]:
+) -> list[Trained | Lost]:
     """Figures of each training; those that are done, of the same data, are not done again.
 
-    Each has `document` (as `veilcast train --json` prints it, without a run), `record` (what MLflow
-    is told) and `files`, a folder. One that was charged earlier and lost has `lost` in their place,
-    with the reason: it is not paid for again, and the others go on.
+    One that was charged earlier and lost has the reason in its place.
     """
     keep = kept_in(home)
     asked = [from_dict(recipe) for recipe in recipes]
@@ -94,35 +90,38 @@ def train_chunk(
     first = next((one for one in asked if one.privacy.mechanism != "none"), asked[0])
     raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
 
-    def known(recipe: Values) -> dict[str, Any] | None:
-        return keep.known(TRAINED, recipe=recipe, panel=raw)
+    def known(recipe: Values) -> Trained | None:
+        document = keep.known(TRAINED, recipe=recipe, panel=raw)
+        return None if document is None else Trained.from_dict(document)
 
     todo = [place for place, recipe in enumerate(recipes) if known(recipe) is None]
-    lost: dict[int, dict[str, Any]] = {}
+    done: dict[int, Trained | Lost] = {}
     if todo:
         plans = [(asked[place], seeds[place]) for place in todo]
-        results = _outcomes(plans, raw, findings, home)
+        results = _completed(plans, raw, findings, home)
         for place, result in zip(todo, results, strict=True):
-            if isinstance(result, Outcome):
-                written = _written(result, keep.folder, home)
-                keep.put(written, TRAINED, recipe=recipes[place], panel=raw)
+            if isinstance(result, Completed):
+                trained = _written(result, keep.folder, home)
+                keep.put(trained.to_dict(), TRAINED, recipe=recipes[place], panel=raw)
+                done[place] = trained
             elif isinstance(result, ReleaseLostError):
-                lost[place] = {LOST: str(result)}
+                done[place] = Lost(str(result))
         for result in results:  # once what did not fail is kept
             if isinstance(result, ModelError):
                 raise result
-    return [lost.get(place) or known(recipe) or {} for place, recipe in enumerate(recipes)]
+    results_of_all = [done.get(place) or known(recipe) for place, recipe in enumerate(recipes)]
+    return [result for result in results_of_all if result is not None]
 
 
-def _outcomes(
+def _completed(
     plans: Sequence[tuple[Recipe, Seed]], raw: Panel, findings: tuple[Finding, ...], home: Home
-) -> list[Outcome | ModelError | ReleaseLostError]:
+) -> list[Completed | ModelError | ReleaseLostError]:
     """Privatise, window, train and evaluate, all of one source."""
     started = time.perf_counter()
     privatised: dict[str, Privatised | ReleaseLostError] = {}
     prepared: dict[str, Prepared] = {}
     jobs, inputs = [], {}
-    results: dict[int, Outcome | ModelError | ReleaseLostError] = {}
+    results: dict[int, Completed | ModelError | ReleaseLostError] = {}
     for place, (plan, seed) in enumerate(plans):
         private = plan.privacy.mechanism == "gradient"
         counts = repr((plan.source, plan.privacy))  # trainings that read the same share its windows
@@ -144,7 +143,7 @@ def _outcomes(
         plan = job.recipe
         private = plan.privacy.mechanism == "gradient"
         scores = evaluate.evaluate(fitted, job.prepared, ridge=not private)
-        results[place] = Outcome(plan, findings, used, job.prepared, fitted, scores, started)
+        results[place] = Completed(plan, findings, used, job.prepared, fitted, scores, started)
     return [results[place] for place in range(len(plans))]
 
 
@@ -160,16 +159,16 @@ def _unheard(_epoch: int, _figures: dict[str, float]) -> None:
     """Epochs of a sweep are not logged one by one."""
 
 
-def _written(result: Outcome, folder: Path, home: Home) -> dict[str, Any]:
-    """The figures; the files are in place, whole, before anybody is told where."""
-    document = described(result, home)
-    record = comparable(result, document)
+def _written(completed: Completed, folder: Path, home: Home) -> Trained:
+    """Write a training's files; they are in place, whole, before anybody is told where."""
+    result = result_of(completed, home)
+    record = mlflow_record(completed, result)
     partial = Path(tempfile.mkdtemp(dir=folder, prefix="partial-"))
     try:
-        write_model(result, partial)
+        write_model(completed, partial)
         place = folder / f"files-{partial.name.removeprefix('partial-')}"
         partial.rename(place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return {"document": document, "record": asdict(record), "files": str(place)}
+    return Trained(result, record, place)

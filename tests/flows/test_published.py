@@ -99,5 +99,5 @@ def test_only_check_and_runs_without_a_mechanism_ask_for_values() -> None:
         "flows/pipeline/read.py": {
             "look=recipe.privacy.mechanism == 'none' if look is None else look"
         },
-        "flows/pipeline/train.py": {"values=plan.privacy.mechanism == 'none'"},
+        "flows/pipeline/train.py": {"values=recipe.privacy.mechanism == 'none'"},
     }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from flows.audit.attacks.accounts import REFUSALS, values
 from flows.audit.attacks.attempt import Attempt
-from flows.pipeline.result import Outcome, described
+from flows.pipeline.completed import Completed, result_of
 from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
@@ -96,7 +96,8 @@ def published(recipe: dict[str, Any]) -> dict[str, Any]:
             prepared = window_step.fn(used, raw, plan)
             fitted = train_step.fn(prepared, plan, used.promise, home, lambda *_: None)
             scores = evaluate_step.fn(fitted, prepared, ridge=False)
-            document = described(Outcome(plan, findings, used, prepared, fitted, scores, 0.0), home)
+            completed = Completed(plan, findings, used, prepared, fitted, scores, 0.0)
+            document = result_of(completed, home).to_dict()
         except REFUSALS as error:
             return {"refused": str(error)}
         shown = {

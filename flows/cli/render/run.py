@@ -10,44 +10,39 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console, number
+from flows.pipeline.result import BaselineErrors, RunResult
 
 
-def trained(document: dict[str, Any]) -> None:
-    """The outcome of a training run."""
+def trained(result: RunResult) -> None:
+    """Print the result of a training run."""
     out = console()
     table = Table(title="Forecast error in persons, mean over regions", title_justify="left")
     for name, kind in (("forecast", "left"), ("RMSE", "right"), ("MAE", "right")):
         table.add_column(name, justify=kind)  # type: ignore[arg-type]
-    table.add_row(f"[bold]{document['model']}[/]", *_errors(document))
-    for name, scores in document["baselines"].items():
-        if scores and name != document["model"]:  # ridge is a model, too
-            table.add_row(name.replace("_", " "), *_errors(scores))
+    table.add_row(f"[bold]{result.model}[/]", *_errors(result))
+    for name, errors in result.rivals.items():
+        table.add_row(name.replace("_", " "), *_errors(errors))
     out.print(table)
-    out.print(
-        f"[dim]{document['evaluation']}; test {document['test']['from']} "
-        f"to {document['test']['to']}[/]"
-    )
-    out.print(f"\n{escape(document['statement']['text'])}")
-    for gap in document["statement"].get("not_covered", []):
+    out.print(f"[dim]{result.evaluation}; test {result.test.start} to {result.test.end}[/]")
+    out.print(f"\n{escape(result.statement['text'])}")
+    for gap in result.statement.get("not_covered", []):
         out.print(f"[dim]not covered: {escape(gap)}[/]")
-    if document["proof"] is not None:
-        held = "holds" if document["proof"]["holds"] else "[red]failed[/]"
-        out.print(f"Proof of noise {held} ({len(document['proof']['checks'])} checks).")
-    for warning in document["statement"].get("warnings", []):
+    if result.proof is not None:
+        held = "holds" if result.proof["holds"] else "[red]failed[/]"
+        out.print(f"Proof of noise {held} ({len(result.proof['checks'])} checks).")
+    for warning in result.statement.get("warnings", []):
         out.print(f"[yellow]warning:[/] {warning}")
-    if document["ledger_entry"] is not None and document["unit"] is not None:
-        spent = document["statement"]["epsilon_spent_on_data_set"]
+    if result.ledger_entry is not None and result.unit is not None:
+        spent = result.statement["epsilon_spent_on_data_set"]
         out.print(
-            f"Charged as ledger entry {document['ledger_entry']}; spent so far on "
-            f"{escape(document['source'])}, {document['unit']}: epsilon {spent:.4g} at delta "
-            f"{document['delta']:g}."
+            f"Charged as ledger entry {result.ledger_entry}; spent so far on "
+            f"{escape(result.source)}, {result.unit}: epsilon {spent:.4g} at delta "
+            f"{result.delta:g}."
         )
-    out.print(f"\nreport   {escape(document['report'])}")
-    out.print(f"picture  {escape(document['figure'])}")
-    out.print(f"run      {document['run_id']}  ({document['seconds']} s)")
-    out.print(
-        f"[dim]next: veilcast forecast {document['run_id'][:8]}, veilcast runs, veilcast ui[/]"
-    )
+    out.print(f"\nreport   {escape(result.report)}")
+    out.print(f"picture  {escape(result.figure)}")
+    out.print(f"run      {result.run_id}  ({result.seconds} s)")
+    out.print(f"[dim]next: veilcast forecast {result.run_id[:8]}, veilcast runs, veilcast ui[/]")
 
 
 def statement(document: dict[str, Any]) -> None:
@@ -129,5 +124,5 @@ def ahead(document: dict[str, Any]) -> None:
     out.print(f"[dim]{document['privacy']}[/]")
 
 
-def _errors(scores: dict[str, Any]) -> list[str]:
-    return [f"{scores[name]['mean']:,.1f}" for name in ("rmse", "mae")]
+def _errors(scores: RunResult | BaselineErrors) -> list[str]:
+    return [number(metric.mean, "{:,.1f}") for metric in (scores.rmse, scores.mae)]

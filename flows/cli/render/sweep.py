@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
@@ -11,6 +11,7 @@ from flows.cli.render.terminal import console
 
 if TYPE_CHECKING:
     from flows.sweep.cost import Announcement
+from flows.sweep.result import SweepResult
 
 
 def announced(total: Announcement) -> None:
@@ -37,34 +38,34 @@ def announced(total: Announcement) -> None:
             )
 
 
-def swept(document: dict[str, Any]) -> None:
-    """One row a point, the best first."""
+def swept(result: SweepResult) -> None:
+    """Print one row per point, the best first."""
     out = console()
     table = Table(title="RMSE in persons, mean over regions ± sd over seeds", title_justify="left")
     for name in ("mechanism", "unit", "epsilon", "model", "optimizer", "rate", "RMSE"):
         words = name in ("mechanism", "unit", "model", "optimizer")
         table.add_column(name, justify="left" if words else "right")
-    for row in sorted(document["table"], key=lambda row: row["rmse"]):
-        sd = "" if row["sd"] is None else f" ± {row['sd']:.1f}"
-        rate = row["learning_rate"]
+    for row in sorted(result.table, key=lambda row: row.rmse):
+        sd = "" if row.sd is None else f" ± {row.sd:.1f}"
+        rate = row.learning_rate
         table.add_row(
-            row["mechanism"],
-            row["unit"] or "–",
-            "–" if row["epsilon"] is None else f"{row['epsilon']:.4g}",
-            row["model"],
-            row["optimizer"] or "closed form",
+            row.mechanism,
+            row.unit or "–",
+            "–" if row.epsilon is None else f"{row.epsilon:.4g}",
+            row.model,
+            row.optimizer or "closed form",
             "recipe's" if rate is None else f"{rate:g}",
-            f"{row['rmse']:.1f}{sd}",
+            f"{row.rmse:.1f}{sd}",
         )
     out.print(table)
-    total = document["total"]
-    for one in total["units"]:
+    total = result.total
+    for one in total.units:
         out.print(
-            f"epsilon of each training is at delta {one['delta']:g} (neighbours: "
-            f"{one['neighbours']}); for {one['unit']} the {total['charges']} new charges come to "
-            f"{one['epsilon']:.4g}, with all that was spent before {one['after']:.4g}"
+            f"epsilon of each training is at delta {one.delta:g} (neighbours: "
+            f"{one.neighbours}); for {one.unit} the {total.charges} new charges come to "
+            f"{one.epsilon:.4g}, with all that was spent before {one.after:.4g}"
         )
-    out.print(f"[dim]{document['evaluation']}; rate: learning rate[/]")
+    out.print(f"[dim]{result.evaluation}; rate: learning rate[/]")
     for name in ("frontier", "picture", "csv", "parquet"):
-        out.print(f"{name:8s} {escape(document[name])}")
-    out.print(f"run      {document['run_id']}, with a child for every training (veilcast ui)")
+        out.print(f"{name:8s} {escape(result.files[name])}")
+    out.print(f"run      {result.run_id}, with a child for every training (veilcast ui)")

@@ -25,7 +25,8 @@ from flows.runtime.result_cache import ResultCache
 from flows.settings import Home
 from flows.sweep.cost import charges_of, panel_of
 from flows.sweep.grid import Grid
-from flows.sweep.worker import LOST, train_chunk
+from flows.sweep.result import Lost, Trained
+from flows.sweep.worker import train_chunk
 
 CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
 WINDOWS = {
@@ -81,7 +82,7 @@ def states(home: Home) -> list[str]:
 
 KILLED = """
 import json, os, signal, sys
-from flows import gradient
+from flows.pipeline.dpsgd import train as gradient
 from flows.sweep.worker import train_chunk
 from flows.settings import open_home
 from dp.mechanisms.seed import Seed
@@ -105,16 +106,17 @@ def test_a_worker_that_is_killed_costs_no_second_charge(opened: Home) -> None:
     )
     assert states(opened) == ["committed", "committed"]
     lost, done = train_chunk(recipes, seeds, opened)  # as the next worker does
-    assert "its release was lost" in lost[LOST]
-    assert done["document"]["epsilon"] == pytest.approx(
-        8.0, rel=0.01
-    )  # drawn once more, for nothing
+    assert isinstance(lost, Lost)
+    assert "its release was lost" in lost.reason
+    assert isinstance(done, Trained)
+    assert done.result.epsilon == pytest.approx(8.0, rel=0.01)  # drawn once more, for nothing
     assert states(opened) == ["committed", "released"]
-    assert LOST in train_chunk(recipes, seeds, opened)[0]  # however often
+    assert isinstance(train_chunk(recipes, seeds, opened)[0], Lost)  # however often
     assert states(opened) == ["committed", "released"]
     reserve_again(estimated, opened)
     again, _ = train_chunk(recipes, seeds, opened)
-    assert again["document"]["epsilon"] == pytest.approx(8.0, rel=0.01)
+    assert isinstance(again, Trained)
+    assert again.result.epsilon == pytest.approx(8.0, rel=0.01)
     assert states(opened) == ["committed", "released", "released"]
 
 
@@ -132,10 +134,11 @@ def test_counts_whose_noise_was_lost_are_not_noised_again(
     monkeypatch.undo()
     monkeypatch.setenv("VEILCAST_HOME", str(opened.root))
     (lost,) = train_chunk([recipe(asked)], [Seed()], opened)
-    assert "(panel) was charged and its release was lost" in lost[LOST]
+    assert isinstance(lost, Lost)
+    assert "(panel) was charged and its release was lost" in lost.reason
     assert states(opened) == ["committed"]
     reserve_again(asked, opened)
-    assert "document" in train_chunk([recipe(asked)], [Seed()], opened)[0]
+    assert isinstance(train_chunk([recipe(asked)], [Seed()], opened)[0], Trained)
 
 
 @pytest.mark.slow
@@ -210,8 +213,8 @@ def test_a_file_that_changed_has_no_kept_results(
         (result,) = train_chunk([asked], [Seed()], opened)
         found.append(result)
     assert found[0] == found[1]
-    assert found[2]["document"]["rmse"] != found[0]["document"]["rmse"]
-    assert found[2]["files"] != found[0]["files"]
+    assert found[2].result.rmse != found[0].result.rmse
+    assert found[2].files != found[0].files
     assert len(states(opened)) == (0 if mechanism == "none" else 2)
 
 

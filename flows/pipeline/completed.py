@@ -1,0 +1,123 @@
+"""Completed runs: a trained and scored run, and the result that it comes to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+from data.findings import Finding
+from dp.ledger import Ledger
+from flows.pipeline.evaluate import NOT_PRIVATE, Evaluation
+from flows.pipeline.fit import Fitted
+from flows.pipeline.guarantee import Promise
+from flows.pipeline.privatise import Privatised
+from flows.pipeline.result import EpochCount, LedgerRecord, RunResult, TestPeriod
+from flows.pipeline.windows import Prepared
+from flows.recipe.recipe import Recipe
+from flows.settings import Home
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A run that is trained and scored, before it is recorded.
+
+    Attributes:
+        recipe: what was asked for.
+        findings: what the validation found.
+        privatised: the panel that was used, with its statement.
+        prepared: windows and truth.
+        fitted: the model and its training.
+        evaluation: scores and test forecast.
+        started: `time.perf_counter()` at the start of the run.
+        judged: what the errors are, in words.
+    """
+
+    recipe: Recipe
+    findings: tuple[Finding, ...]
+    privatised: Privatised
+    prepared: Prepared
+    fitted: Fitted
+    evaluation: Evaluation
+    started: float
+    judged: str = NOT_PRIVATE
+
+    @property
+    def promise(self) -> Promise:
+        """Of the whole run."""
+        return self.fitted.promise
+
+
+def result_of(completed: Completed, home: Home) -> RunResult:
+    """Work out the result of a run that is not recorded yet.
+
+    Args:
+        completed: the run.
+        home: whose ledger has its charges.
+    """
+    recipe, promise, evaluation = completed.recipe, completed.promise, completed.evaluation
+    history, truth = completed.fitted.history, completed.prepared.truth
+    return RunResult(
+        source=completed.prepared.inputs.source,
+        model=recipe.model.name,
+        optimizer=recipe.optimizer,
+        mechanism=recipe.privacy.mechanism,
+        unit=promise.unit,
+        epsilon=promise.epsilon,
+        delta=promise.delta,
+        neighbours=promise.neighbours,
+        epsilon_naive=promise.epsilon_naive,
+        sensitivity=promise.sensitivity,
+        sigma=promise.sigma,
+        seed=recipe.training.seed,
+        rmse=evaluation.rmse,
+        mae=evaluation.mae,
+        smape=evaluation.smape,
+        mase=evaluation.mase,
+        coverage=evaluation.coverage,
+        baselines=evaluation.baselines,
+        evaluation=completed.judged,
+        test=TestPeriod(str(truth.times[0]), str(truth.ends[-1]), len(truth)),
+        epochs=EpochCount(len(history.epochs), history.best),
+        weight_distance=asdict(history.distance) if history.distance else None,
+        seconds=round(time.perf_counter() - completed.started, 2),
+        statement=promise.statement,
+        proof=promise.proof,
+        ledger_entry=promise.ledger_entry,
+        ledger=_ledger_record(promise, home),
+        findings=tuple(str(finding) for finding in completed.findings),
+    )
+
+
+def _ledger_record(promise: Promise, home: Home) -> LedgerRecord | None:
+    """Read the charges back from the ledger.
+
+    Two charges where both a training and the counts that forecasts read were paid for; their epsilons
+    and deltas add up.
+    """
+    if promise.ledger_entry is None:
+        return None
+    ledger = Ledger(home.database_url)
+    entry = ledger.entry(promise.ledger_entry)
+    if promise.stream is not None:  # many charges; what they come to is the stream's promise
+        return LedgerRecord(
+            entry=entry.id,
+            hash=entry.hash,
+            dataset=entry.dataset,
+            purpose=entry.purpose,
+            unit=entry.unit.value,
+            epsilon=promise.epsilon,
+            delta=promise.delta,
+            neighbours=entry.unit.neighbours,
+        )
+    beside = ledger.find(promise.release) if promise.release else None
+    charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
+    return LedgerRecord(
+        entry=entry.id,
+        hash=entry.hash,
+        dataset=entry.dataset,
+        purpose=", ".join(charge.purpose for charge in charges),
+        unit=entry.unit.value,
+        epsilon=sum(charge.epsilon for charge in charges),
+        delta=sum(charge.delta for charge in charges),
+        neighbours=entry.unit.neighbours,
+    )
