@@ -195,14 +195,14 @@ def test_training_is_promoted_with_proof_and_if_better(table: Table, opened: Hom
     first = retrain.retrain(plan, opened)
     assert first.promoted, first.because
     assert all(first.proof.values())
-    assert first.document["evaluation"].startswith("evaluated on released counts")
-    assert "epsilon" in first.document["statement"]
+    assert first.result.evaluation.startswith("evaluated on released counts")
+    assert "epsilon" in first.result.statement
     same = retrain.retrain(plan, opened)
     assert not same.promoted
     assert "the present model has" in same.because
     model = champion(NAME, opened)
     assert model is not None
-    assert model.run_id == first.document["run_id"]
+    assert model.run_id == first.result.run_id
     # counts that the ledger never released are no basis for a private model
     counts = noised(opened)
     other = replace(counts, counts=counts.counts + 1)

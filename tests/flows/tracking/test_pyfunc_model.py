@@ -55,7 +55,7 @@ def promoted(home: Home, tmp_path: Path) -> tuple[Recipe, str]:
     release.release(plan, home, release.arrived(plan, home))
     done = retrain.retrain(plan, home)
     assert done.promoted, done.because
-    return plan, done.document["run_id"]
+    return plan, done.result.run_id
 
 
 def test_registered_with_signature_and_a_made_up_example(
