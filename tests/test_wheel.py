@@ -42,8 +42,8 @@ class Clean:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder]
-    subprocess.run([*build, ROOT], check=True)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    subprocess.run([*build, str(folder), str(ROOT)], check=True)
     (built,) = folder.glob("veilcast-*.whl")
     return built
 
@@ -53,8 +53,8 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Clean:
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder / "venv", with_pip=False)
     programs = folder / "venv" / "bin"
-    install = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet"]
-    subprocess.run([*install, "--no-deps", "--no-index", wheel], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python")]
+    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
     (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
     # searched last; .pth files in there, such as one of an editable veilcast, are not read
     libraries = [path for path in sys.path if path.endswith("site-packages")]
