@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check slow docs sabotage up down clean
+.PHONY: setup demo test check slow coverage docs sabotage up down clean
 
 setup: $(READY)
 
@@ -29,6 +29,9 @@ check: setup
 slow: setup
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "slow or stack"
 
+coverage: setup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow and not stack" --cov
+
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
@@ -42,4 +45,4 @@ down: setup
 	$(BIN)/veilcast stack down
 
 clean:
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist site

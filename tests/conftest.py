@@ -67,8 +67,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         **options,
     )
     serve = f"-p {port} -c listen_addresses=127.0.0.1 -c max_connections=150 -k {place}"
-    start = [folder / "pg_ctl", "-D", data, "-w", "-l", place / "log", "-o", serve, "start"]
-    subprocess.run(start, **options)
+    start: list[str | Path] = [folder / "pg_ctl", "-D", data, "-w", "-l", place / "log"]
+    subprocess.run([*start, "-o", serve, "start"], **options)
     try:
         yield f"postgresql://veilcast@127.0.0.1:{port}"
     finally:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ def good(days: int = 36) -> pd.DataFrame:
     return pd.DataFrame(counts, columns=["a", "b", "c"]).assign(time=times)[["time", "a", "b", "c"]]
 
 
-def table(frame: pd.DataFrame, **declared: int) -> Table:
+def table(frame: pd.DataFrame, **declared: Any) -> Table:
     return Table(frame, "my.csv", **declared)
 
 
@@ -33,7 +34,7 @@ def test_a_good_table_has_no_findings() -> None:
 
 def _set(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.DataFrame:
     frame[column] = frame[column].astype(object)
-    frame.loc[row, column] = value
+    frame.loc[row, column] = value  # type: ignore[call-overload]
     return frame
 
 

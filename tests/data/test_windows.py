@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def test_the_latest_window_is_the_next_one(spec: WindowSpec) -> None:
         ({"lags": 1, "horizon": 3, "seasonal": (2,)}, "look at the target"),
     ],
 )
-def test_impossible_windows(values: dict[str, int], said: str) -> None:
+def test_impossible_windows(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         WindowSpec(**values)
 

@@ -77,9 +77,8 @@ def test_the_override_changes_the_worker_alone() -> None:
 
 @pytest.mark.skipif(
     shutil.which("docker") is None
-    or subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    ).returncode,
+    or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    != 0,
     reason="docker compose is not installed",
 )
 @pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.gpu.yaml"]])

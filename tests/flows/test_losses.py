@@ -30,7 +30,6 @@ from dp.private.noise_proof import CRYPTOGRAPHIC
 from dp.private.training import _Steps
 from flows.cli.app import app
 from flows.pipeline.dpsgd import run as private_run
-from flows.pipeline.dpsgd import train
 from flows.pipeline.fit import fit
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised
@@ -221,7 +220,7 @@ def test_losses_of_earlier_releases_are_dropped(
         return honest(model, extra)
 
     with monkeypatch.context() as past:
-        past.setattr(train.checkpoint, "packed", earlier)
+        past.setattr(checkpoint, "packed", earlier)
         fit(windows, asked, Promise(), home, lambda *_: None)
     logged: list[dict[str, float]] = []
     again = fit(windows, asked, Promise(), home, lambda _, values: logged.append(values))

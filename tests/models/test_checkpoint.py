@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from data.windows import Windows
 from models.checkpoint import load, load_extra, save
+from models.config import ForecasterConfig
 from models.errors import ModelError
 from models.forecaster import fit_scaler
 from models.forecasters import new
@@ -15,7 +20,9 @@ from models.training.train import TrainingConfig, train
 
 
 @pytest.fixture
-def saved(tmp_path, toy_windows, config_of):
+def saved(
+    tmp_path: Path, toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> Path:
     windows = toy_windows()
     model = new(config_of(windows), seed=0)
     fit_scaler(model, windows)
@@ -24,7 +31,12 @@ def saved(tmp_path, toy_windows, config_of):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_round_trip_gives_identical_forecasts(tmp_path, toy_windows, config_of, name) -> None:
+def test_round_trip_gives_identical_forecasts(
+    tmp_path: Path,
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    name: str,
+) -> None:
     windows = toy_windows(horizon=3)
     model = new(config_of(windows, name, layers=2, dropout=0.1), seed=0)
     fit_scaler(model, windows)
@@ -40,7 +52,9 @@ def test_round_trip_gives_identical_forecasts(tmp_path, toy_windows, config_of, 
     assert [path.name for path in folder.parent.iterdir()] == ["one"]  # no partial folder left
 
 
-def test_an_empty_folder_is_filled_and_a_full_one_kept(saved, toy_windows, config_of) -> None:
+def test_an_empty_folder_is_filled_and_a_full_one_kept(
+    saved: Path, toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     model = new(config_of(toy_windows()), seed=9)
     empty = saved.parent / "empty"
     empty.mkdir()
@@ -51,12 +65,17 @@ def test_an_empty_folder_is_filled_and_a_full_one_kept(saved, toy_windows, confi
     assert (saved / "weights.safetensors").read_bytes() == before
 
 
-def test_a_failed_save_leaves_nothing(tmp_path, toy_windows, config_of, monkeypatch) -> None:
+def test_a_failed_save_leaves_nothing(
+    tmp_path: Path,
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = new(config_of(toy_windows()), seed=0)
     with pytest.raises(ModelError, match="not JSON"):
         save(model, tmp_path / "model", {"when": object()})
 
-    def crash(*_):
+    def crash(*_: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr("models.checkpoint.os.rename", crash)
@@ -65,18 +84,18 @@ def test_a_failed_save_leaves_nothing(tmp_path, toy_windows, config_of, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_model(tmp_path) -> None:
+def test_a_missing_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         load(tmp_path / "nowhere")
 
 
-def _edit(folder, **changes) -> None:
+def _edit(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.mark.parametrize("version", [0, 1, "2", None])
-def test_an_unknown_version_is_refused(saved, version) -> None:
+def test_an_unknown_version_is_refused(saved: Path, version: object) -> None:
     _edit(saved, version=version)
     with pytest.raises(ModelError, match="this release reads version 2"):
         load(saved)
@@ -85,20 +104,20 @@ def test_an_unknown_version_is_refused(saved, version) -> None:
 @pytest.mark.parametrize(
     "change", [{"config": {"hidden": 3}}, {"config": 3}, {"weights_sha256": None}, {"extra": []}]
 )
-def test_a_configuration_that_is_none(saved, change) -> None:
+def test_a_configuration_that_is_none(saved: Path, change: dict[str, Any]) -> None:
     _edit(saved, **change)
     with pytest.raises(ModelError, match=r"config\.json"):
         load(saved)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\udcff"])
-def test_a_configuration_that_is_not_json(saved, text) -> None:
+def test_a_configuration_that_is_not_json(saved: Path, text: str) -> None:
     (saved / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ModelError, match=r"config\.json"):
         load(saved)
 
 
-def test_one_flipped_bit_in_the_weights_is_noticed(saved) -> None:
+def test_one_flipped_bit_in_the_weights_is_noticed(saved: Path) -> None:
     path = saved / "weights.safetensors"
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
@@ -107,7 +126,7 @@ def test_one_flipped_bit_in_the_weights_is_noticed(saved) -> None:
         load(saved)
 
 
-def test_weights_of_another_shape_are_refused(saved) -> None:
+def test_weights_of_another_shape_are_refused(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())["config"]
     _edit(saved, config={**config, "hidden": 9})
     with pytest.raises(ModelError, match="does not fit"):

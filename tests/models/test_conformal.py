@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from data.panel import Panel
 from data.windows import Windows, WindowSpec, make
 from models import metrics
 from models.backtest import backtest
@@ -57,7 +60,7 @@ def test_coverage_counts_what_lies_inside() -> None:
     assert found.regions == {"a": 0.6, "b": 0.4}
 
 
-def spread_windows(panel, horizon: int) -> tuple[Windows, np.ndarray]:
+def spread_windows(panel: Panel, horizon: int) -> tuple[Windows, np.ndarray]:
     """Windows, and forecasts that are four times as far off in the afternoon."""
     windows = make(panel, panel, WindowSpec(2, (24,), horizon))
     wide = np.where(quarters(windows) == 2, 4.0, 1.0)[..., None]
@@ -66,7 +69,7 @@ def spread_windows(panel, horizon: int) -> tuple[Windows, np.ndarray]:
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_intervals_hold_as_many_targets_as_promised(toy_panel, horizon) -> None:
+def test_intervals_hold_as_many_targets_as_promised(toy_panel: Panel, horizon: int) -> None:
     windows, forecast = spread_windows(toy_panel, horizon)
     half = len(windows) // 2
     first, second = windows.take(slice(0, half)), windows.take(slice(half, None))
@@ -81,7 +84,7 @@ def test_intervals_hold_as_many_targets_as_promised(toy_panel, horizon) -> None:
     assert low.min() >= 0
 
 
-def test_the_conformal_rank_is_the_one_of_the_theorem(toy_panel) -> None:
+def test_the_conformal_rank_is_the_one_of_the_theorem(toy_panel: Panel) -> None:
     windows, forecast = spread_windows(toy_panel, 1)
     chosen = quarters(windows)[:, 0] == 1
     off = np.sort(np.abs(forecast - windows.target)[chosen, 0, 0])
@@ -89,7 +92,7 @@ def test_the_conformal_rank_is_the_one_of_the_theorem(toy_panel) -> None:
     assert found.widths[0.9][1, 0, 0] == off[int(np.ceil((len(off) + 1) * 0.9)) - 1]
 
 
-def test_too_few_windows_for_a_level_are_refused(toy_panel) -> None:
+def test_too_few_windows_for_a_level_are_refused(toy_panel: Panel) -> None:
     windows, forecast = spread_windows(toy_panel, 1)
     with pytest.raises(ModelError, match=r"windows\.calibration"):
         calibrate(forecast[:40], windows.take(slice(0, 40)), (0.95,))
@@ -98,11 +101,11 @@ def test_too_few_windows_for_a_level_are_refused(toy_panel) -> None:
 
 
 @pytest.mark.parametrize("refit", [True, False])
-def test_no_fold_is_forecast_by_a_model_that_saw_it(toy_panel, refit) -> None:
+def test_no_fold_is_forecast_by_a_model_that_saw_it(toy_panel: Panel, refit: bool) -> None:
     windows = make(toy_panel, toy_panel, WindowSpec(3, (24,), 2))
     ends = []
 
-    def learn(train: Windows):
+    def learn(train: Windows) -> Any:
         ends.append(train.ends.max())
         config = ForecasterConfig(
             model="ridge", regions=train.regions, lags=3, seasonal=1, horizon=2

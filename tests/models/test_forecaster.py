@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from data.windows import WindowSpec, make
+from data.panel import Panel
+from data.windows import Windows, WindowSpec, make
 from models.baselines import persistence
 from models.config import ForecasterConfig
 from models.errors import ModelError
@@ -20,7 +23,13 @@ from models.registry import NETWORKS
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("linear_skip", [True, False])
-def test_untrained_is_persistence(toy_windows, config_of, name, horizon, linear_skip) -> None:
+def test_untrained_is_persistence(
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    name: str,
+    horizon: int,
+    linear_skip: bool,
+) -> None:
     windows = toy_windows(horizon=horizon)
     model = new(config_of(windows, name, linear_skip=linear_skip), seed=0)
     fit_scaler(model, windows)
@@ -38,7 +47,9 @@ def _stirred(config: ForecasterConfig) -> Forecaster:
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_nothing_after_the_origin_changes_the_forecast(toy_panel, config_of, horizon) -> None:
+def test_nothing_after_the_origin_changes_the_forecast(
+    toy_panel: Panel, config_of: Callable[..., ForecasterConfig], horizon: int
+) -> None:
     spec = WindowSpec(6, (24,), horizon)
     windows = make(toy_panel, toy_panel, spec)
     model = _stirred(config_of(windows))
@@ -53,7 +64,9 @@ def test_nothing_after_the_origin_changes_the_forecast(toy_panel, config_of, hor
     assert not np.array_equal(after[201], before[201])  # the oracle sees what lies before
 
 
-def test_scaler_is_measured_on_the_given_windows(toy_windows, config_of) -> None:
+def test_scaler_is_measured_on_the_given_windows(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows(horizon=3)
     model = new(config_of(windows), seed=0)
     fit_scaler(model, windows)
@@ -66,7 +79,9 @@ def test_scaler_is_measured_on_the_given_windows(toy_windows, config_of) -> None
     assert not any(buffer.requires_grad for buffer in model.buffers())
 
 
-def test_a_region_that_never_changes_gives_finite_forecasts(toy_panel, config_of) -> None:
+def test_a_region_that_never_changes_gives_finite_forecasts(
+    toy_panel: Panel, config_of: Callable[..., ForecasterConfig]
+) -> None:
     values = toy_panel.values.copy()
     values[:, 1] = 7
     still = toy_panel.with_values(values)
@@ -78,7 +93,12 @@ def test_a_region_that_never_changes_gives_finite_forecasts(toy_panel, config_of
 
 @pytest.mark.parametrize("lags", [1, 6])
 @pytest.mark.parametrize("seasonal", [(), (24, 48)])
-def test_forecasts_do_not_depend_on_the_batch(toy_windows, config_of, lags, seasonal) -> None:
+def test_forecasts_do_not_depend_on_the_batch(
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    lags: int,
+    seasonal: tuple[Any, ...],
+) -> None:
     windows = toy_windows(lags=lags, seasonal=seasonal)
     model = _stirred(config_of(windows)).train()
     fit_scaler(model, windows)
@@ -90,7 +110,9 @@ def test_forecasts_do_not_depend_on_the_batch(toy_windows, config_of, lags, seas
     assert predict(model, windows.take(slice(0, 0))).shape == (0, 1, 2)
 
 
-def test_same_seed_same_weights_and_global_random_numbers_untouched(toy_windows, config_of) -> None:
+def test_same_seed_same_weights_and_global_random_numbers_untouched(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     config = config_of(toy_windows())
     before = torch.get_rng_state()
     first, second, third = new(config, seed=3), new(config, seed=3), new(config, seed=4)
@@ -116,7 +138,12 @@ def test_same_seed_same_weights_and_global_random_numbers_untouched(toy_windows,
         ("regions", ("a", "a")),
     ],
 )
-def test_invalid_configuration_names_field_and_value(toy_windows, config_of, field, value) -> None:
+def test_invalid_configuration_names_field_and_value(
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    field: str,
+    value: Any,
+) -> None:
     config = config_of(toy_windows())
     with pytest.raises(ModelError) as error:
         replace(config, **{field: value})
@@ -134,14 +161,21 @@ def test_invalid_configuration_names_field_and_value(toy_windows, config_of, fie
         ({"regions": ("south", "north")}, "regions=.*built for"),
     ],
 )
-def test_windows_of_another_shape_are_refused(toy_windows, config_of, change, message) -> None:
+def test_windows_of_another_shape_are_refused(
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    change: dict[str, Any],
+    message: str,
+) -> None:
     windows = toy_windows()
     model = new(config_of(windows, **change), seed=0)
     with pytest.raises(ModelError, match=message):
         predict(model, windows)
 
 
-def test_gaps_are_refused_without_quoting_a_count(toy_windows, config_of) -> None:
+def test_gaps_are_refused_without_quoting_a_count(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     model = new(config_of(windows), seed=0)
     holed = windows.past.copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fault import Fault
+from tests.sabotage.fault import Fault
 
 DATASETS, SEEN = "tests/dp/ledger/test_datasets.py", "tests/dp/composition/test_unit_conversion.py"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from account_faults import ACCOUNTS
-from fault import Fault
+from tests.sabotage.account_faults import ACCOUNTS
+from tests.sabotage.fault import Fault
 
 AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/private/test_training.py", "tests/dp/mechanisms/test_count_noise.py"

@@ -18,10 +18,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from faults import FAULTS, Fault
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from tests.sabotage.fault import Fault  # noqa: E402
+from tests.sabotage.faults import FAULTS  # noqa: E402
+
 PARTS = ("data", "dp", "models", "flows", "tests", "recipes", "pyproject.toml")
 
 

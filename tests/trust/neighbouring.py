@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,10 +51,10 @@ class OneDay:
 
     def applied(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The neighbouring counts."""
-        found = frame.copy()
+        found: Any = frame.copy()
         for step, region in self.cells:
             found.loc[TIMES[self.day * STEPS + step], region] += self.sign
-        return found
+        return pd.DataFrame(found)
 
 
 @st.composite

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.sabotage.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "tests" / "sabotage" / "run.py"
@@ -22,23 +23,14 @@ def test_deliberate_faults_are_caught() -> None:
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    quick = sum(fault.quick for fault in _faults())
+    quick = sum(fault.quick for fault in FAULTS)
     assert quick >= 4
     assert f"{quick} of {quick} faults caught" in done.stdout
 
 
 def test_every_fault_still_applies_and_names_tests_that_exist() -> None:
-    for fault in _faults():
+    for fault in FAULTS:
         assert (ROOT / fault.file).read_text().count(fault.old) == 1, fault.name
         for test in fault.tests:
             file, _, name = test.partition("::")
             assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(), test
-
-
-def _faults() -> tuple[Any, ...]:
-    sys.path.insert(0, str(RUN.parent))
-    try:
-        from faults import FAULTS
-    finally:
-        sys.path.remove(str(RUN.parent))
-    return FAULTS

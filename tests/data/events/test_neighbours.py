@@ -18,14 +18,14 @@ from data.events.read import Limits, read_events
 from data.sources import Table
 from data.validate import findings
 
-SPOTS = {"latitude": "lat", "longitude": "lon"}
-PERIOD = {"start": "2024-01-02", "end": "2024-01-02T06:00", "interval": "1h"}
+SPOTS: dict[str, Any] = {"latitude": "lat", "longitude": "lon"}
+PERIOD: dict[str, Any] = {"start": "2024-01-02", "end": "2024-01-02T06:00", "interval": "1h"}
 PLACES = {"a": (48.81, 2.26), "b": (48.85, 2.31), "rare": (48.89, 2.44), "far": (-70.0, 170.0)}
 IDS = st.sampled_from(["1", "2", "17", "007", "x17", "anna"])
 SEEN = st.tuples(
     st.sampled_from(list(PLACES)), st.integers(-30, 30), st.integers(0, 59), st.integers(1, 3)
 )  # place, hour, minute, weight
-QUICK = {"deadline": None, "phases": [Phase.explicit, Phase.generate]}
+QUICK: dict[str, Any] = {"deadline": None, "phases": [Phase.explicit, Phase.generate]}
 
 
 def frame(seen: list[tuple[str, tuple[str, int, int, int]]]) -> pd.DataFrame:
@@ -114,9 +114,7 @@ def test_one_person_more_changes_counts_within_the_bound_and_nothing_else(
     weighted: bool,
 ) -> None:
     folder = tmp_path_factory.mktemp("n")
-    config = EventsConfig(
-        **PERIOD, **ways(folder)[way], **({"weight": "weight"} if weighted else {})
-    )
+    config = EventsConfig(**PERIOD, **ways(folder)[way], weight="weight" if weighted else "")
     limits = Limits("user", 2, 2, 2 if weighted else 1)
     path = folder / f"e.{kind}"
     without = counted(frame(others), path, config, limits)
@@ -210,7 +208,9 @@ def test_what_identifiers_protect(shared: int, tmp_path: Path) -> None:
     # a person of her own: K counts. One of two people under an identifier: up to 2·K, never more
     assert max(moves) == (4 if shared == 1 else 2)
     nobody = frame([*one, ("", ("a", 1, 0, 1))])
-    nobody = pd.concat([nobody, nobody.tail(1).assign(person=pd.NA)])
+    unnamed = nobody.tail(1).copy()
+    unnamed["person"] = pd.NA
+    nobody = pd.concat([nobody, unnamed])
     for kind in ("parquet", "csv"):
         kept = counted(nobody, tmp_path / f"n.{kind}", config, limits)
         assert kept.frame.iloc[:, 1:].to_numpy().sum() == 2

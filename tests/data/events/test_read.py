@@ -222,7 +222,8 @@ def test_h3_cells_polygons_and_mappings(tmp_path: Path) -> None:
         }
     )
     frame.to_parquet(tmp_path / "e.parquet")
-    source, places = str(tmp_path / "e.parquet"), {"latitude": "lat", "longitude": "lon"}
+    source = str(tmp_path / "e.parquet")
+    places: dict[str, Any] = {"latitude": "lat", "longitude": "lon"}
     everybody = Limits("user")
     _, cells = counted(source, EventsConfig(**places, h3=6), everybody)
     expected = [h3.latlng_to_cell(*pair, 6) for pair in frame[["lat", "lon"]].to_numpy()]

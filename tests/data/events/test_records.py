@@ -20,7 +20,7 @@ from data.events.contribution import seen_intervals
 from data.events.read import Limits, read_events
 from data.sources import Table
 
-DAY = {"interval": "6h", "start": "2024-01-03", "end": "2024-01-04"}
+DAY: dict[str, Any] = {"interval": "6h", "start": "2024-01-03", "end": "2024-01-04"}
 PLACES = EventsConfig(**DAY, regions=("a", "b"), weight="weight")
 PARIS = EventsConfig(**DAY, regions=("a", "b"), timezone="Europe/Paris")
 BOX = EventsConfig(**DAY, latitude="lat", longitude="lon", h3=5, box=(48.8, 2.2, 48.9, 2.5))
@@ -175,7 +175,7 @@ def test_times_beyond_all_clocks_leave_out_their_record(kind: str, tmp_path: Pat
             f"AS t(person, time, place)) TO '{path}'"
         )
         found.append(read(path, config).frame)
-    pd.testing.assert_frame_equal(*found)
+    pd.testing.assert_frame_equal(found[0], found[1])
     assert found[0]["a"].sum() == 1
 
 
@@ -211,7 +211,7 @@ def test_sqlite_holds_anything_in_a_column_of_any_type(
             base.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
         source = f"sqlite:///{file}#events"
         found.append(read_events(source, config, Limits("user"), secret=b"k").frame)
-    pd.testing.assert_frame_equal(*found)
+    pd.testing.assert_frame_equal(found[0], found[1])
     assert found[0].iloc[:, 1:].to_numpy().sum() == 1
 
 
@@ -243,7 +243,7 @@ def test_values_of_a_server_leave_out_their_record(postgres: str) -> None:
             )
         found.append(read_events(source, paris, limits, secret=b"k").frame)
         connection.execute("DROP TABLE odd")
-    pd.testing.assert_frame_equal(*found)
+    pd.testing.assert_frame_equal(found[0], found[1])
     assert found[0].iloc[:, 1:].to_numpy().sum() == 1
 
 
@@ -289,11 +289,12 @@ def test_nothing_is_asked_of_private_events_but_their_counts(
     path, asked = tmp_path / f"e.{kind}", []
     GOOD.to_parquet(path) if kind == "parquet" else GOOD.to_csv(path, index=False)
     execute = Backend.execute
-    monkeypatch.setattr(
-        Backend,
-        "execute",
-        lambda self, expr, **more: asked.append(expr) or execute(self, expr, **more),
-    )
+
+    def noted(self: Backend, expr: Any, **more: Any) -> Any:
+        asked.append(expr)
+        return execute(self, expr, **more)
+
+    monkeypatch.setattr(Backend, "execute", noted)
     read(path, PLACES)
     assert [list(one.columns) for one in asked] == [["interval", "region", "count"]]
 

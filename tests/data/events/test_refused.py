@@ -29,7 +29,7 @@ def refused(path: Path, said: str, **config: Any) -> None:
     assert "2024-01-01 0" not in str(caught.value)
 
 
-CASES = {
+CASES: dict[str, tuple[pd.DataFrame, str, dict[str, Any]]] = {
     "missing column": (GOOD.drop(columns="person"), "no column 'person'", {}),
     "close column": (GOOD.rename(columns={"person": "persona"}), "mean 'persona'", {}),
     "fractions": (GOOD.assign(person=0.5), r"'person' \(person\) is of type float", {}),

@@ -4,6 +4,7 @@ import os
 import stat
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,7 +73,12 @@ def test_other_regions_or_intervals_are_refused(url: str) -> None:
 
 def test_forecasts(url: str) -> None:
     base, values = open_store(url), counts("2024-01-03", 2)
-    promise = {"mechanism": "input", "unit": "user-day", "epsilon": 1.0, "delta": 1e-7}
+    promise: dict[str, Any] = {
+        "mechanism": "input",
+        "unit": "user-day",
+        "epsilon": 1.0,
+        "delta": 1e-7,
+    }
     early = Forecast("r1", NOW, values, **promise, lower=values - 2, upper=values + 2)
     paris = timezone(timedelta(hours=1))
     later = Forecast("r2", (NOW + timedelta(hours=1)).astimezone(paris), values + 5, "none")

@@ -112,6 +112,7 @@ def test_counts_beside_the_training_are_composed() -> None:
         CellNoise(1.0, 24)
 
 
+@pytest.mark.filterwarnings("ignore:Optimal order is the largest alpha")  # Opacus brackets by RDP
 def test_the_naive_figure_is_what_opacus_says() -> None:
     from opacus.accountants import PRVAccountant
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -78,6 +79,11 @@ LOSSES: dict[str, Callable[[Tensor], Tensor]] = {
 
 def losses(model: nn.Module, x: Tensor, y: Tensor, loss: str = "mse") -> Tensor:
     return LOSSES[loss](model(x) - y).mean(dim=-1)
+
+
+def summed(model: nn.Module, x: Tensor, sign: Tensor) -> Tensor:
+    output: Tensor = model(x, sign)
+    return output.sum(dim=1)
 
 
 def gradient(model: nn.Module) -> Tensor:
@@ -191,8 +197,8 @@ def test_large_terms_that_cancel_do_not_hide_a_norm(wide: int, size: float) -> N
         x[0] = torch.cat([half, half * (1 + 1e-7)])
         sign[0, :LENGTH], sign[0, LENGTH:] = 1.0, -1.0
         clipper = Clipper(model, clip)
-        clipper(lambda x=x, sign=sign, model=model: model(x, sign).sum(dim=1))
+        clipper(partial(summed, model, x, sign))
         with_it = gradient(model)
-        clipper(lambda x=x, sign=sign, model=model: model(x[1:], sign[1:]).sum(dim=1))
+        clipper(partial(summed, model, x[1:], sign[1:]))
         moved = float((with_it - gradient(model)).norm())
         assert moved <= clip * (1 + 2e-4), moved / clip

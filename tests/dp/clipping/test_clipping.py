@@ -1,6 +1,8 @@
 """Clipped sums against a per-sample loop and against Opacus."""
 
 import math
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -138,6 +140,7 @@ def test_zero_gradients_and_one_huge_sample() -> None:
         y[0] = model(x)[0]  # a perfect forecast
         y[1] = 1e12
     found = clipped_gradients(model, lambda: losses(model, x, y), 1.0)
+    assert found.norms is not None
     assert found.norms[0] < 1e-12
     assert found.norms[1] > 1e6
     wanted, _ = loop(model, x, y, 1.0)
@@ -174,6 +177,9 @@ def test_one_sample_never_moves_the_sum_by_more_than_the_clip(
     assert moved <= clip * (1 + 1e-9)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Full backward hook is firing"
+)  # of Opacus, whose inputs are data
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 @pytest.mark.parametrize("both", [False, True])
 def test_equals_opacus_on_copied_weights(kind: str, both: bool) -> None:
@@ -190,7 +196,9 @@ def test_equals_opacus_on_copied_weights(kind: str, both: bool) -> None:
     x, y = data(6, torch.float64)
     hooked = GradSampleModule(theirs, loss_reduction="sum")
     losses(hooked, x, y).sum().backward()
-    samples = {name: p.grad_sample for name, p in theirs.named_parameters()}
+    samples: dict[str, Any] = {
+        name: vars(p)["grad_sample"] for name, p in theirs.named_parameters()
+    }
     norms = torch.sqrt(sum(g.flatten(1).square().sum(dim=1) for g in samples.values()))
     clip = float(norms.median())
     factors = (clip / norms).clamp(max=1.0)
@@ -219,7 +227,7 @@ def test_batches_of_changing_size_share_memory_without_mixing() -> None:
     x, y = data(6, torch.float64, batch=9)
     clipper = Clipper(model, 0.4)
     for size in (9, 2, 5, 9, 1):
-        clipper(lambda size=size: losses(model, x[:size], y[:size]))
+        clipper(partial(losses, model, x[:size], y[:size]))
         wanted, _ = loop(model, x[:size], y[:size], 0.4)
         assert distance(model, wanted) < 1e-10
 
@@ -231,7 +239,8 @@ def test_frozen_layers_are_left_alone() -> None:
     clipped_gradients(model, lambda: losses(model, x, y), 0.1)
     assert all(p.grad is None for p in model.rnn.parameters())
     total = sum(
-        float(p.grad.square().sum()) for p in (*model.norm.parameters(), *model.head.parameters())
+        float(p.grad.square().sum()) if p.grad is not None else 0.0
+        for p in (*model.norm.parameters(), *model.head.parameters())
     )
     assert math.sqrt(total) <= 0.1 * 6
 
@@ -308,7 +317,7 @@ def test_a_step_leaves_nothing_behind() -> None:
 
     def alive() -> int:
         gc.collect()
-        return sum(isinstance(one, torch.Tensor) for one in gc.get_objects())
+        return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())
 
     clipper(lambda: model[1](model[0](x)[1][0]).square().mean(dim=1))
     before = alive()

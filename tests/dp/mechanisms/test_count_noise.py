@@ -39,8 +39,8 @@ def test_released_counts_are_whole_and_gaps_stay_gaps(permit: Permits) -> None:
 def test_two_draws_differ(permit: Permits) -> None:
     noise = calibrate(BUDGET, BOUND)
     counts = np.zeros((40, 2))
-    drawn = [noise.draw(counts, permit(noise.event())) for _ in range(2)]
-    assert not np.array_equal(*drawn)
+    one, other = (noise.draw(counts, permit(noise.event())) for _ in range(2))
+    assert not np.array_equal(one, other)
 
 
 def test_without_a_charge_nothing_is_drawn(permit: Permits) -> None:

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def test_the_key_is_whole_and_from_the_operating_system(monkeypatch: pytest.Monk
         asked.append(size)
         return KNOWN[:size]
 
-    monkeypatch.setattr(randomness.secrets, "token_bytes", urandom)
+    monkeypatch.setattr(secrets, "token_bytes", urandom)
     for mine, known in zip(drawn(Generator()), drawn(Generator(KNOWN)), strict=True):
         assert torch.equal(mine, known)
     assert Seed().value == KNOWN
@@ -240,7 +241,7 @@ def test_process_numbers_that_come_back_are_no_way_round(monkeypatch: pytest.Mon
 
     def draw() -> list[float]:
         monkeypatch.setattr(os, "getpid", lambda: number)
-        return generator.uniform(10).tolist()  # type: ignore[no-any-return]
+        return generator.uniform(10).tolist()
 
     assert in_fork(draw) != generator.uniform(10).tolist()
 
@@ -265,7 +266,7 @@ def test_the_sampler_of_counts_is_not_continued_in_a_fork() -> None:
     discrete_gaussian(still, 1e9)  # it has begun
 
     def draw() -> list[float]:
-        return discrete_gaussian(still, 1e9).tolist()  # type: ignore[no-any-return]
+        return discrete_gaussian(still, 1e9).tolist()
 
     every = [*in_fork(draw), *in_fork(draw), *draw()]
     assert len(set(every)) == len(every)

@@ -8,6 +8,7 @@ import pytest
 from dp.accounting.gaussian import gaussian_mu
 from dp.accounting.sliding_window import CellNoise
 from dp.budget import Budget
+from dp.mechanisms.count_noise import discrete_gaussian
 from dp.mechanisms.scale import SHARE, Scale, declared, estimate, scale_noise
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.permit import _LEDGER, Permit
@@ -98,7 +99,7 @@ def test_declared_bounds_look_at_no_count() -> None:
 def test_every_histogram_gets_the_noise_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
     from dp.mechanisms import scale
 
-    honest, drawn = scale.discrete_gaussian, []
+    honest, drawn = discrete_gaussian, []
 
     def watched(cells: np.ndarray, sigma: float) -> np.ndarray:
         noised = honest(cells, sigma)

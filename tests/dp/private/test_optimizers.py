@@ -147,6 +147,7 @@ def test_with_noise_the_weights_depend_on_the_noised_gradients_alone(
     for batch in training.batches():
         training.step(model, optimizer, data.take(batch), loss)
         for param, twin in zip(model.parameters(), replay.parameters(), strict=True):
+            assert param.grad is not None
             twin.grad = param.grad.clone()
         again.step()
     assert torch.equal(flat(model), flat(replay))

@@ -215,6 +215,7 @@ def test_noise_is_added_before_it_is_rounded(model: Net, data: Pairs) -> None:
     for mine, clipped in zip(model.parameters(), twin.parameters(), strict=True):
         assert clipped.grad is not None
         wanted = (clipped.grad.double() + noise.normal(clipped, 1.0)).float() / asked.batch
+        assert mine.grad is not None
         assert torch.equal(mine.grad, wanted)
 
 

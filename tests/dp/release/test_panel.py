@@ -59,7 +59,7 @@ def test_the_same_request_returns_the_same_release(tmp_path: Path) -> None:
 
 def test_every_other_request_is_charged(tmp_path: Path) -> None:
     changed = counts()
-    changed.iloc[0, 0] += 1
+    changed.iloc[0, 0] = changed.to_numpy()[0, 0] + 1
     drawn = [
         release(tmp_path),
         release(tmp_path, draw=1),

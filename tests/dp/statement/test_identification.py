@@ -13,7 +13,7 @@ from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 
 
-def of(epsilon: float, prior: float = 0.01) -> dict:  # type: ignore[type-arg]
+def of(epsilon: float, prior: float = 0.01) -> dict:
     noise = calibrate(Budget(epsilon, 1e-7), ContributionBound(48, 2))
     return identification(
         Total().plus(noise.event()),

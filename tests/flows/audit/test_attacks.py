@@ -19,6 +19,7 @@ from flows.audit.attacks.attempt import Attempt
 from flows.audit.attacks.poison import poison
 from flows.audit.attacks.promise import PromiseAudit, audit_promise
 from flows.cli.app import app
+from flows.pipeline.result import described
 from flows.settings import Home
 
 TOLD = Attempt("kind", "tried", "claimed", "found", refutes=False)
@@ -112,7 +113,7 @@ def test_a_sum_that_is_not_clipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 def test_a_sentence_that_depends_on_a_count_is_noticed(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = files.described
+    honest = described
 
     def leaking(outcome: Any, place: Any) -> Any:
         smallest = outcome.prepared.raw.counts["harbour"].max()

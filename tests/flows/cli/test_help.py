@@ -15,7 +15,7 @@ from flows.recipe.recipe import Recipe
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    found = {}
+    found: dict[tuple[str, ...], Any] = {}
     for name, command in group.commands.items():
         inner = hasattr(command, "commands")
         found |= commands(command, (*path, name)) if inner else {(*path, name): command}

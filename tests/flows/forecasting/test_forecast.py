@@ -18,10 +18,10 @@ def veilcast(*arguments: object):  # type: ignore[no-untyped-def]
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def document(*arguments: object) -> dict:  # type: ignore[type-arg]
+def document(*arguments: object) -> dict:
     result = veilcast(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,7 @@ def test_train_goes_from_raw_events_to_a_forecast(home: Home, source: str) -> No
     assert not any("declared" in line for line in [*said["bound"], *said["assumptions"]])
     entry = Ledger(home.database_url).entry(document["ledger_entry"])
     assert (entry.event["intervals"], entry.event["regions"], entry.event["weight"]) == (9, 1, 1)
+    assert isinstance(entry.unit, PrivacyUnit)
     noise = calibrate(Budget(1.0, 1e-7), enforced(Bound("user-day", 9, 1, 1, 48), entry.unit)[0])
     assert document["sigma"] == noise.sigma
     again = command("forecast", "latest")
@@ -206,7 +208,7 @@ def test_another_unit_than_counted_for_is_refused() -> None:
 
 
 def test_small_cells_are_suppressed_after_the_noise(home: Home, source: str) -> None:
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "source": {"name": source, "events": True},
         "privacy": {"unit": "user-day"},
         "events": {**PERIOD, "regions": REGIONS},

@@ -51,10 +51,10 @@ def veilcast(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def trained(*arguments: object) -> dict:  # type: ignore[type-arg]
+def trained(*arguments: object) -> dict:
     result = veilcast("train", *arguments, *SMALL, "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+    return json.loads(result.stdout)
 
 
 def charges(home: Home, account: str) -> int:

@@ -15,7 +15,7 @@ from flows.planning.expected_error import curve, plan
 from flows.settings import Home
 
 
-def asked(source: str, **changes: object) -> dict:  # type: ignore[type-arg]
+def asked(source: str, **changes: object) -> dict:
     usual = {"units": ["user-day"], "epsilons": [1.0], "delta": 1e-7, "sizes": {}}
     return plan(source, **{**usual, **changes})  # type: ignore[arg-type]
 
@@ -31,7 +31,7 @@ def test_the_prediction_comes_true_in_another_city(home: Home, epsilon: float) -
     city = "synthetic:seed=5,persons=6000,regions=8"
     predicted = asked(city, epsilons=[epsilon])["rows"][0]
 
-    def outcome(*privacy: object) -> dict:  # type: ignore[type-arg]
+    def outcome(*privacy: object) -> dict:
         result = veilcast(
             "train",
             "--source",
@@ -46,7 +46,7 @@ def test_the_prediction_comes_true_in_another_city(home: Home, epsilon: float) -
             'windows.validation="0d"',
         )
         assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)["rmse"]["regions"]  # type: ignore[no-any-return]
+        return json.loads(result.stdout)["rmse"]["regions"]
 
     free = outcome("--mechanism", "none")
     noised = outcome("--unit", "user-day", "--epsilon", epsilon)

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
+from schemathesis.core.result import Ok
 
 from data.store import Database, Forecast, Run, append_forecasts, append_run, open_store
 from flows.errors import SetupError
@@ -170,12 +171,14 @@ def test_the_documentation_names_every_call_and_loads_nothing(client: TestClient
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")  # schemathesis does, at times
 def test_whatever_is_thrown_at_it(tmp_path: Path) -> None:
     app = make_app(filled(tmp_path), TOKEN)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     seen: set[int] = set()
 
     for operation in schema.get_all_operations():
+        assert isinstance(operation, Ok)
         test = operation.ok().as_strategy()
 
         @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

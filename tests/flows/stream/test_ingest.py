@@ -145,7 +145,7 @@ def test_counts_are_ingested_as_well(base: Home, tmp_path: Path) -> None:
     one = ("--set", "source.regions_per_interval=1", "--unit", "user-day")
     assert ingest(str(path), *one)["new"] == 96
     changed = counts.copy()
-    changed.iloc[90, 1] += 1
+    changed.iloc[90, 1] = changed.to_numpy()[90, 1] + 1
     changed.to_csv(path, index=False)
     found = ingest(str(path), *one)
     assert found["new"] == 96

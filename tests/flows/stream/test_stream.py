@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from data.errors import DataError
 from data.panel import Panel
 from data.store import latest_forecasts, open_store, panel_releases, read_forecasts, read_panel
+from data.windows import WindowSpec
 from dp.ledger import Ledger, verify
 from dp.release.stream import streamed
 from dp.unit.privacy_unit import PrivacyUnit
@@ -242,11 +243,11 @@ def test_no_forecast_is_lost_or_made_twice(table: Table, opened: Home) -> None:
     assert again.past[-1] == pytest.approx(early.values[-4:])
 
 
-def _spec(model: Champion) -> forecast.WindowSpec:
+def _spec(model: Champion) -> WindowSpec:
     from models import checkpoint
 
     config, extra = checkpoint.load(model.files).config, checkpoint.load_extra(model.files)
-    return forecast.WindowSpec(
+    return WindowSpec(
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
     )
 
@@ -338,7 +339,7 @@ def test_only_released_counts_go_into_shared_tables(
 
 
 def test_a_long_table_with_nothing_new(table: Table, opened: Home) -> None:
-    long = ALL.iloc[:PAST].rename_axis("region", axis=1).stack().rename("count").reset_index()
+    long = ALL.iloc[:PAST].reset_index().melt("time", var_name="region", value_name="count")
     long.to_sql("long", table.engine, index=False)
     values = recipe(table).to_dict()
     values["source"]["name"] = f"{table.url}#long"

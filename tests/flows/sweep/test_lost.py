@@ -20,6 +20,7 @@ from dp.mechanisms.count_noise import CountNoise
 from dp.mechanisms.seed import Seed
 from dp.release.idempotent import reserve
 from flows.cli.app import app
+from flows.pipeline.dpsgd import run
 from flows.pipeline.dpsgd import train as gradient
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home
@@ -173,7 +174,7 @@ def test_a_sweep_says_what_was_lost_and_goes_on_when_it_is_run_again(
         "--set",
         "training.batch_size=64",
     ]
-    train, calls = gradient.train, []
+    train, calls = run.train, []
 
     def crashes_once(*arguments: Any) -> Any:
         calls.append(1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.stats import nbinom
 from sklearn.linear_model import PoissonRegressor
 
+from data.panel import Panel
 from data.windows import Windows, WindowSpec, make
 from models.batch import to_device
 from models.config import ForecasterConfig
@@ -31,7 +35,7 @@ CPU = torch.device("cpu")
 KINDS = {"poisson": Poisson, "negbin": NegBin, "sparse": Sparse}
 
 
-def windows_of(panel, horizon: int = 1) -> Windows:
+def windows_of(panel: Panel, horizon: int = 1) -> Windows:
     return make(panel, panel, WindowSpec(6, (24, 48), horizon, 3, 4))
 
 
@@ -41,24 +45,26 @@ def config_of(windows: Windows, horizon: int = 1) -> ForecasterConfig:
     )
 
 
-def fitted(name: str, windows: Windows, **options):
+def fitted(name: str, windows: Windows, **options: Any) -> Any:
     model = KINDS[name](config_of(windows, windows.target.shape[1]), **options)
     model.fit(windows)
     return model.eval()
 
 
-def error(forecast, windows: Windows) -> float:
+def error(forecast: np.ndarray, windows: Windows) -> float:
     return rmse(forecast, windows.target, windows.regions).mean
 
 
-def changed(panel, change):
+def changed(panel: Panel, change: Callable[[np.ndarray], np.ndarray]) -> Panel:
     """The panel with other values."""
     return panel.with_values(change(np.array(panel.values)))
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("name", KINDS)
-def test_each_beats_persistence_on_days_it_has_not_seen(toy_panel, name, horizon) -> None:
+def test_each_beats_persistence_on_days_it_has_not_seen(
+    toy_panel: Panel, name: str, horizon: int
+) -> None:
     windows = windows_of(toy_panel, horizon)
     train, test = windows.take(slice(0, 300)), windows.take(slice(300, None))
     model = fitted(name, train)
@@ -69,7 +75,7 @@ def test_each_beats_persistence_on_days_it_has_not_seen(toy_panel, name, horizon
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_before_fitting_each_is_close_to_persistence(toy_panel, name) -> None:
+def test_before_fitting_each_is_close_to_persistence(toy_panel: Panel, name: str) -> None:
     windows = windows_of(toy_panel, 3)
     model = KINDS[name](config_of(windows, 3))
     last = np.repeat(windows.last[:, None], 3, axis=1)
@@ -78,7 +84,7 @@ def test_before_fitting_each_is_close_to_persistence(toy_panel, name) -> None:
 
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("name", KINDS)
-def test_a_state_dict_is_all_there_is(toy_panel, name, horizon) -> None:
+def test_a_state_dict_is_all_there_is(toy_panel: Panel, name: str, horizon: int) -> None:
     windows = windows_of(toy_panel, horizon)
     model = fitted(name, windows)
     again = KINDS[name](config_of(windows, horizon))
@@ -90,10 +96,10 @@ def test_a_state_dict_is_all_there_is(toy_panel, name, horizon) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("drowned", [False, True])
-def test_an_empty_region_is_forecast_empty(toy_panel, name, drowned) -> None:
+def test_an_empty_region_is_forecast_empty(toy_panel: Panel, name: str, drowned: bool) -> None:
     draw = np.random.default_rng(1)
 
-    def empty(values):
+    def empty(values: np.ndarray) -> np.ndarray:
         values[:, 1] = 0
         if drowned:  # by noise: nobody is there, and half of the counts are negative
             values += np.round(draw.normal(0, 300, values.shape))
@@ -107,7 +113,7 @@ def test_an_empty_region_is_forecast_empty(toy_panel, name, drowned) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_noise_that_makes_counts_negative_does_no_harm(toy_panel, name) -> None:
+def test_noise_that_makes_counts_negative_does_no_harm(toy_panel: Panel, name: str) -> None:
     draw = np.random.default_rng(2)
     noised = changed(toy_panel, lambda values: values + np.round(draw.normal(0, 700, values.shape)))
     assert (noised.values < 0).sum() > 20
@@ -123,19 +129,19 @@ def test_noise_that_makes_counts_negative_does_no_harm(toy_panel, name) -> None:
 
 
 @pytest.mark.parametrize("name", ["poisson", "negbin"])
-def test_forecasts_stay_finite_far_from_what_was_seen(toy_panel, name) -> None:
+def test_forecasts_stay_finite_far_from_what_was_seen(toy_panel: Panel, name: str) -> None:
     windows = windows_of(toy_panel)
     model = fitted(name, windows)
     most = 2 * windows.target.max(axis=(0, 1))
     for factor in (1e6, -1e6):
-        far = windows_of(changed(toy_panel, lambda values, factor=factor: values * factor))
+        far = windows_of(changed(toy_panel, partial(np.multiply, factor)))
         forecast = predict(model, far)
         assert np.isfinite(forecast).all()
         assert (forecast <= most * 1.0001).all()
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_fit_is_finite_for_any_counts(toy_panel, name) -> None:
+def test_every_fit_is_finite_for_any_counts(toy_panel: Panel, name: str) -> None:
     for make_up in (
         lambda values: np.full_like(values, -7.0),
         lambda values: np.full_like(values, 12.0),
@@ -149,7 +155,9 @@ def test_every_fit_is_finite_for_any_counts(toy_panel, name) -> None:
 # what is solved
 
 
-def table_of(seed: int, features: int = 5, count: int = 400):
+def table_of(
+    seed: int, features: int = 5, count: int = 400
+) -> tuple[np.random.Generator, np.ndarray, np.ndarray, np.ndarray]:
     draw = np.random.default_rng(seed)
     table = draw.normal(size=(count, features))
     table = (table - table.mean(axis=0)) / table.std(axis=0)
@@ -158,7 +166,7 @@ def table_of(seed: int, features: int = 5, count: int = 400):
     return draw, table, offset, mean
 
 
-def test_poisson_is_the_penalised_fit_of_scikit_learn(toy_panel) -> None:
+def test_poisson_is_the_penalised_fit_of_scikit_learn(toy_panel: Panel) -> None:
     model = Poisson(config_of(windows_of(toy_panel)))
     draw, table, _, mean = table_of(3)
     level = np.full(len(table), np.log(mean.mean()))
@@ -181,7 +189,9 @@ def test_poisson_is_the_penalised_fit_of_scikit_learn(toy_panel) -> None:
     alpha=st.floats(1e-6, 2),
     shift=st.floats(1e-3, 1e5),
 )
-def test_slopes_of_losses_are_the_scores(eta, count, alpha, shift) -> None:
+def test_slopes_of_losses_are_the_scores(
+    eta: float, count: float, alpha: float, shift: float
+) -> None:
     point, step = np.array([eta]), 1e-4
     for family in (PoissonLike(), NegativeBinomial(alpha, shift)):
         mean = np.exp(point)
@@ -206,7 +216,7 @@ def test_the_shifted_loss_is_the_negative_binomial_likelihood() -> None:
         np.testing.assert_allclose(np.diff(ours), np.diff(exact), atol=1e-6)
 
 
-def test_negbin_is_at_the_minimum_of_its_own_loss(toy_panel) -> None:
+def test_negbin_is_at_the_minimum_of_its_own_loss(toy_panel: Panel) -> None:
     model = NegBin(config_of(windows_of(toy_panel)))
     draw, table, offset, mean = table_of(4)
     counts = draw.negative_binomial(4, 4 / (4 + mean)).astype(float)
@@ -218,7 +228,7 @@ def test_negbin_is_at_the_minimum_of_its_own_loss(toy_panel) -> None:
     assert family.shift < 30
     weights = np.exp(offset) * family.weight(np.exp(offset))
 
-    def penalised(x, alpha):
+    def penalised(x: np.ndarray, alpha: float) -> float:
         loss = family.loss(offset + table @ x[:-1] + x[-1], counts).sum() / weights.mean()
         return (loss + alpha * x[:-1] @ x[:-1] / 2 + x[-1] ** 2 / 2) / len(table)
 
@@ -230,7 +240,7 @@ def test_negbin_is_at_the_minimum_of_its_own_loss(toy_panel) -> None:
 
 
 @pytest.mark.parametrize(("alpha", "noise"), [(0.2, 0.0), (0.0, 200.0), (0.05, 200.0)])
-def test_noise_is_not_taken_for_dispersion(alpha, noise) -> None:
+def test_noise_is_not_taken_for_dispersion(alpha: float, noise: float) -> None:
     draw = np.random.default_rng(6)
     mean = draw.uniform(50, 3000, 20_000)
     rate = mean * (draw.gamma(1 / alpha, alpha, len(mean)) if alpha else 1.0)
@@ -241,7 +251,7 @@ def test_noise_is_not_taken_for_dispersion(alpha, noise) -> None:
     assert constant == pytest.approx(noise**2, abs=60_000 * alpha + 2000)
 
 
-def test_fields_of_every_step_ahead_are_its_own(toy_panel) -> None:
+def test_fields_of_every_step_ahead_are_its_own(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel, 3)
     model = fitted("poisson", windows)
     assert model.weights.shape == (3, width(config_of(windows)), 2)
@@ -257,7 +267,7 @@ def test_fields_of_every_step_ahead_are_its_own(toy_panel) -> None:
 # sparse
 
 
-def regression_of(panel) -> tuple[np.ndarray, np.ndarray]:
+def regression_of(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     windows = windows_of(panel)
     batch = to_device(windows, CPU)
     table = rows(batch).numpy().astype(np.float64)
@@ -268,7 +278,7 @@ def regression_of(panel) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("penalty", [L1, Scad, Mcp])
-def test_screening_loses_nothing(toy_panel, penalty) -> None:
+def test_screening_loses_nothing(toy_panel: Panel, penalty: type[Any]) -> None:
     table, steps = regression_of(toy_panel)
     gram, moments = table.T @ table / len(table), table.T @ steps[:, 0] / len(table)
     top = np.abs(moments).max()
@@ -284,7 +294,7 @@ def test_screening_loses_nothing(toy_panel, penalty) -> None:
         assert np.abs(rest)[outside].max(initial=0) < rate + 2e-6 * top
 
 
-def test_sparse_reads_few_features_and_both_solvers_find_them(toy_panel) -> None:
+def test_sparse_reads_few_features_and_both_solvers_find_them(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     models = [fitted("sparse", windows, solver=name) for name in HEADS["sparse"]]
     for model in models:
@@ -295,7 +305,7 @@ def test_sparse_reads_few_features_and_both_solvers_find_them(toy_panel) -> None
     assert error(one, replace(windows, target=other)) < 0.1 * error(one, windows)
 
 
-def test_sparse_finds_the_features_that_matter_and_does_not_shrink_them(toy_panel) -> None:
+def test_sparse_finds_the_features_that_matter_and_does_not_shrink_them(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     draw = np.random.default_rng(7)
     features = torch.from_numpy(draw.normal(size=(500, width(config_of(windows))))).float()
@@ -315,7 +325,7 @@ def test_sparse_finds_the_features_that_matter_and_does_not_shrink_them(toy_pane
             assert model.bias[output] == pytest.approx(oracle[-1], abs=1e-4)
 
 
-def test_steps_without_noise_are_explained_in_full(toy_panel) -> None:
+def test_steps_without_noise_are_explained_in_full(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     draw = np.random.default_rng(8)
     features = torch.from_numpy(draw.normal(size=(200, width(config_of(windows))))).float()
@@ -328,7 +338,7 @@ def test_steps_without_noise_are_explained_in_full(toy_panel) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_solver_for_others_is_refused(toy_panel, name) -> None:
+def test_a_solver_for_others_is_refused(toy_panel: Panel, name: str) -> None:
     config = config_of(windows_of(toy_panel))
     for solver in HEADS[name]:
         KINDS[name](config, solver=solver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ def made(rows: int, seed: int = 0) -> Tensor:
     return 5 + 3 * torch.randn(rows, FEATURES, generator=draw, dtype=torch.float64)
 
 
-def layer(ghost: int, **settings: float) -> GhostBatchNorm:
+def layer(ghost: int, **settings: Any) -> GhostBatchNorm:
     result = GhostBatchNorm(FEATURES, ghost, **settings).double()
     with torch.no_grad():
         result.weight.copy_(torch.tensor([0.5, -1.0, 2.0]))
@@ -182,7 +183,9 @@ def test_a_state_comes_back_and_a_gap_is_not_hidden() -> None:
         ((3, 4), {"momentum": 1.5}, "momentum=1.5 must be above 0 and at most 1"),
     ],
 )
-def test_settings_out_of_range(arguments, options, message) -> None:
+def test_settings_out_of_range(
+    arguments: tuple[Any, ...], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         GhostBatchNorm(*arguments, **options)
 

@@ -4,6 +4,7 @@ import copy
 import io
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import adabelief_pytorch
@@ -34,7 +35,16 @@ Pull = Callable[[int, Tensor], Tensor]
 # Textbook loops, one tensor each, in the order of the equations
 
 
-def diffgrad(w, pull, steps, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0):
+def diffgrad(
+    w: Tensor,
+    pull: Pull,
+    steps: int,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+) -> Iterator[Tensor]:
     m = v = before = torch.zeros_like(w)
     for t in range(1, steps + 1):
         g = pull(t, w) + wd * w
@@ -45,7 +55,16 @@ def diffgrad(w, pull, steps, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0):
         yield w
 
 
-def adabelief(w, pull, steps, lr=LR, b1=0.9, b2=0.999, eps=1e-16, wd=0.0):
+def adabelief(
+    w: Tensor,
+    pull: Pull,
+    steps: int,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-16,
+    wd: float = 0.0,
+) -> Iterator[Tensor]:
     m = s = torch.zeros_like(w)
     for t in range(1, steps + 1):
         g = pull(t, w)
@@ -56,7 +75,15 @@ def adabelief(w, pull, steps, lr=LR, b1=0.9, b2=0.999, eps=1e-16, wd=0.0):
         yield w
 
 
-def projected(w, g, p, delta, wd_ratio, eps, seen):
+def projected(
+    w: Tensor,
+    g: Tensor,
+    p: Tensor,
+    delta: float,
+    wd_ratio: float,
+    eps: float,
+    seen: list[str] | None,
+) -> tuple[Tensor, float]:
     """The step without its part along w, and the share of the weight decay."""
     for name, rows in (("rows", w.shape[0]), ("whole", 1)) if w.dim() > 1 else ():
         a, b, c = w.reshape(rows, -1), g.reshape(rows, -1), p.reshape(rows, -1)
@@ -70,8 +97,18 @@ def projected(w, g, p, delta, wd_ratio, eps, seen):
 
 
 def adam_p(
-    w, pull, steps, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, delta=0.1, ratio=0.1, seen=None
-):
+    w: Tensor,
+    pull: Pull,
+    steps: int,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    delta: float = 0.1,
+    ratio: float = 0.1,
+    seen: list[str] | None = None,
+) -> Iterator[Tensor]:
     m = v = torch.zeros_like(w)
     for t in range(1, steps + 1):
         g = pull(t, w)
@@ -83,8 +120,18 @@ def adam_p(
 
 
 def sgd_p(
-    w, pull, steps, lr=LR, mu=0.9, damp=0.0, eps=1e-8, wd=0.0, delta=0.1, ratio=0.1, seen=None
-):
+    w: Tensor,
+    pull: Pull,
+    steps: int,
+    lr: float = LR,
+    mu: float = 0.9,
+    damp: float = 0.0,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    delta: float = 0.1,
+    ratio: float = 0.1,
+    seen: list[str] | None = None,
+) -> Iterator[Tensor]:
     buffer = torch.zeros_like(w)
     for t in range(1, steps + 1):
         g = pull(t, w)
@@ -94,7 +141,12 @@ def sgd_p(
         yield w
 
 
-TEXTBOOK = {DiffGrad: diffgrad, AdaBelief: adabelief, AdamP: adam_p, SGDP: sgd_p}
+TEXTBOOK: dict[type[Any], Callable[..., Iterator[Tensor]]] = {
+    DiffGrad: diffgrad,
+    AdaBelief: adabelief,
+    AdamP: adam_p,
+    SGDP: sgd_p,
+}
 
 
 def start(shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> Tensor:
@@ -154,7 +206,9 @@ def close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
         *((cls, kind) for cls in (AdamP, SGDP) for kind in ("rows", "whole")),
     ],
 )
-def test_each_is_its_textbook_loop_for_100_steps(cls, kind, weight_decay) -> None:
+def test_each_is_its_textbook_loop_for_100_steps(
+    cls: type[Any], kind: str, weight_decay: float
+) -> None:
     """All shapes in one optimizer, with gradients whose memory is used again."""
     shapes = SHAPES if kind == "free" else WITH_ROOM
     weights, pulls = [start(s) for s in shapes], [pull(kind, s) for s in shapes]
@@ -184,7 +238,9 @@ def test_each_is_its_textbook_loop_for_100_steps(cls, kind, weight_decay) -> Non
         (SGDP, {"delta": 0.0}, {"delta": 0.0}),
     ],
 )
-def test_every_setting_means_what_it_says(cls, options, names) -> None:
+def test_every_setting_means_what_it_says(
+    cls: type[Any], options: dict[str, Any], names: dict[str, Any]
+) -> None:
     weights, pulls = [start(s) for s in SHAPES], [pull("free", s) for s in SHAPES]
     books = [TEXTBOOK[cls](w, g, 40, wd=0.2, **names) for w, g in zip(weights, pulls, strict=True)]
     make = lambda params: cls(params, lr=LR, weight_decay=0.2, **options)  # noqa: E731
@@ -194,7 +250,7 @@ def test_every_setting_means_what_it_says(cls, options, names) -> None:
 
 
 @pytest.mark.parametrize("book", [adam_p, sgd_p])
-def test_the_textbook_projects_by_rows_and_whole_and_not_at_all(book) -> None:
+def test_the_textbook_projects_by_rows_and_whole_and_not_at_all(book: Callable[..., Any]) -> None:
     """Else the comparisons above would say little about projection."""
     for kind, expected in (("rows", {"rows"}), ("whole", {"whole"})):
         seen: list[str] = []
@@ -243,8 +299,9 @@ def peers() -> dict[str, tuple[type[Optimizer], Callable[..., Optimizer], dict[s
 
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("name", peers())
-def test_each_is_the_package_where_that_follows_the_paper(name, keep) -> None:
+def test_each_is_the_package_where_that_follows_the_paper(name: str, keep: bool) -> None:
     """The packages for the rest: AdaBelief's rectification is off; SGDP's momentum, see below."""
+    ours: Any
     ours, theirs, options, kind = peers()[name]
     weights, pulls = [start(s) for s in WITH_ROOM], [pull(kind, s) for s in WITH_ROOM]
     one = run(lambda params: ours(params, lr=LR, **options), weights, pulls, 60, keep=keep)
@@ -287,7 +344,7 @@ def test_diffgrad_settles_in_the_deeper_valley_of_the_papers_example() -> None:
     slope: Pull = lambda _, x: torch.where(x <= 0, 2 * (x + 0.3), 2 * (x - 0.2))  # noqa: E731
     begin = [torch.tensor([-1.0], dtype=torch.float64)]
     ends = [
-        list(run(lambda p, c=cls: c(p, lr=0.1, betas=(0.95, 0.999)), begin, [slope], 300))[-1][0]
+        list(run(partial(cls, lr=0.1, betas=(0.95, 0.999)), begin, [slope], 300))[-1][0]
         for cls in (DiffGrad, Adam)
     ]
     assert float(ends[0]) == pytest.approx(-0.3, abs=0.01)
@@ -296,7 +353,9 @@ def test_diffgrad_settles_in_the_deeper_valley_of_the_papers_example() -> None:
 
 @given(st.floats(1e-6, 1e6), st.floats(0.05, 0.99), st.integers(0, 2**31))
 @settings(max_examples=30, deadline=None)
-def test_the_first_step_of_adabelief_is_lr_over_beta1(scale, beta1, seed) -> None:
+def test_the_first_step_of_adabelief_is_lr_over_beta1(
+    scale: float, beta1: float, seed: int
+) -> None:
     gradient = scale * torch.randn(
         6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
     )
@@ -308,7 +367,9 @@ def test_the_first_step_of_adabelief_is_lr_over_beta1(scale, beta1, seed) -> Non
 
 @given(st.integers(1, 7), st.integers(2, 9), st.sampled_from([AdamP, SGDP]), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
-def test_projected_steps_are_at_right_angles_to_the_rows(rows, length, cls, seed) -> None:
+def test_projected_steps_are_at_right_angles_to_the_rows(
+    rows: int, length: int, cls: type[Any], seed: int
+) -> None:
     random = torch.Generator().manual_seed(seed)
     weight = torch.randn(rows, length, generator=random, dtype=torch.float64)
     gradient = torch.randn(rows, length, generator=random, dtype=torch.float64)
@@ -325,10 +386,11 @@ def test_weights_that_are_normalised_lengthen_less() -> None:
     def slope(_: int, w: Tensor) -> Tensor:
         leaf = w.clone().requires_grad_()
         (nn.functional.normalize(leaf, dim=1) - target).square().sum().backward()
+        assert leaf.grad is not None
         return leaf.grad
 
     lengths = [
-        list(run(lambda p, c=cls: c(p, lr=LR), [0.1 * start((64, 48))], [slope], 50))[-1][0].norm()
+        list(run(partial(cls, lr=LR), [0.1 * start((64, 48))], [slope], 50))[-1][0].norm()
         for cls in (AdamP, Adam)
     ]
     begin = (0.1 * start((64, 48))).norm()
@@ -345,7 +407,9 @@ def test_weights_that_are_normalised_lengthen_less() -> None:
         (SGDP, (4, 3), 1.0),
     ],
 )
-def test_decoupled_decay_shrinks_weights_without_a_gradient(cls, shape, share) -> None:
+def test_decoupled_decay_shrinks_weights_without_a_gradient(
+    cls: type[Any], shape: tuple[Any, ...], share: float
+) -> None:
     make = lambda params: cls(params, lr=LR, weight_decay=0.3)  # noqa: E731
     *_, end = run(make, [start(shape)], [lambda _, w: torch.zeros_like(w)], 20)
     close(end[0], start(shape) * (1 - LR * 0.3 * share) ** 20)
@@ -375,7 +439,7 @@ def trained(optimizer: Optimizer, params: list[nn.Parameter], first: int, last: 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_saved_state_goes_on_bit_for_bit(cls, dtype) -> None:
+def test_a_saved_state_goes_on_bit_for_bit(cls: type[Any], dtype: torch.dtype) -> None:
     params = [nn.Parameter(start(shape, torch.float64).to(dtype)) for shape in SHAPES]
     optimizer = cls(params, lr=LR, weight_decay=0.1)
     trained(optimizer, params, 1, 6)
@@ -395,7 +459,9 @@ def test_a_saved_state_goes_on_bit_for_bit(cls, dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_half_precision_is_computed_in_single_and_rounded_once(cls, dtype) -> None:
+def test_half_precision_is_computed_in_single_and_rounded_once(
+    cls: type[Any], dtype: torch.dtype
+) -> None:
     half = nn.Parameter(start((6, 5)).to(dtype))
     single = nn.Parameter(half.detach().float())
     one, other = cls([half], lr=LR), cls([single], lr=LR)
@@ -411,7 +477,7 @@ def test_half_precision_is_computed_in_single_and_rounded_once(cls, dtype) -> No
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_small_half_precision_gradients_are_not_lost(cls) -> None:
+def test_small_half_precision_gradients_are_not_lost(cls: type[Any]) -> None:
     """1e-5 squared is 0 in float16."""
     weight = nn.Parameter(torch.zeros(3, dtype=torch.float16))
     optimizer = cls([weight], lr=1.0 if cls is SGDP else 0.01)
@@ -423,7 +489,7 @@ def test_small_half_precision_gradients_are_not_lost(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_each_parameter_counts_its_own_steps(cls) -> None:
+def test_each_parameter_counts_its_own_steps(cls: type[Any]) -> None:
     """One gets its first gradient late, one never, one is empty, one is of another type."""
     late, never = nn.Parameter(start((4, 3))), nn.Parameter(start((2, 2)))
     always, empty = nn.Parameter(start((5,))), nn.Parameter(torch.empty(0, 3))
@@ -448,7 +514,7 @@ def test_each_parameter_counts_its_own_steps(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_groups_have_settings_of_their_own(cls) -> None:
+def test_groups_have_settings_of_their_own(cls: type[Any]) -> None:
     pair = [nn.Parameter(start((4, 3))) for _ in range(2)]
     optimizer = cls([{"params": pair[:1]}, {"params": pair[1:], "lr": 2 * LR}], lr=LR)
     alone = [nn.Parameter(start((4, 3))) for _ in range(2)]
@@ -461,7 +527,7 @@ def test_groups_have_settings_of_their_own(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_gradients_are_read_and_never_written(cls) -> None:
+def test_gradients_are_read_and_never_written(cls: type[Any]) -> None:
     params = [nn.Parameter(start(shape)) for shape in SHAPES]
     optimizer = cls(params, lr=LR, weight_decay=0.1)
     for step in (1, 2, 3):
@@ -470,11 +536,12 @@ def test_gradients_are_read_and_never_written(cls) -> None:
             param.grad = gradient.clone()
         optimizer.step()
         for param, gradient in zip(params, before, strict=True):
+            assert param.grad is not None
             assert torch.equal(param.grad, gradient)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_the_layout_in_memory_makes_no_difference(cls) -> None:
+def test_the_layout_in_memory_makes_no_difference(cls: type[Any]) -> None:
     plain = [nn.Parameter(start((6, 5))), nn.Parameter(start((3, 2, 4, 5)))]
     turned = [
         nn.Parameter(start((6, 5)).t().contiguous().t()),
@@ -494,7 +561,7 @@ def test_the_layout_in_memory_makes_no_difference(cls) -> None:
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_nan_and_infinity_are_not_silenced(cls, poison) -> None:
+def test_nan_and_infinity_are_not_silenced(cls: type[Any], poison: float) -> None:
     """What they touch is NaN or infinite for good, what they do not is untouched."""
     weight, other = nn.Parameter(start((4, 3))), nn.Parameter(start((3,)))
     clean = nn.Parameter(start((3,)))
@@ -512,7 +579,7 @@ def test_nan_and_infinity_are_not_silenced(cls, poison) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_sparse_gradients_are_refused_before_anything_moves(cls) -> None:
+def test_sparse_gradients_are_refused_before_anything_moves(cls: type[Any]) -> None:
     weight, table = nn.Parameter(start((3,))), nn.Embedding(5, 2, sparse=True)
     optimizer = cls([{"params": [weight]}, {"params": table.parameters()}], lr=LR)
     weight.grad = torch.ones_like(weight)
@@ -526,7 +593,7 @@ def test_sparse_gradients_are_refused_before_anything_moves(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_closure_gives_loss_and_gradient(cls) -> None:
+def test_a_closure_gives_loss_and_gradient(cls: type[Any]) -> None:
     weight = nn.Parameter(start((4,)))
     optimizer = cls([weight], lr=LR)
 
@@ -543,7 +610,7 @@ def test_a_closure_gives_loss_and_gradient(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_weights_of_zero_are_no_trouble(cls) -> None:
+def test_weights_of_zero_are_no_trouble(cls: type[Any]) -> None:
     """Heads start at zero, where a weight has no direction; eps is left out as well."""
     weight = nn.Parameter(torch.zeros(4, 3, dtype=torch.float64))
     optimizer = cls([weight], lr=LR, eps=0.0) if cls is not DiffGrad else cls([weight], lr=LR)
@@ -571,7 +638,9 @@ def test_weights_of_zero_are_no_trouble(cls) -> None:
         (SGDP, {"lr": 1, "wd_ratio": math.inf}, "expected wd_ratio=inf to be 0 or more and finite"),
     ],
 )
-def test_settings_out_of_range_are_refused(cls, options, message) -> None:
+def test_settings_out_of_range_are_refused(
+    cls: type[Any], options: dict[str, Any], message: str
+) -> None:
     weight = nn.Parameter(start((3,)))
     with pytest.raises(ValueError, match=message):
         cls([weight], **options)
@@ -582,6 +651,6 @@ def test_settings_out_of_range_are_refused(cls, options, message) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_complex_parameters_are_refused(cls) -> None:
+def test_complex_parameters_are_refused(cls: type[Any]) -> None:
     with pytest.raises(ValueError, match=r"real floating-point parameters, got torch.complex64"):
         cls([nn.Parameter(torch.zeros(2, dtype=torch.complex64))], lr=1.0)

@@ -84,7 +84,9 @@ def test_weight_decay_has_an_effect(name: str) -> None:
         ("gns", 0.1, 0.0, "solves heads"),
     ],
 )
-def test_refusals_name_the_field_and_the_value(name, lr, decay, message) -> None:
+def test_refusals_name_the_field_and_the_value(
+    name: str, lr: float, decay: float, message: str
+) -> None:
     with pytest.raises(ModelError, match=message):
         optimizers.build(name, Tiny(), lr, weight_decay=decay)
 
@@ -113,7 +115,9 @@ def test_every_model_says_what_may_train_it() -> None:
         ("adam", "sparse", False, "is for networks, sparse is solved by prox_cg or accelerated"),
     ],
 )
-def test_what_does_not_suit_is_told_with_the_reason(name, model, private, said) -> None:
+def test_what_does_not_suit_is_told_with_the_reason(
+    name: str, model: str, private: bool, said: str
+) -> None:
     with pytest.raises(ModelError, match=said):
         optimizers.suit(name, model, private=private)
 

@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,7 +40,12 @@ def gradients(shape: tuple[int, ...], steps: int, scale: float = 1.0) -> list[Te
     return [scale * (0.5 * signal + math.sqrt(NOISE) * each) for each in noise]
 
 
-def path(make: Callable[[list[nn.Parameter]], Optimizer], shapes=SHAPES, steps=100, scale=1.0):
+def path(
+    make: Callable[[list[nn.Parameter]], Optimizer],
+    shapes: Sequence[tuple[int, ...]] = SHAPES,
+    steps: int = 100,
+    scale: float = 1.0,
+) -> list[Tensor]:
     """Weights after each step, one [steps, ...] a shape."""
     params = [nn.Parameter(start(shape)) for shape in shapes]
     optimizer = make(params)
@@ -56,13 +62,23 @@ def path(make: Callable[[list[nn.Parameter]], Optimizer], shapes=SHAPES, steps=1
 # Textbook loops, one tensor each, in the order of the equations
 
 
-def floor_of(t, b2, mean, floor):
+def floor_of(t: int, b2: float, mean: float, floor: float) -> float:
     """Standard deviation of a weighted mean of chi-squares, from its weights one by one."""
     w = torch.tensor([(1 - b2) * b2 ** (t - i) for i in range(1, t + 1)], dtype=torch.float64)
     return floor * mean * math.sqrt(2 * float((w / w.sum()).square().sum()))
 
 
-def dp_adam(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, floor=1.0):
+def dp_adam(
+    w: Tensor,
+    grads: Iterable[Tensor],
+    phi: float,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    floor: float = 1.0,
+) -> Iterator[Tensor]:
     m = v = torch.zeros_like(w)
     for t, g in enumerate(grads, start=1):
         g = g + wd * w
@@ -72,7 +88,17 @@ def dp_adam(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, floor=1.0)
         yield w
 
 
-def dp_adabelief(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-16, wd=0.0, floor=1.0):
+def dp_adabelief(
+    w: Tensor,
+    grads: Iterable[Tensor],
+    phi: float,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-16,
+    wd: float = 0.0,
+    floor: float = 1.0,
+) -> Iterator[Tensor]:
     m = s = torch.zeros_like(w)
     shares = 0.0
     for t, g in enumerate(grads, start=1):
@@ -86,7 +112,17 @@ def dp_adabelief(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-16, wd=0.0, floo
         yield w
 
 
-def dp_diffgrad(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, floor=1.0):
+def dp_diffgrad(
+    w: Tensor,
+    grads: Iterable[Tensor],
+    phi: float,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    floor: float = 1.0,
+) -> Iterator[Tensor]:
     m = v = before = torch.zeros_like(w)
     for t, g in enumerate(grads, start=1):
         g = g + wd * w
@@ -98,15 +134,25 @@ def dp_diffgrad(w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, floor=
         yield w
 
 
-def tangent(w, p, eps):
+def tangent(w: Tensor, p: Tensor, eps: float) -> Tensor:
     a, b = w.reshape(len(w), -1), p.reshape(len(w), -1)
     unit = a / (a.norm(dim=1, keepdim=True) + eps)
     return (b - unit * (unit * b).sum(1, keepdim=True)).view_as(w)
 
 
 def dp_adamp(
-    w, grads, phi, lr=LR, b1=0.9, b2=0.999, eps=1e-8, wd=0.0, floor=1.0, ratio=0.1, rows=False
-):
+    w: Tensor,
+    grads: Iterable[Tensor],
+    phi: float,
+    lr: float = LR,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    floor: float = 1.0,
+    ratio: float = 0.1,
+    rows: bool = False,
+) -> Iterator[Tensor]:
     m = v = torch.zeros_like(w)
     for t, g in enumerate(grads, start=1):
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
@@ -117,7 +163,18 @@ def dp_adamp(
         yield w
 
 
-def dp_sgdp(w, grads, phi, lr=LR, mu=0.9, damp=0.0, eps=1e-8, wd=0.0, ratio=0.1, rows=False):
+def dp_sgdp(
+    w: Tensor,
+    grads: Iterable[Tensor],
+    phi: float,
+    lr: float = LR,
+    mu: float = 0.9,
+    damp: float = 0.0,
+    eps: float = 1e-8,
+    wd: float = 0.0,
+    ratio: float = 0.1,
+    rows: bool = False,
+) -> Iterator[Tensor]:
     buffer = torch.zeros_like(w)
     for g in grads:
         buffer = mu * buffer + (1 - damp) * g
@@ -126,7 +183,7 @@ def dp_sgdp(w, grads, phi, lr=LR, mu=0.9, damp=0.0, eps=1e-8, wd=0.0, ratio=0.1,
         yield w
 
 
-TEXTBOOK = {
+TEXTBOOK: dict[type[Any], Callable[..., Iterator[Tensor]]] = {
     DpAdam: dp_adam,
     DpAdaBelief: dp_adabelief,
     DpDiffGrad: dp_diffgrad,
@@ -141,7 +198,7 @@ def close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_each_is_its_textbook_loop_for_100_steps(cls, weight_decay) -> None:
+def test_each_is_its_textbook_loop_for_100_steps(cls: type[Any], weight_decay: float) -> None:
     ours = path(lambda p: cls(p, lr=LR, noise_variance=NOISE, weight_decay=weight_decay))
     for found, shape in zip(ours, SHAPES, strict=True):
         book = TEXTBOOK[cls](start(shape), gradients(shape, 100), NOISE, wd=weight_decay)
@@ -149,7 +206,7 @@ def test_each_is_its_textbook_loop_for_100_steps(cls, weight_decay) -> None:
 
 
 @pytest.mark.parametrize("cls", [DpAdamP, DpSgdp])
-def test_declared_weights_are_projected_by_rows_and_others_never(cls) -> None:
+def test_declared_weights_are_projected_by_rows_and_others_never(cls: type[Any]) -> None:
     ours = path(
         lambda p: cls(
             p, lr=LR, noise_variance=NOISE, weight_decay=0.3, wd_ratio=0.2, scale_invariant=[p[2]]
@@ -172,7 +229,9 @@ def test_declared_weights_are_projected_by_rows_and_others_never(cls) -> None:
         (DpSgdp, {"momentum": 0.5, "dampening": 0.3}, {"mu": 0.5, "damp": 0.3}),
     ],
 )
-def test_every_setting_means_what_it_says(cls, options, names) -> None:
+def test_every_setting_means_what_it_says(
+    cls: type[Any], options: dict[str, Any], names: dict[str, Any]
+) -> None:
     ours = path(lambda p: cls(p, lr=LR, noise_variance=NOISE, **options), ((6, 5),), 40)
     book = TEXTBOOK[cls](start((6, 5)), gradients((6, 5), 40), NOISE, **names)
     close(ours[0], torch.stack(list(book)), 1e-11)
@@ -195,7 +254,11 @@ def test_every_setting_means_what_it_says(cls, options, names) -> None:
     ],
 )
 def test_without_noise_each_is_its_plain_form(
-    private, plain, declared, options, weight_decay
+    private: type[Any],
+    plain: type[Any],
+    declared: bool,
+    options: dict[str, Any],
+    weight_decay: float,
 ) -> None:
     """AdamP and SGDP: had they found just what was declared."""
 
@@ -223,7 +286,9 @@ def test_little_noise_makes_dp_diffgrad_adam_and_none_makes_it_diffgrad() -> Non
 # Under noise alone
 
 
-def noise_alone(cls: Any, steps: int, phi: float, count: int = 40_000, **options: Any):
+def noise_alone(
+    cls: Any, steps: int, phi: float, count: int = 40_000, **options: Any
+) -> Iterator[tuple[int, Any, Tensor]]:
     """The optimizer and its parameter after each of so many steps on noise of variance Φ."""
     random = torch.Generator().manual_seed(7)
     weight = nn.Parameter(torch.zeros(count, dtype=torch.float64))
@@ -236,7 +301,7 @@ def noise_alone(cls: Any, steps: int, phi: float, count: int = 40_000, **options
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phi", [1.0, 3e-5])
-def test_what_is_taken_off_adam_is_what_noise_alone_puts_there(phi) -> None:
+def test_what_is_taken_off_adam_is_what_noise_alone_puts_there(phi: float) -> None:
     """Mean of v̂ − Φ is 0 and its deviation the unit of the floor, from the first step on."""
     for step, state, _ in noise_alone(DpAdam, 300, phi, betas=(0.9, 0.99)):
         if step in (1, 2, 5, 50, 300):
@@ -248,7 +313,7 @@ def test_what_is_taken_off_adam_is_what_noise_alone_puts_there(phi) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("betas", [(0.9, 0.99), (0.5, 0.9), (0.99, 0.95), (0.0, 0.9)])
-def test_what_is_taken_off_adabelief_is_what_noise_alone_puts_there(betas) -> None:
+def test_what_is_taken_off_adabelief_is_what_noise_alone_puts_there(betas: tuple[Any, ...]) -> None:
     for step, state, _ in noise_alone(DpAdaBelief, 300, 0.01, betas=betas, eps=0.0):
         if step in (1, 2, 5, 50, 300):
             mean = state["exp_avg_var"] / (1 - betas[1] ** step) / 0.01
@@ -270,7 +335,9 @@ def test_shares_and_spreads_are_those_of_the_reference() -> None:
 
 @given(st.floats(0, 0.999), st.floats(0, 0.9999), st.integers(1, 400))
 @settings(max_examples=60, deadline=None)
-def test_the_share_of_noise_is_the_weighted_mean_of_the_shares(beta1, beta2, step) -> None:
+def test_the_share_of_noise_is_the_weighted_mean_of_the_shares(
+    beta1: float, beta2: float, step: int
+) -> None:
     k = (1 - beta1) / (1 + beta1)
     shares = [beta1**2 * (1 + k * (1 - beta1 ** (2 * (i - 1)))) for i in range(1, step + 1)]
     weights = [beta2 ** (step - i) for i in range(1, step + 1)]
@@ -280,7 +347,7 @@ def test_the_share_of_noise_is_the_weighted_mean_of_the_shares(beta1, beta2, ste
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", ADAPTIVE)
-def test_a_coordinate_without_signal_moves_no_further_than_by_adam(cls) -> None:
+def test_a_coordinate_without_signal_moves_no_further_than_by_adam(cls: type[Any]) -> None:
     """What the floor is for: with one that is next to nothing, luck takes it far."""
     before = torch.zeros(40_000, dtype=torch.float64)
     for step, _, weight in noise_alone(cls, 300, 1e-4):
@@ -309,13 +376,13 @@ def test_friction_is_measured_in_noise() -> None:
 
 @given(st.integers(-20, 20))
 @settings(max_examples=15, deadline=None)
-def test_units_of_the_gradient_have_no_effect(power) -> None:
+def test_units_of_the_gradient_have_no_effect(power: int) -> None:
     """Twice the gradient with four times Φ is the same path, bit for bit; SGDP is linear in it."""
     scale = 2.0**power
     for cls in ADAPTIVE:
         one, other = (
             path(
-                lambda p, u=unit: cls(p, lr=LR, eps=0.0, noise_variance=u * u * NOISE),  # noqa: B023
+                partial(cls, lr=LR, eps=0.0, noise_variance=unit * unit * NOISE),
                 ((6, 5),),
                 30,
                 unit,
@@ -326,11 +393,10 @@ def test_units_of_the_gradient_have_no_effect(power) -> None:
 
 
 @pytest.mark.parametrize("noise", [0.01, 100.0])
-def test_the_noise_has_an_effect_where_it_is_said_to(noise) -> None:
+def test_the_noise_has_an_effect_where_it_is_said_to(noise: float) -> None:
     for cls in CLASSES:
         one, other = (
-            path(lambda p, n=phi: cls(p, lr=LR, noise_variance=n), ((6, 5),), 10)  # noqa: B023
-            for phi in (NOISE, noise)
+            path(partial(cls, lr=LR, noise_variance=phi), ((6, 5),), 10) for phi in (NOISE, noise)
         )
         assert torch.equal(one[0], other[0]) == (cls is DpSgdp)
 
@@ -340,7 +406,9 @@ def test_the_noise_has_an_effect_where_it_is_said_to(noise) -> None:
 
 @given(st.integers(1, 7), st.integers(2, 9), st.sampled_from([DpAdamP, DpSgdp]), st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_projected_steps_are_at_right_angles_to_the_rows(rows, length, cls, noisy) -> None:
+def test_projected_steps_are_at_right_angles_to_the_rows(
+    rows: int, length: int, cls: type[Any], noisy: bool
+) -> None:
     phi = NOISE if noisy else 0.0
     (after,) = path(
         lambda p: cls(p, lr=LR, eps=1e-300, noise_variance=phi, scale_invariant=p),
@@ -353,7 +421,7 @@ def test_projected_steps_are_at_right_angles_to_the_rows(rows, length, cls, nois
 
 
 @pytest.mark.parametrize("cls", [DpAdamP, DpSgdp])
-def test_declarations_hold_in_groups_by_name_and_after_a_round_trip(cls) -> None:
+def test_declarations_hold_in_groups_by_name_and_after_a_round_trip(cls: type[Any]) -> None:
     def build(params: list[nn.Parameter]) -> Optimizer:
         groups = [
             {"params": [("a", params[0]), ("b", params[1])]},
@@ -383,7 +451,7 @@ def test_declarations_hold_in_groups_by_name_and_after_a_round_trip(cls) -> None
 
 
 @pytest.mark.parametrize("cls", [DpAdamP, DpSgdp])
-def test_declarations_that_make_no_sense_are_refused(cls) -> None:
+def test_declarations_that_make_no_sense_are_refused(cls: type[Any]) -> None:
     weight, flat, strange = (nn.Parameter(start(shape)) for shape in ((4, 3), (5,), (2, 2)))
     options: dict[str, Any] = {"lr": LR, "noise_variance": NOISE}
     with pytest.raises(ValueError, match=r"parameters to have rows, got shape=\(5,\); declare"):
@@ -403,7 +471,7 @@ def test_declarations_that_make_no_sense_are_refused(cls) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_saved_state_goes_on_bit_for_bit(cls, dtype) -> None:
+def test_a_saved_state_goes_on_bit_for_bit(cls: type[Any], dtype: torch.dtype) -> None:
     params = [nn.Parameter(start(shape).to(dtype)) for shape in SHAPES]
     twins = [nn.Parameter(param.detach().clone()) for param in params]
     one = cls(params, lr=LR, noise_variance=NOISE, weight_decay=0.1)
@@ -419,6 +487,7 @@ def test_a_saved_state_goes_on_bit_for_bit(cls, dtype) -> None:
             if step < 5:
                 twin.data.copy_(param.data)
             else:
+                assert param.grad is not None
                 twin.grad = param.grad.clone()
         if step >= 5:
             other.step()
@@ -428,7 +497,7 @@ def test_a_saved_state_goes_on_bit_for_bit(cls, dtype) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_nan_is_not_silenced_by_the_floor(cls) -> None:
+def test_nan_is_not_silenced_by_the_floor(cls: type[Any]) -> None:
     weight = nn.Parameter(start((4, 3)))
     optimizer = cls([weight], lr=LR, noise_variance=NOISE)
     for step, gradient in enumerate(gradients((4, 3), 5)):
@@ -442,7 +511,7 @@ def test_nan_is_not_silenced_by_the_floor(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", [DpAdamP, DpSgdp])
-def test_rows_of_nan_are_not_silenced_by_projection(cls) -> None:
+def test_rows_of_nan_are_not_silenced_by_projection(cls: type[Any]) -> None:
     weight = nn.Parameter(start((4, 3)))
     optimizer = cls([weight], lr=LR, noise_variance=NOISE, scale_invariant=[weight])
     weight.grad = gradients((4, 3), 1)[0]
@@ -453,7 +522,7 @@ def test_rows_of_nan_are_not_silenced_by_projection(cls) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_odd_parameters_are_passed_or_refused(cls) -> None:
+def test_odd_parameters_are_passed_or_refused(cls: type[Any]) -> None:
     empty, frozen, table = (
         nn.Parameter(torch.empty(0, 3)),
         nn.Parameter(start((2,))),
@@ -482,18 +551,20 @@ def test_odd_parameters_are_passed_or_refused(cls) -> None:
     ],
 )
 @pytest.mark.parametrize("cls", CLASSES)
-def test_settings_out_of_range_are_refused(cls, options, message) -> None:
+def test_settings_out_of_range_are_refused(
+    cls: type[Any], options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         cls([nn.Parameter(start((2, 2)))], **{"lr": LR, **options})
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_the_noise_must_be_told_and_by_name(cls) -> None:
+def test_the_noise_must_be_told_and_by_name(cls: type[Any]) -> None:
     with pytest.raises(TypeError, match="noise_variance"):
         cls([nn.Parameter(start((2, 2)))], lr=LR)
 
 
 @pytest.mark.parametrize("cls", ADAPTIVE)
-def test_a_floor_of_nothing_is_refused(cls) -> None:
+def test_a_floor_of_nothing_is_refused(cls: type[Any]) -> None:
     with pytest.raises(ValueError, match=r"expected floor=0.0 to be above 0"):
         cls([nn.Parameter(start((2, 2)))], noise_variance=1.0, floor=0.0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from data.windows import Windows
 from dp.mechanisms.randomness import Generator
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.private import training as private
 from models.batch import to_device
+from models.config import ForecasterConfig
 from models.forecaster import fit_scaler
 from models.forecasters import new
 from models.optimizers.tract import FIRST, TrAct, precondition
@@ -43,7 +47,7 @@ def fresh(kind: str = "GRU", inputs: int = 3, seed: int = 0) -> Net:
 
 def batch(rows: int = 5, length: int = 4, inputs: int = 3, seed: int = 1) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(seed)
-    make = {"generator": draw, "dtype": torch.float64}
+    make: dict[str, Any] = {"generator": draw, "dtype": torch.float64}
     return 1 + torch.randn(rows, length, inputs, **make), torch.randn(rows, 2, **make)
 
 
@@ -68,7 +72,9 @@ def by_definition(inputs: np.ndarray, slopes: np.ndarray, rate: float, ridge: fl
     ridge=st.floats(1e-2, 10),
     seed=st.integers(0, 999),
 )
-def test_the_preconditioned_gradient_is_the_least_squares_step(rows, width, ridge, seed) -> None:
+def test_the_preconditioned_gradient_is_the_least_squares_step(
+    rows: int, width: int, ridge: float, seed: int
+) -> None:
     draw = np.random.default_rng(seed)
     inputs, slopes = draw.normal(size=(rows, width)), draw.normal(size=(rows, 6))
     grad = torch.from_numpy(slopes.T @ inputs)
@@ -80,14 +86,14 @@ def test_the_preconditioned_gradient_is_the_least_squares_step(rows, width, ridg
 
 
 @pytest.mark.parametrize("rows", [3, 50])
-def test_a_large_ridge_gives_the_gradient_back(rows) -> None:
+def test_a_large_ridge_gives_the_gradient_back(rows: int) -> None:
     torch.manual_seed(2)
     grad, inputs = torch.randn(4, 8).double(), torch.randn(rows, 8).double()
     torch.testing.assert_close(1e9 * precondition(grad, inputs, 1e9), grad, atol=1e-7, rtol=1e-7)
     assert not torch.allclose(0.1 * precondition(grad, inputs, 0.1), grad, atol=0.1)
 
 
-def gates_of(kind: str, z: Tensor, h: Tensor, cell: Tensor, net: nn.RNNBase) -> tuple:
+def gates_of(kind: str, z: Tensor, h: Tensor, cell: Tensor, net: Any) -> tuple:
     """One step of torch's equations from input pre-activations z, forward direction of layer 0."""
     old = h @ net.weight_hh_l0.T + net.bias_hh_l0
     if kind == "GRU":
@@ -101,7 +107,9 @@ def gates_of(kind: str, z: Tensor, h: Tensor, cell: Tensor, net: nn.RNNBase) -> 
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
 @pytest.mark.parametrize("shape", [(6, 4, 3), (2, 2, 7)])  # more rows than inputs, and fewer
-def test_recurrent_pre_activations_take_the_step_of_least_squares(kind, shape) -> None:
+def test_recurrent_pre_activations_take_the_step_of_least_squares(
+    kind: str, shape: tuple[Any, ...]
+) -> None:
     rows, length, width = shape
     torch.manual_seed(3)
     net = getattr(nn, kind)(width, 4, batch_first=True).double()
@@ -121,7 +129,7 @@ def test_recurrent_pre_activations_take_the_step_of_least_squares(kind, shape) -
 
 
 @pytest.mark.parametrize("kind", ["GRU", "LSTM"])
-def test_nothing_but_the_input_weights_of_the_first_layer_is_touched(kind) -> None:
+def test_nothing_but_the_input_weights_of_the_first_layer_is_touched(kind: str) -> None:
     plain, ours = fresh(kind), fresh(kind)
     x, y = batch()
     base = SGD(plain.parameters(), lr=RATE)
@@ -130,12 +138,13 @@ def test_nothing_but_the_input_weights_of_the_first_layer_is_touched(kind) -> No
         backward(model, x, y)
     base.step()
     optimizer.step()
-    grads = {name: parameter.grad for name, parameter in ours.named_parameters()}
+    grads: dict[str, Any] = {name: parameter.grad for name, parameter in ours.named_parameters()}
     flat = x.flatten(0, 1)
     inverse = torch.linalg.inv(flat.T @ flat / len(flat) + 0.1 * torch.eye(3).double())
     start = fresh(kind).state_dict()
     for name, parameter in plain.named_parameters():
         got = ours.get_parameter(name)
+        assert parameter.grad is not None
         assert torch.equal(grads[name], parameter.grad)  # put back after the step
         if name.removeprefix("rnn.") in FIRST:
             want = start[name] - RATE * parameter.grad @ inverse
@@ -182,7 +191,7 @@ def test_accumulated_gradients_meet_all_their_inputs() -> None:
         torch.testing.assert_close(got, want, atol=1e-14, rtol=1e-12)
 
 
-def trained(model: Net, optimizer, steps: range) -> None:
+def trained(model: Net, optimizer: Optimizer, steps: range) -> None:
     for step in steps:
         optimizer.zero_grad()
         backward(model, *batch(seed=step))
@@ -253,7 +262,9 @@ def test_copies_of_the_model_keep_nothing_and_hooks_end_with_the_optimizer() -> 
     assert not model.rnn._forward_pre_hooks
 
 
-def test_the_forecasters_network_learns(toy_windows, config_of) -> None:
+def test_the_forecasters_network_learns(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     data = to_device(windows, torch.device("cpu"))
     losses = {}
@@ -316,7 +327,7 @@ def test_noise_on_a_preconditioned_column_is_as_large_as_said() -> None:
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("rows", [2, 40])
-def test_half_precision_gradients_stay_in_half_precision(kind, rows) -> None:
+def test_half_precision_gradients_stay_in_half_precision(kind: torch.dtype, rows: int) -> None:
     torch.manual_seed(4)
     grad, inputs = torch.randn(5, 6), torch.randn(rows, 6)
     got = precondition(grad.to(kind), inputs.to(kind), 0.5)
@@ -348,7 +359,7 @@ def test_a_gradient_that_is_not_a_number_stays_so_and_none_is_passed_over() -> N
         ({"second_moment": -torch.eye(3)}, "finite and positive semidefinite"),
     ],
 )
-def test_values_out_of_range_are_refused(setting, message) -> None:
+def test_values_out_of_range_are_refused(setting: dict[str, Any], message: str) -> None:
     model = fresh()
     with pytest.raises(ValueError, match=message):
         TrAct(model, SGD(model.parameters(), lr=RATE), **setting)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,49 +18,54 @@ from models import solvers
 from models.errors import ModelError
 from models.registry import HEADS
 from models.solvers import accelerated, gns, prox_cg
-from models.solvers.penalties import L1, Mcp, Scad, soft, strong, violation
+from models.solvers.penalties import L1, Mcp, Penalty, Scad, soft, strong, violation
 
 SPARSE = [prox_cg.minimise, accelerated.minimise]
 PENALTIES = [L1, Scad, Mcp]
 RATES = st.floats(0.05, 2)
 
 
-def log_sum_exp(seed: int, count: int = 200):
+def log_sum_exp(seed: int, count: int = 200) -> tuple[Callable[[np.ndarray], Any], ...]:
     """f, ∇f, Hessian and weighted Gauss-Newton matrix, with the minimum at 0."""
     draw = np.random.default_rng(seed)
     a, b = draw.uniform(-1, 1, (count, count)), draw.uniform(-1, 1, count)
     a = a - softmax(-b) @ a
 
-    def weights(x):
+    def weights(x: np.ndarray) -> np.ndarray:
         return softmax(a @ x - b)
 
-    def slope(x):
+    def slope(x: np.ndarray) -> np.ndarray:
         return a.T @ weights(x)
 
-    def gauss_newton(x):
+    def gauss_newton(x: np.ndarray) -> np.ndarray:
         return a.T @ (weights(x)[:, None] * a)
 
-    def hessian(x):
+    def hessian(x: np.ndarray) -> np.ndarray:
         return gauss_newton(x) - np.outer(slope(x), slope(x))
 
     return lambda x: float(logsumexp(a @ x - b)), slope, hessian, gauss_newton
 
 
-def rosenbrock(x):
+def rosenbrock(x: np.ndarray) -> float:
     return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
 
 
-def rosenbrock_slope(x):
+def rosenbrock_slope(x: np.ndarray) -> np.ndarray:
     return np.array([2 * (x[0] - 1) - 400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)])
 
 
-def rosenbrock_hessian(x):
+def rosenbrock_hessian(x: np.ndarray) -> np.ndarray:
     return np.array([[2 - 400 * (x[1] - 3 * x[0] ** 2), -400 * x[0]], [-400 * x[0], 200.0]])
 
 
-def holds_its_promises(found: gns.Minimum, value, slope, start) -> None:
+def holds_its_promises(
+    found: gns.Minimum,
+    value: Callable[[np.ndarray], float],
+    slope: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+) -> None:
     """‖d‖ ≤ γ, λ = ‖g‖/γ and f − f⁺ ≥ ‖g⁺‖²/(8λ) at every step; the last is what is returned."""
-    before, steepness = value(start), np.linalg.norm(slope(start))
+    before, steepness = value(start), float(np.linalg.norm(slope(start)))
     for step in found.history:
         assert step.length <= step.radius * (1 + 1e-8)
         assert step.damping == pytest.approx(steepness / step.radius)
@@ -70,7 +77,9 @@ def holds_its_promises(found: gns.Minimum, value, slope, start) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("kind", "most"), [("hessian", 18), ("gauss-newton", 40)])
-def test_gns_solves_log_sum_exp_in_the_published_number_of_steps(seed, kind, most) -> None:
+def test_gns_solves_log_sum_exp_in_the_published_number_of_steps(
+    seed: int, kind: str, most: int
+) -> None:
     value, slope, hessian, gauss_newton = log_sum_exp(seed)
     curvature = hessian if kind == "hessian" else gauss_newton
     found = gns.minimise(value, slope, curvature, np.ones(200), tolerance=1e-6)
@@ -90,18 +99,18 @@ def test_gns_walks_down_the_valley_of_rosenbrock() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000), rank=st.integers(0, 6), radius=st.floats(1e-3, 1e3))
-def test_gns_promises_hold_for_any_curvature(seed, rank, radius) -> None:
+def test_gns_promises_hold_for_any_curvature(seed: int, rank: int, radius: float) -> None:
     draw = np.random.default_rng(seed)
     table, signs = draw.normal(size=(30, 6)), draw.choice([-1.0, 1.0], 30)
     part, start = draw.normal(size=(rank, 6)), draw.normal(size=6)
 
-    def value(x):
+    def value(x: np.ndarray) -> float:
         return float(np.logaddexp(0, -signs * (table @ x)).sum() + x @ x)
 
-    def slope(x):
+    def slope(x: np.ndarray) -> np.ndarray:
         return -table.T @ (signs / (1 + np.exp(signs * (table @ x)))) + 2 * x
 
-    def curvature(x):  # nothing to do with f, but ⪰ 0
+    def curvature(x: np.ndarray) -> np.ndarray:  # nothing to do with f, but ⪰ 0
         return part.T @ part
 
     found = gns.minimise(value, slope, curvature, start, radius=radius, tolerance=1e-5, steps=2000)
@@ -110,13 +119,13 @@ def test_gns_promises_hold_for_any_curvature(seed, rank, radius) -> None:
 
 
 def test_gns_leaves_a_place_where_the_hessian_is_indefinite() -> None:
-    def value(x):
+    def value(x: np.ndarray) -> float:
         return float((x[0] ** 2 - 1) ** 2 + x[1] ** 2)
 
-    def slope(x):
+    def slope(x: np.ndarray) -> np.ndarray:
         return np.array([4 * x[0] * (x[0] ** 2 - 1), 2 * x[1]])
 
-    def hessian(x):
+    def hessian(x: np.ndarray) -> np.ndarray:
         return np.diag([12 * x[0] ** 2 - 4, 2.0])
 
     start = np.array([0.1, 3.0])
@@ -127,13 +136,13 @@ def test_gns_leaves_a_place_where_the_hessian_is_indefinite() -> None:
 
 
 def test_gns_stays_at_a_minimum_and_survives_overflow() -> None:
-    def value(x):
+    def value(x: np.ndarray) -> float:
         return float(np.exp(x).sum() - x.sum())
 
-    def slope(x):
+    def slope(x: np.ndarray) -> np.ndarray:
         return np.exp(x) - 1
 
-    def curvature(x):
+    def curvature(x: np.ndarray) -> np.ndarray:
         return np.zeros((2, 2))  # so that a step goes as far as the radius
 
     still = gns.minimise(value, slope, curvature, np.zeros(2), tolerance=0.0)
@@ -145,21 +154,21 @@ def test_gns_stays_at_a_minimum_and_survives_overflow() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_gns_fits_poisson_regression_as_others_do(alpha) -> None:
+def test_gns_fits_poisson_regression_as_others_do(alpha: float) -> None:
     draw = np.random.default_rng(5)
     table = draw.normal(size=(300, 4))
     counts = draw.poisson(np.exp(1 + table @ [0.3, -0.4, 0.0, 0.2])).astype(float)
     full = np.column_stack([table, np.ones(300)])
     ridge = np.array([alpha] * 4 + [0.0])
 
-    def value(x):
+    def value(x: np.ndarray) -> float:
         eta = full @ x
         return float((np.exp(eta) - counts * eta).mean() + ridge @ x**2 / 2)
 
-    def slope(x):
+    def slope(x: np.ndarray) -> np.ndarray:
         return full.T @ (np.exp(full @ x) - counts) / 300 + ridge * x
 
-    def hessian(x):
+    def hessian(x: np.ndarray) -> np.ndarray:
         return full.T @ (np.exp(full @ x)[:, None] * full) / 300 + np.diag(ridge)
 
     found = gns.minimise(value, slope, hessian, np.zeros(5))
@@ -181,13 +190,15 @@ def test_gns_fits_poisson_regression_as_others_do(alpha) -> None:
         ({"start": np.array([np.nan, 0.0])}, "not finite at the start"),
     ],
 )
-def test_gns_refuses(setting, message) -> None:
+def test_gns_refuses(setting: dict[str, Any], message: str) -> None:
     options = {"start": np.zeros(2), **setting}
     with pytest.raises(ValueError, match=message):
         gns.minimise(rosenbrock, rosenbrock_slope, rosenbrock_hessian, **options)
 
 
-def correlated(seed: int, count: int = 300, features: int = 60, share: float = 0.0):
+def correlated(
+    seed: int, count: int = 300, features: int = 60, share: float = 0.0
+) -> tuple[np.ndarray, ...]:
     """XᵀX/n, Xᵀy/n, X, y and the true coefficients, six of which are ±3."""
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(count, features))
@@ -200,7 +211,13 @@ def correlated(seed: int, count: int = 300, features: int = 60, share: float = 0
     return x.T @ x / count, x.T @ y / count, x, y, truth
 
 
-def solved(solve, gram, moments, penalty, **options):
+def solved(
+    solve: Callable[..., Any],
+    gram: np.ndarray,
+    moments: np.ndarray,
+    penalty: Penalty,
+    **options: Any,
+) -> Any:
     largest = float(np.linalg.eigvalsh(gram)[-1])
     start = options.pop("start", np.zeros(len(moments)))
     return solve(lambda b: gram @ b - moments, penalty, start, lipschitz=largest, **options)
@@ -208,7 +225,7 @@ def solved(solve, gram, moments, penalty, **options):
 
 @pytest.mark.parametrize("solve", SPARSE)
 @pytest.mark.parametrize(("rate", "share"), [(0.1, 0.0), (0.01, 0.0), (0.1, 0.5)])
-def test_the_lasso_is_scikit_learns(solve, rate, share) -> None:
+def test_the_lasso_is_scikit_learns(solve: Callable[..., Any], rate: float, share: float) -> None:
     gram, moments, x, y, _ = correlated(1, share=share)
     found = solved(solve, gram, moments, L1(rate), tolerance=1e-11)
     other = Lasso(rate, fit_intercept=False, tol=1e-14, max_iter=1_000_000).fit(x, y)
@@ -228,7 +245,9 @@ def test_conjugate_gradients_need_few_steps() -> None:
 @pytest.mark.parametrize("solve", SPARSE)
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
-def test_what_is_found_is_stationary(solve, penalty, share) -> None:
+def test_what_is_found_is_stationary(
+    solve: Callable[..., Any], penalty: type[Any], share: float
+) -> None:
     gram, moments, *_ = correlated(2, share=share)
     rule = penalty(0.2)
     found = solved(solve, gram, moments, rule)
@@ -243,7 +262,7 @@ def test_what_is_found_is_stationary(solve, penalty, share) -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("seed", range(3))
-def test_the_two_solvers_agree(penalty, seed) -> None:
+def test_the_two_solvers_agree(penalty: type[Any], seed: int) -> None:
     gram, moments, *_ = correlated(seed)
     one, other = (solved(solve, gram, moments, penalty(0.3)).beta for solve in SPARSE)
     np.testing.assert_allclose(one, other, atol=1e-9)
@@ -251,7 +270,9 @@ def test_the_two_solvers_agree(penalty, seed) -> None:
 
 @pytest.mark.parametrize("solve", SPARSE)
 @pytest.mark.parametrize("penalty", [Scad, Mcp])
-def test_well_separated_coefficients_are_those_of_the_oracle(solve, penalty) -> None:
+def test_well_separated_coefficients_are_those_of_the_oracle(
+    solve: Callable[..., Any], penalty: type[Any]
+) -> None:
     gram, moments, x, y, truth = correlated(3)
     found = solved(solve, gram, moments, penalty(0.5)).beta
     oracle = np.zeros_like(truth)
@@ -262,7 +283,9 @@ def test_well_separated_coefficients_are_those_of_the_oracle(solve, penalty) -> 
 
 
 @pytest.mark.parametrize("solve", SPARSE)
-def test_without_a_penalty_it_is_least_squares_and_from_the_solution_no_step(solve) -> None:
+def test_without_a_penalty_it_is_least_squares_and_from_the_solution_no_step(
+    solve: Callable[..., Any],
+) -> None:
     gram, moments, x, y, _ = correlated(4)
     found = solved(solve, gram, moments, Scad(0.0))
     np.testing.assert_allclose(found.beta, np.linalg.lstsq(x, y, rcond=None)[0], atol=1e-8)
@@ -274,7 +297,7 @@ def test_without_a_penalty_it_is_least_squares_and_from_the_solution_no_step(sol
 
 
 @pytest.mark.parametrize("solve", SPARSE)
-def test_too_few_steps_are_no_convergence(solve) -> None:
+def test_too_few_steps_are_no_convergence(solve: Callable[..., Any]) -> None:
     gram, moments, *_ = correlated(4, share=0.5)
     found = solved(solve, gram, moments, L1(0.1), steps=3)
     assert (found.steps, found.converged) == (3, False)
@@ -290,7 +313,9 @@ def test_too_few_steps_are_no_convergence(solve) -> None:
         ({"steps": 0}, "expected steps=0 to be at least 1"),
     ],
 )
-def test_sparse_solvers_refuse(solve, setting, message) -> None:
+def test_sparse_solvers_refuse(
+    solve: Callable[..., Any], setting: dict[str, Any], message: str
+) -> None:
     options = {"lipschitz": 1.0, **setting}
     with pytest.raises(ValueError, match=message):
         solve(lambda b: b, L1(0.1), np.zeros(2), **options)
@@ -298,7 +323,9 @@ def test_sparse_solvers_refuse(solve, setting, message) -> None:
 
 @given(rate=RATES, point=st.floats(-9, 9), step=st.floats(0.02, 0.95))
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_the_proximal_operator_minimises(penalty, rate, point, step) -> None:
+def test_the_proximal_operator_minimises(
+    penalty: type[Any], rate: float, point: float, step: float
+) -> None:
     rule = penalty(rate)
     step = step / rule.bend if rule.bend else step
     found = float(rule.proximal(np.array([point]), step)[0])
@@ -313,7 +340,9 @@ def test_the_proximal_operator_minimises(penalty, rate, point, step) -> None:
 
 @given(rate=RATES, beta=st.floats(-9, 9), other=st.floats(-9, 9))
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_the_concave_gradient_is_that_of_what_is_taken_back(penalty, rate, beta, other) -> None:
+def test_the_concave_gradient_is_that_of_what_is_taken_back(
+    penalty: type[Any], rate: float, beta: float, other: float
+) -> None:
     rule = penalty(rate)
 
     def taken(b: float) -> float:
@@ -357,7 +386,7 @@ def test_violation_and_strong_rule_by_hand() -> None:
         (lambda: Scad(1.0).proximal(np.zeros(1), 2.7), "expected step=2.7 to be above 0 and below"),
     ],
 )
-def test_penalties_refuse(make, message) -> None:
+def test_penalties_refuse(make: Callable[..., Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
 

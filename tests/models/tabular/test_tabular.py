@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge as RidgeRegression
 
+from data.panel import Panel
 from data.windows import Windows, WindowSpec, make
 from models import checkpoint
 from models.batch import to_device
@@ -24,11 +28,11 @@ from models.training.config import TrainingConfig
 CPU = torch.device("cpu")
 
 
-def windows_of(panel, horizon: int = 1, around: int = 3, seasons: int = 4) -> Windows:
+def windows_of(panel: Panel, horizon: int = 1, around: int = 3, seasons: int = 4) -> Windows:
     return make(panel, panel, WindowSpec(6, (24, 48), horizon, around, seasons))
 
 
-def config_of(windows: Windows, model: str, **settings) -> ForecasterConfig:
+def config_of(windows: Windows, model: str, **settings: Any) -> ForecasterConfig:
     return ForecasterConfig(
         model=model,
         regions=windows.regions,
@@ -42,17 +46,17 @@ def config_of(windows: Windows, model: str, **settings) -> ForecasterConfig:
     )
 
 
-def fitted(windows: Windows, name: str, **settings):
+def fitted(windows: Windows, name: str, **settings: Any) -> Any:
     model = new(config_of(windows, name, **settings), seed=3)
     fit(model, windows, None, TrainingConfig(epochs=2, device="cpu"))
     return model
 
 
-def standardised(model, windows: Windows) -> np.ndarray:
+def standardised(model: Any, windows: Windows) -> np.ndarray:
     return model._standardised(rows(to_device(windows, CPU))).numpy().astype(np.float64)
 
 
-def steps(model, windows: Windows) -> np.ndarray:
+def steps(model: Any, windows: Windows) -> np.ndarray:
     batch = to_device(windows, CPU)
     return ((batch.target - batch.past[:, -1:]) / model.step).flatten(1).numpy().astype(np.float64)
 
@@ -60,7 +64,7 @@ def steps(model, windows: Windows) -> np.ndarray:
 @pytest.mark.parametrize(("around", "seasons"), [(0, 0), (3, 4), (9, 1)])
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_features_are_as_many_as_said_and_know_no_level(
-    toy_panel, around, seasons, horizon
+    toy_panel: Panel, around: int, seasons: int, horizon: int
 ) -> None:
     windows = windows_of(toy_panel, horizon, around, seasons)
     features = rows(to_device(windows, CPU))
@@ -72,7 +76,7 @@ def test_features_are_as_many_as_said_and_know_no_level(
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_ridge_solves_its_normal_equations(toy_panel, horizon) -> None:
+def test_ridge_solves_its_normal_equations(toy_panel: Panel, horizon: int) -> None:
     windows = windows_of(toy_panel, horizon)
     model = fitted(windows, "ridge")
     x, y = standardised(model, windows), steps(model, windows)
@@ -81,7 +85,9 @@ def test_ridge_solves_its_normal_equations(toy_panel, horizon) -> None:
     assert nearest < 1e-5
 
 
-def test_fourier_is_kernel_regression_without_its_windows(toy_panel, monkeypatch) -> None:
+def test_fourier_is_kernel_regression_without_its_windows(
+    toy_panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("models.tabular.fourier.WAVES", 20_000)
     windows = windows_of(toy_panel)
     train, test = windows.take(slice(0, 250)), windows.take(slice(250, None))
@@ -95,7 +101,7 @@ def test_fourier_is_kernel_regression_without_its_windows(toy_panel, monkeypatch
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_trees_fall_where_scikit_learn_says(toy_panel, horizon) -> None:
+def test_trees_fall_where_scikit_learn_says(toy_panel: Panel, horizon: int) -> None:
     windows = windows_of(toy_panel, horizon)
     model = fitted(windows, "trees")
     x = torch.from_numpy(standardised(model, windows)).float()
@@ -118,7 +124,9 @@ def test_a_threshold_sends_no_value_to_another_side() -> None:
 @pytest.mark.parametrize(
     "name", ["ridge", "fourier", "trees", "poisson", "negbin", "sparse", "blend"]
 )
-def test_saved_and_loaded_they_forecast_the_same(toy_panel, tmp_path, name) -> None:
+def test_saved_and_loaded_they_forecast_the_same(
+    toy_panel: Panel, tmp_path: Path, name: str
+) -> None:
     windows = windows_of(toy_panel)
     model = fitted(windows, name, members=("ridge", "trees", "poisson", "gru"))
     checkpoint.save(model, tmp_path / "model", {})
@@ -127,7 +135,7 @@ def test_saved_and_loaded_they_forecast_the_same(toy_panel, tmp_path, name) -> N
     assert np.array_equal(predict(again, windows), predict(model, windows))
 
 
-def test_a_blend_is_the_mean_of_kinds_and_its_copies_differ(toy_panel) -> None:
+def test_a_blend_is_the_mean_of_kinds_and_its_copies_differ(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     blend = fitted(windows, "blend", members=("ridge", "gru"), copies=3)
     linear, networks = blend.groups
@@ -138,13 +146,14 @@ def test_a_blend_is_the_mean_of_kinds_and_its_copies_differ(toy_panel) -> None:
     np.testing.assert_allclose(predict(blend, windows), want, rtol=1e-5)
 
 
-def test_the_same_seed_fits_the_same_model(toy_panel) -> None:
+def test_the_same_seed_fits_the_same_model(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     for name in ("fourier", "trees", "blend"):
-        assert np.array_equal(*(predict(fitted(windows, name), windows) for _ in range(2)))
+        one, other = (predict(fitted(windows, name), windows) for _ in range(2))
+    assert np.array_equal(one, other)
 
 
-def test_a_blend_of_nothing_or_of_blends_is_refused(toy_panel) -> None:
+def test_a_blend_of_nothing_or_of_blends_is_refused(toy_panel: Panel) -> None:
     windows = windows_of(toy_panel)
     for members in ((), ("blend",), ("forest",)):
         with pytest.raises(ModelError, match="members="):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -263,6 +265,6 @@ def test_the_schedule_falls_at_the_same_update() -> None:
         ),
     ],
 )
-def test_what_is_out_of_range_is_named(call, message) -> None:
+def test_what_is_out_of_range_is_named(call: Callable[..., Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         call()

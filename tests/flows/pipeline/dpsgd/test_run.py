@@ -21,6 +21,7 @@ from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
+from models import checkpoint
 from models.errors import ModelError
 from models.predict import predict
 
@@ -95,6 +96,7 @@ def test_every_private_training_is_charged_noised_and_proven(home: Home, panel: 
         assert isinstance(one, Fitted)
         assert one.promise.proof is not None
         assert one.promise.proof["holds"], one.promise.proof
+        assert one.promise.ledger_entry is not None
         numbers.append(one.promise.ledger_entry)
     assert sorted(numbers[:3]) == sorted(entry.id for entry in entries)
     assert numbers[3] == numbers[0]
@@ -137,7 +139,7 @@ def lose(jobs: list[Fit], monkeypatch: pytest.MonkeyPatch) -> None:
         raise LostError
 
     with monkeypatch.context() as broken:
-        broken.setattr(train.checkpoint, "packed", gone)
+        broken.setattr(checkpoint, "packed", gone)
         with pytest.raises(LostError):
             fit_together(jobs)
 

@@ -55,11 +55,11 @@ def veilcast(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def trained(*arguments: object, unit: str = "interval-1", epsilon: float = 8.0) -> dict:  # type: ignore[type-arg]
+def trained(*arguments: object, unit: str = "interval-1", epsilon: float = 8.0) -> dict:
     promise = ["--unit", unit, "--epsilon", epsilon, "--delta", 1e-6]
     result = veilcast("train", *promise, *SMALL, *arguments, "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+    return json.loads(result.stdout)
 
 
 def test_a_private_training_from_file_to_record(home: Home, csv: Path) -> None:
