@@ -153,7 +153,7 @@ def epsilon_of(
     steps: int,
     delta: float,
     *,
-    aside: CellNoise | None = None,
+    side_release: CellNoise | None = None,
     grid: int = FINE,
 ) -> float:
     """Epsilon(delta), never below the true one, of `steps` steps.
@@ -164,10 +164,10 @@ def epsilon_of(
         noise: s, standard deviation of the noise over the clip; 0 is no privacy.
         steps: updates of the weights.
         delta: delta.
-        aside: a release of counts beside the training, composed with it.
+        side_release: a release of counts beside the training, composed with it.
         grid: points of the discretised loss.
     """
-    return epsilon_path(hit, rate, noise, (steps,), delta, aside=aside, grid=grid)[0]
+    return epsilon_path(hit, rate, noise, (steps,), delta, side_release=side_release, grid=grid)[0]
 
 
 def epsilon_path(
@@ -177,16 +177,17 @@ def epsilon_path(
     marks: tuple[int, ...],
     delta: float,
     *,
-    aside: CellNoise | None = None,
+    side_release: CellNoise | None = None,
     grid: int = COARSE,
 ) -> list[float]:
     """Epsilon(delta) after each of several increasing numbers of steps, never below the true one."""
     if not noise:
         return [math.inf] * len(marks)
     # With very much noise the step's own grid would be too fine for what is composed with it.
-    width = max(largest_loss(hit, rate, noise), aside.largest_loss / 50 if aside else 0.0) / grid
+    coarsest = side_release.largest_loss / 50 if side_release else 0.0
+    width = max(largest_loss(hit, rate, noise), coarsest) / grid
     step = loss_distribution(hit, rate, noise, width)
-    total = None if aside is None else aside.loss_distribution(width)
+    total = None if side_release is None else side_release.loss_distribution(width)
     path: list[float] = []
     done = 0
     for mark in marks:
@@ -197,7 +198,7 @@ def epsilon_path(
 
 
 def noise_for(
-    budget: Budget, *, hit: int, rate: float, steps: int, aside: CellNoise | None = None
+    budget: Budget, *, hit: int, rate: float, steps: int, side_release: CellNoise | None = None
 ) -> float:
     """The smallest noise multiplier whose epsilon at the budget's delta is not above the budget's.
 
@@ -207,7 +208,9 @@ def noise_for(
     """
 
     def excess(noise: float, grid: int = COARSE) -> float:
-        found = epsilon_of(hit, rate, noise, steps, budget.delta, aside=aside, grid=grid)
+        found = epsilon_of(
+            hit, rate, noise, steps, budget.delta, side_release=side_release, grid=grid
+        )
         return found - budget.epsilon
 
     # With much noise the step is close to one Gaussian of the mean number of windows.
@@ -216,7 +219,7 @@ def noise_for(
     while excess(high) > 0:
         low, high, stride = high, high * stride, stride * 1.3
         if high > _MOST_NOISE * hit:
-            least = epsilon_of(hit, rate, high, steps, budget.delta, aside=aside)
+            least = epsilon_of(hit, rate, high, steps, budget.delta, side_release=side_release)
             raise ValueError(
                 f"epsilon={budget.epsilon:g} cannot be reached at delta={budget.delta:g}; the "
                 f"smallest that can is {least:.3g}"

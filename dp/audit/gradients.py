@@ -84,7 +84,7 @@ def plant(
     windows = others + canaries * hit
     # the rate is batch / windows: rounded down, so that no more is asked of the mechanism
     batch = max(1, int(sampling.rate * windows * (1 + 1e-12)))
-    used = replace(sampling, windows=windows, batch=batch, aside=None)
+    used = replace(sampling, windows=windows, batch=batch, side_release=None)
     coins = np.random.default_rng(seed).random(canaries) < 0.5
     probed = _Probed(canaries, training.model if training else None)
     seen = torch.zeros(canaries, dtype=torch.float64)

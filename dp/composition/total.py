@@ -48,9 +48,9 @@ class Total:
     Attributes:
         releases: how many there are.
         cells: N, noised counts that the unit touches, over all releases.
-        mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `loud` instead.
+        mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `low_noise` instead.
         rho: Σ nw²/(2σ²) of zero-concentrated DP, fixed point; of noised counts.
-        loud: releases of counts with σ² < 2r².
+        low_noise: releases of counts with σ² < 2r².
         sigma: of all noised counts, if it is one and the same and weights are 1.
         trainings: events of trainings, as JSON, with their number.
         open: releases that promise this unit nothing.
@@ -60,7 +60,7 @@ class Total:
     cells: int = 0
     mu2: int = 0
     rho: int = 0
-    loud: int = 0
+    low_noise: int = 0
     sigma: float | None = None
     trainings: tuple[tuple[str, int], ...] = ()
     open: int = 0
@@ -85,7 +85,7 @@ class Total:
             return 1.0
         if not self.trainings:
             return _counts_delta(self, epsilon) if self.cells else 0.0
-        if self.loud:
+        if self.low_noise:
             return min(1.0, math.nextafter(self._epsilon_bracket(epsilon), 1))
         slack = _KAPPA * self.cells
         found = self._losses.get_delta_for_epsilon(max(0.0, epsilon - 2 * slack))
@@ -97,9 +97,9 @@ class Total:
             return math.inf
         if not self.trainings:
             return smallest_epsilon(self.delta, delta) if self.cells else 0.0
-        if self.loud:  # both at half of delta, added up
+        if self.low_noise:  # both at half of delta, added up
             counts = replace(self, trainings=()).epsilon(delta / 2)
-            return counts + replace(self, cells=0, loud=0).epsilon(delta / 2)
+            return counts + replace(self, cells=0, low_noise=0).epsilon(delta / 2)
         if not self.cells and len(self.trainings) == 1 and self.trainings[0][1] == 1:
             return window_sampling.sampling_of(json.loads(self.trainings[0][0])).epsilon(delta)
         slack = _KAPPA * self.cells
@@ -114,12 +114,15 @@ class Total:
 
     def to_json(self) -> str:
         """As canonical JSON; whole numbers too long for most readers are text."""
-        return json.dumps({**asdict(self), "mu2": str(self.mu2), "rho": str(self.rho)})
+        values = {**asdict(self), "mu2": str(self.mu2), "rho": str(self.rho)}
+        values["loud"] = values.pop("low_noise")  # its name in ledgers
+        return json.dumps(values)
 
     @classmethod
     def from_json(cls, text: str) -> Total:
         """The total that `to_json` gave."""
         values = json.loads(text)
+        values["low_noise"] = values.pop("loud")
         return cls(
             **{
                 **values,
@@ -204,14 +207,14 @@ def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
 def _with_counts(total: Total, event: Event) -> Total:
     bound = ContributionBound(*(event[name] for name in ("intervals", "regions", "weight")))
     square, variance = bound.cells * bound.weight**2, event["sigma"] ** 2
-    loud = variance < 2 * _ROUNDING
+    low_noise = variance < 2 * _ROUNDING
     same = bound.weight == 1 and (total.sigma == event["sigma"] or not total.cells)
     return replace(
         total,
         cells=total.cells + bound.cells,
-        mu2=total.mu2 + (0 if loud else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
+        mu2=total.mu2 + (0 if low_noise else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
         rho=total.rho + math.ceil(square / (2 * variance) * _UNIT),
-        loud=total.loud + loud,
+        low_noise=total.low_noise + low_noise,
         sigma=event["sigma"] if same else None,
     )
 
@@ -236,7 +239,7 @@ def _counts_delta(total: Total, epsilon: float) -> float:
         found = [discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon)]
     else:
         found = [zcdp_delta(total.rho / _UNIT, epsilon)]
-    if not total.loud:
+    if not total.low_noise:
         slack = _KAPPA * total.cells
         continuous = gaussian_delta(math.sqrt(total.mu2 / _UNIT), epsilon - 2 * slack)
         found.append(continuous * math.exp(slack))

@@ -140,9 +140,9 @@ def _training(unit: Unit, charge: Charge, grid: TimeGrid) -> Event:
     hit = max(hit + touch.coupled * each, _least(unit, charge, event["hit"]))
     seen = {**event, "hit": min(event["windows"], hit)}
     if event["aside"] is not None:
-        aside = event["aside"]
-        cells = max(_cells(unit, panel, touch), _least(unit, charge, aside["cells"]))
-        seen["aside"] = {**aside, "cells": cells}
+        side = event["aside"]
+        cells = max(_cells(unit, panel, touch), _least(unit, charge, side["cells"]))
+        seen["aside"] = {**side, "cells": cells}
     return seen
 
 

@@ -110,7 +110,9 @@ def largest(totals: Iterable[Total]) -> set[Total]:
     """
     kinds: dict[tuple[object, ...], list[Total]] = {}
     for total in set(totals):
-        kinds.setdefault((total.loud, total.sigma, total.trainings, total.open), []).append(total)
+        kinds.setdefault((total.low_noise, total.sigma, total.trainings, total.open), []).append(
+            total
+        )
     kept = set()
     for found in kinds.values():
         mu2 = cells = -1

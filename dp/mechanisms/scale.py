@@ -88,7 +88,7 @@ def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) ->
     Args:
         counts: [T, R], raw; rows of NaN where not observed.
         noise: from `scale_noise`.
-        permit: from the ledger, for a training with this noise aside.
+        permit: from the ledger, for a training with this noise beside it.
         width: w, intervals that a unit may change.
     """
     permit.use("scale of the counts", {"aside": asdict(noise)})

@@ -181,8 +181,8 @@ def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., 
         training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
         return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
 
-    quiet, again, loud = weights(1.0), weights(1.0), weights(2.0)
-    return bool(torch.equal(quiet, again)) and not torch.equal(quiet, loud)
+    quiet, again, noisier = weights(1.0), weights(1.0), weights(2.0)
+    return bool(torch.equal(quiet, again)) and not torch.equal(quiet, noisier)
 
 
 class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]

@@ -158,8 +158,8 @@ FAULTS = (
     Fault(
         "scaler from raw quantiles, past the histograms",
         "flows/pipeline/dpsgd/run.py",
-        "    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, "
-        "width=plan.width)",
+        "    return scale.estimate(\n        training_counts(prepared), plan.sampling.side_release, "
+        "permit, width=plan.width\n    )",
         "    raw = training_counts(prepared)\n    import numpy as np\n\n"
         "    ends = np.nanquantile(raw, [0.16, 0.5, 0.84], axis=0)\n"
         "    return Scale(tuple(ends[1]), tuple(ends[2] - ends[0]), tuple(ends[2] - ends[0]))",

@@ -345,11 +345,11 @@ def test_no_total_that_binds_is_left_out(sigmas: list[list[float]]) -> None:
 
 
 def test_a_larger_rho_may_go_with_a_smaller_mu() -> None:
-    loud = total([noised(2.2, 1, regions=1), noised(2.3, 1, regions=1)])
-    quiet = total([noised(50.0, 600, regions=1), noised(51.0, 600, regions=1)])
-    assert quiet.rho > loud.rho
-    assert quiet.mu2 < loud.mu2
-    assert largest([quiet, loud]) == {quiet, loud}
+    less_noise = total([noised(2.2, 1, regions=1), noised(2.3, 1, regions=1)])
+    more_noise = total([noised(50.0, 600, regions=1), noised(51.0, 600, regions=1)])
+    assert more_noise.rho > less_noise.rho
+    assert more_noise.mu2 < less_noise.mu2
+    assert largest([more_noise, less_noise]) == {more_noise, less_noise}
 
 
 @given(
