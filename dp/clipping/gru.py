@@ -1,4 +1,4 @@
-"""One GRU layer, run by hand so that the gradients at its gates are seen."""
+"""One GRU layer with an explicit time loop, so that the gradients at its gates are available."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Gru(torch.autograd.Function):
     def forward(
         ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor]:
-        """States [T, R, B, directions × H], and the last of them, [directions, R, B, H].
+        """Return the states [T, R, B, directions × H] and the last of them, [directions, R, B, H].
 
         Args:
             ctx: autograd's.
@@ -67,7 +67,7 @@ class Gru(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        """Back through time; the gate gradients go to the tape, none to the parameters."""
+        """Run back through time; gate gradients go to the tape, none to the parameters."""
         inputs, gates, states = ctx.kept
         layer: Layer = ctx.layer
         along, last = gradients

@@ -1,4 +1,4 @@
-"""One LSTM layer, run by hand so that the gradients at its gates are seen."""
+"""One LSTM layer with an explicit time loop, so that the gradients at its gates are available."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Lstm(torch.autograd.Function):
     def forward(
         ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """States [T, R, B, directions × H], the last of them and of the cells, [directions, R, B, H].
+        """Return states [T, R, B, directions × H], last states and last cells [directions, R, B, H].
 
         Args:
             ctx: autograd's.
@@ -41,8 +41,8 @@ class Lstm(torch.autograd.Function):
         weights = _ordered(layer.stacked("weight_hh"))
         biases = None
         if layer.bias:
-            sides = layer.stacked("bias_ih"), layer.stacked("bias_hh")
-            biases = _ordered([one + other for one, other in zip(*sides, strict=True)])
+            sides = zip(layer.stacked("bias_ih"), layer.stacked("bias_hh"), strict=True)
+            biases = _ordered([on_input + on_hidden for on_input, on_hidden in sides])
         # All input products at once; becomes i, f, o, g in place, step by step. The fifth is tanh c'.
         gates = space.take(layer.name("gates"), inputs, length, 5, places, batch, layer.hidden)
         layer.project(inputs, _ordered(layer.stacked("weight_ih")), biases, gates, space)
@@ -67,7 +67,7 @@ class Lstm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        """Back through time; the gate gradients go to the tape, none to the parameters."""
+        """Run back through time; gate gradients go to the tape, none to the parameters."""
         inputs, gates, states, cells = ctx.kept
         layer: Layer = ctx.layer
         along, last, last_cell = gradients

@@ -1,4 +1,4 @@
-"""One forward and one backward pass of R models of one architecture, layer by layer side by side."""
+"""Stacked passes: R models of one architecture run forward and backward side by side, layer by layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def taped(
     space: Workspace,
     wrap: Callable[..., Callable[[Tensor], object]] | None = None,
 ) -> Iterator[Tape]:
-    """As long as the block runs, layers of the first model compute those of all, and note it on a tape.
+    """Let the first model's layers compute those of all models within the block, recorded on a tape.
 
     Args:
         models: of one architecture. Parameters are read where they are: models keep their stock

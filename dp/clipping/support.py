@@ -1,4 +1,4 @@
-"""Which models can be clipped sample by sample, and what to do about those that cannot."""
+"""Models whose gradients can be clipped per sample, and alternatives to layers that cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training as a dp-accounting `DpEvent`, for accountants and ledgers that speak its language."""
+"""Trainings as `DpEvent`s of dp-accounting, for its accountants and ledgers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WindowedGaussianDpEvent(dp_accounting.DpEvent):  # type: ignore[misc]
 
 
 def training_event(sampling: WindowSampling) -> dp_accounting.DpEvent:
-    """The whole training: every update, and what was released beside them."""
+    """Return the event of a whole training: every update, and the release beside them."""
     update = WindowedGaussianDpEvent(sampling.hit, sampling.rate, sampling.noise_multiplier)
     updates = dp_accounting.SelfComposedDpEvent(update, sampling.steps)
     if sampling.side_release is None:

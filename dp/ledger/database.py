@@ -1,4 +1,4 @@
-"""The ledger's database: SQLite or PostgreSQL, brought up to date, written by one at a time."""
+"""The ledger's database: SQLite or PostgreSQL, migrated when it is opened, with one writer at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dp.ledger import place
 SCHEMA = "0002"
 """The newest migration in `migrations/versions`."""
 _PATIENCE = 60
-"""Seconds that one writer waits for the others."""
+"""Seconds that a writer waits for other writers."""
 
 
 class Database:
@@ -55,13 +55,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that reads."""
+        """Open a transaction that reads."""
         with self._explained(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is alone in writing from its first statement, and whole or not at all.
+        """Open a transaction that is the only writer from its first statement, all or nothing.
 
         Reading what was spent and writing the next charge must be one step.
         """
@@ -74,7 +74,7 @@ class Database:
 
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
-        """Be the only process that works on a release; a process that dies lets go."""
+        """Hold the exclusive lock on a release; a process that dies releases it."""
         number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
         if self._postgres:
             with self._explained():
@@ -101,34 +101,34 @@ class Database:
 
     def _bring_up_to_date(self) -> None:
         with self.engine.connect() as connection:
-            found = _version(connection)
-        if found == SCHEMA:
+            version = _version(connection)
+        if version == SCHEMA:
             return
         with self.engine.execution_options(veilcast_write=True).begin() as connection:
             if self._postgres:
                 connection.execute(text("SELECT pg_advisory_xact_lock(7016392041)"))
-            found = _version(connection)
-            if found is None and inspect(connection).has_table("ledger_entries"):
+            version = _version(connection)
+            if version is None and inspect(connection).has_table("ledger_entries"):
                 raise LedgerError(
                     f"{self.name} was written by a veilcast before 0.2, whose ledger had no accounts; "
                     "keep it as a record, and move it away or choose another VEILCAST_HOME"
                 )
-            if found is not None and found > SCHEMA:
+            if version is not None and version > SCHEMA:
                 raise LedgerError(
-                    f"{self.name} has ledger schema {found}, this veilcast knows {SCHEMA}; use a "
+                    f"{self.name} has ledger schema {version}, this veilcast knows {SCHEMA}; use a "
                     "veilcast that is at least as new as the one that wrote it"
                 )
-            if found != SCHEMA:
+            if version != SCHEMA:
                 _migrate(connection)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Errors of the database in words; the text of a statement could quote what was stored."""
+        """Raise errors of the database in words; the text of a statement could quote stored values."""
         try:
             yield
         except DBAPIError as error:
-            said = str(error.orig).strip().splitlines()
-            reason = place.scrubbed(said[0], self._url) if said else "no reason given"
+            lines = str(error.orig).strip().splitlines()
+            reason = place.scrubbed(lines[0], self._url) if lines else "no reason given"
             away = isinstance(error, OperationalError) and self._postgres
             raise (LedgerUnreachableError if away else LedgerError)(
                 f"the ledger {self.name} cannot be used: {reason}. "
@@ -136,8 +136,8 @@ class Database:
             ) from None
 
 
-def _advice(said: str) -> str:
-    said = said.lower()
+def _advice(message: str) -> str:
+    message = message.lower()
     for sign, advice in (
         ("readonly", "Make it writable by this user."),
         ("read-only", "Make it writable by this user."),
@@ -148,7 +148,7 @@ def _advice(said: str) -> str:
         ("lock timeout", f"Others have been writing for {_PATIENCE} s; try again."),
         ("not a database", "It is no SQLite file; choose another."),
     ):
-        if sign in said:
+        if sign in message:
             return advice
     return "Check VEILCAST_DATABASE_URL and that the server is up."
 
@@ -201,7 +201,7 @@ def _engine(url: str) -> Engine:
 
 @contextmanager
 def _locked(folder: Path, name: str) -> Iterator[None]:
-    """An exclusive lock on a file, which the system drops with the process."""
+    """Hold an exclusive lock on a file, which the system drops with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     while True:

@@ -1,6 +1,6 @@
-"""From a ledger that knew data sets by one name each: its data sets, and its totals worked out anew.
+"""Upgrade of ledgers from the time before data sets had several names; totals are rebuilt.
 
-What one unit can change is accounted for more strictly than it was, so that no total becomes smaller.
+The reach of one unit is accounted for more strictly than before, so that no total becomes smaller.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Poisson sampling of windows, and what training on the samples costs: one value, so they agree."""
+"""Poisson sampling of windows and the privacy cost of training on the samples, in one value."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # the ledger accounts for trainings, and need not wait for to
 
 @dataclass(frozen=True)
 class WindowSampling:
-    """How windows are drawn and noised in training, which is all that its epsilon depends on.
+    """Sampling and noise of the windows in training, on which alone its epsilon depends.
 
     At each of `steps` updates every window is in the batch with probability `batch` / `windows`,
     independently of all others; the clipped sum gets noise of `noise_multiplier` times the clip.
 
     Attributes:
         windows: n, training windows.
-        batch: expected windows in a batch; divides the sum, never the drawn size.
+        batch: expected windows in a batch; the sum is divided by it, never by the drawn size.
         steps: updates of the weights.
         hit: k, windows that one privacy unit can change.
         noise_multiplier: s, standard deviation of the noise over the clip.
@@ -68,12 +68,12 @@ class WindowSampling:
         return -(-self.windows // self.batch)
 
     def epsilon(self, delta: float) -> float:
-        """What the training costs the privacy unit at this delta (`dp.accounting.sliding_window`)."""
+        """Return the training's epsilon at a delta (`dp.accounting.sliding_window`)."""
         account = self.hit, self.rate, self.noise_multiplier, self.steps, delta
         return sliding_window.epsilon_of(*account, side_release=self.side_release)
 
     def epsilon_by_epoch(self, delta: float) -> list[float]:
-        """The same after each epoch."""
+        """Return the epsilon spent after each epoch."""
         account = self.hit, self.rate, self.noise_multiplier, self._marks, delta
         end = self.epsilon(delta)
         return [
@@ -82,11 +82,11 @@ class WindowSampling:
         ]
 
     def naive_epsilon(self, delta: float) -> float:
-        """Epsilon for a single window: not a guarantee for an interval or a person."""
+        """Return epsilon for a single window: not a guarantee for an interval or a person."""
         return sliding_window.naive_epsilon(self.rate, self.noise_multiplier, self.steps, delta)
 
     def naive_epsilon_by_epoch(self, delta: float) -> list[float]:
-        """The same after each epoch."""
+        """Return the naive epsilon after each epoch."""
         return [
             sliding_window.naive_epsilon(self.rate, self.noise_multiplier, mark, delta)
             for mark in self._marks
@@ -115,23 +115,23 @@ class WindowSampling:
         return max(step, self.side_release.largest_loss if self.side_release else 0.0)
 
     def loss_distribution(self, spacing: float) -> Any:
-        """Privacy loss of the whole training (dp-accounting's `PrivacyLossDistribution`)."""
+        """Return the privacy loss of the whole training (a `PrivacyLossDistribution`)."""
         step = sliding_window.loss_distribution(self.hit, self.rate, self.noise_multiplier, spacing)
         total = step.self_compose(self.steps)
         side = self.side_release
         return total.compose(side.loss_distribution(spacing)) if side else total
 
     def event(self) -> dict[str, Any]:
-        """Everything needed to account this again, as JSON values."""
+        """Return everything needed to account for the training again, as JSON values."""
         values = asdict(self)
         values["aside"] = values.pop("side_release")  # its name in ledgers
         return {"mechanism": "poisson-sampled windows", "rate": self.rate, **values}
 
     def draw(self, randomness: Randomness) -> Iterator[Tensor]:
-        """The batches, one a step: positions of windows; a batch may be empty.
+        """Yield one batch per step: positions of windows; a batch may be empty.
 
         Args:
-            randomness: secret; who knows the batches knows more than the account allows for.
+            randomness: secret; the account assumes that nobody knows the batches.
         """
         import torch
 
@@ -153,7 +153,7 @@ def calibrate_sampling(
     hit: int,
     side_release: sliding_window.CellNoise | None = None,
 ) -> WindowSampling:
-    """The sampling with the least noise whose epsilon is within the budget.
+    """Return the sampling with the least noise whose epsilon is within the budget.
 
     Raises:
         ValueError: a value is out of its range, or the epsilon cannot be reached.
@@ -168,7 +168,7 @@ def calibrate_sampling(
 
 
 def sampling_of(event: dict[str, Any]) -> WindowSampling:
-    """The sampling that an `event` describes."""
+    """Return the sampling that an event describes."""
     names = [field.name for field in fields(WindowSampling) if field.name != "side_release"]
     side = event["aside"]
     return WindowSampling(

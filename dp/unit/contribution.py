@@ -55,10 +55,10 @@ def derive_bound(
     weight: int = 1,
     start: datetime | None = None,
 ) -> tuple[ContributionBound, tuple[str, ...]]:
-    """The contribution bound of a panel, and the reason for each of its numbers.
+    """Return the contribution bound of a panel and the reason for each of its numbers.
 
-    Nothing here is read from the counts: K and M come from the calendar and from what the operator
-    declares (and enforces when counting). What nobody declares is taken to be the worst case. A day or
+    Nothing here is read from the counts: K and M come from the calendar and from the operator's
+    declarations (which are enforced when counting). An undeclared bound is the worst case. A day or
     week has records in every interval that it touches, those across its borders included.
 
     Args:
@@ -103,7 +103,7 @@ def derive_bound(
 def enforced_bound(
     *, intervals: int, slots: int, regions: int, weight: int
 ) -> tuple[ContributionBound, tuple[str, ...]]:
-    """The contribution bound that was enforced when events were counted, in its own words.
+    """Return the bound that was enforced in counting events, and the reason for each of its numbers.
 
     Args:
         intervals: K.

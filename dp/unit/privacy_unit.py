@@ -1,4 +1,4 @@
-"""Privacy units: whom the promise is about, and how many intervals one of them can touch."""
+"""Privacy units: whom a guarantee protects, and in how many intervals one of them can have records."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ Unit = PrivacyUnit | IntervalUnit
 
 
 def parse_unit(name: str) -> Unit:
-    """The unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
+    """Return the unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
 
     Raises:
         ValueError: unknown name; the message lists what there is.
     """
-    found = re.fullmatch(r"interval-([0-9]{1,9})", name)
-    if found:
-        return IntervalUnit(int(found[1]))
+    match = re.fullmatch(r"interval-([0-9]{1,9})", name)
+    if match:
+        return IntervalUnit(int(match[1]))
     try:
         return PrivacyUnit(name)
     except ValueError:
@@ -106,7 +106,7 @@ def parse_unit(name: str) -> Unit:
 
 
 def touched_intervals(span: timedelta, interval: timedelta, offset: timedelta | None = None) -> int:
-    """The most intervals that a stretch of time of length `span` can touch.
+    """Return the most intervals that a stretch of time of length `span` can touch.
 
     Stretches and intervals repeat without gaps, so that an interval across the border of two stretches
     belongs to both.
@@ -126,7 +126,7 @@ def touched_intervals(span: timedelta, interval: timedelta, offset: timedelta | 
 def intervals_of(
     unit: Unit, *, observed: int, interval: timedelta, start: datetime | None = None
 ) -> int:
-    """The most intervals of a panel in which one privacy unit can have records.
+    """Return the most intervals of a panel in which one privacy unit can have records.
 
     Args:
         unit: the privacy unit.
@@ -145,7 +145,7 @@ def intervals_of(
 
 
 def crosses_borders(unit: Unit, *, interval: timedelta, start: datetime | None) -> bool:
-    """Whether an interval can lie across the border of two calendar days or weeks."""
+    """Return whether an interval can lie across the border of two calendar days or weeks."""
     if not isinstance(unit, PrivacyUnit) or unit.span is None:
         return False
     if start is None:

@@ -1,4 +1,4 @@
-"""How far one change of a series reaches: the training windows that read what was changed."""
+"""Reach of a change: the training windows that read a changed interval."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WindowReach:
         return frozenset(range(-self.lags, 0)) | frozenset(ahead) | back
 
     def affected(self, width: int) -> int:
-        """The most windows that a change of `width` consecutive intervals can reach.
+        """Return the most windows that a change of `width` consecutive intervals can reach.
 
         L + H − 1 + w for lags without seasonal ones and stride 1 (Schuchardt et al. 2025,
         arXiv:2502.02410, section 4); a seasonal lag puts an interval into further windows.
@@ -56,7 +56,7 @@ def affected_windows(
     known: str = "declared",
     start: datetime | None = None,
 ) -> tuple[int, str]:
-    """The most windows that one privacy unit can change, and why.
+    """Return the most windows that one privacy unit can change, and the reason.
 
     Args:
         unit: the privacy unit; an interval of it may change arbitrarily.
@@ -69,15 +69,15 @@ def affected_windows(
             of days and weeks, which costs one more.
     """
     if unit is PrivacyUnit.USER:
-        found, why = windows, "every training window"
+        count, why = windows, "every training window"
     else:
         width = intervals_of(unit, observed=_MANY, interval=interval, start=start)
-        found = min(windows, reach.affected(width))
+        count = min(windows, reach.affected(width))
         what = "one interval" if width == 1 else f"any of {width} consecutive intervals"
         why = f"windows that read {what}"
     if intervals_per_unit is not None and isinstance(unit, PrivacyUnit):
         single = reach.affected(1)
-        if intervals_per_unit * single < found:
-            found = intervals_per_unit * single
+        if intervals_per_unit * single < count:
+            count = intervals_per_unit * single
             why = f"{single} windows for each of K = {intervals_per_unit} {known} intervals"
-    return found, why
+    return count, why

@@ -232,9 +232,9 @@ FAULTS = (
     Fault(
         "a run fails on its losses",
         "dp/private/training.py",
-        "        self.draws.used(len(found.losses))\n",
-        "        self.draws.used(len(found.losses))\n"
-        "        if not bool(torch.isfinite(found.losses).all()):\n"
+        "        self.draws.used(len(clipped.losses))\n",
+        "        self.draws.used(len(clipped.losses))\n"
+        "        if not bool(torch.isfinite(clipped.losses).all()):\n"
         "            raise ArithmeticError('a loss is not finite')\n",
         (f"{TOLD}::test_a_private_run_fails_on_its_weights_alone",),
     ),
@@ -395,7 +395,7 @@ FAULTS = (
     Fault(
         "retry that pays again",
         "dp/release/idempotent.py",
-        "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
+        "if not requests[place].again and (lost := _lost(ledger, requests[place])) is not None:",
         "if (lost := None) is not None:",
         ("tests/flows/sweep/test_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
     ),

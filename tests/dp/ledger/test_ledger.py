@@ -167,7 +167,7 @@ def test_the_cap_of_a_larger_unit_is_kept_too(url: str, charge: Charges) -> None
     with pytest.raises(BudgetRefused) as refused:
         ledger.reserve(weeks)
     assert "unit user," in str(refused.value)
-    assert refused.value.asked == pytest.approx(
+    assert refused.value.requested == pytest.approx(
         gaussian_epsilon(math.sqrt(6912) / 100, 1e-7), rel=1e-3
     )
     assert ledger.entries() == ()
