@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """An (epsilon, delta) pair; never shown without its unit and neighbouring relation."""
+    """An (epsilon, delta) pair; never shown without its unit and neighbouring relation.
+
+    Example:
+        >>> Budget(epsilon=1.0, delta=1e-6)
+        Budget(epsilon=1.0, delta=1e-06)
+        >>> Budget(epsilon=0.0, delta=1e-6)
+        Traceback (most recent call last):
+            ...
+        ValueError: expected epsilon=0 to be above 0 and finite
+    """
 
     epsilon: float
     delta: float

@@ -32,12 +32,22 @@ def gaussian_delta(mu: float, epsilon: float) -> float:
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Return the exact epsilon(delta) of Gaussian noise with μ = Δ₂/σ; for k releases μ = √Σμᵢ²."""
+    """Return the exact epsilon(delta) of Gaussian noise with μ = Δ₂/σ; for k releases μ = √Σμᵢ².
+
+    Example:
+        >>> round(gaussian_epsilon(mu=0.5, delta=1e-6), 3)
+        2.254
+    """
     return smallest_epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
 
 
 def gaussian_mu(budget: Budget) -> float:
-    """Return the largest μ = Δ₂/σ whose delta(epsilon) stays within the budget."""
+    """Return the largest μ = Δ₂/σ whose delta(epsilon) stays within the budget.
+
+    Example:
+        >>> round(gaussian_mu(Budget(epsilon=1.0, delta=1e-6)), 4)
+        0.2367
+    """
 
     def excess(log_mu: float) -> float:
         return gaussian_delta(math.exp(log_mu), budget.epsilon) - budget.delta
@@ -63,7 +73,12 @@ def zcdp_delta(rho: float, epsilon: float) -> float:
 
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
-    """Return epsilon(delta) of a ρ-zCDP mechanism; ρ adds up over releases of any kind."""
+    """Return epsilon(delta) of a ρ-zCDP mechanism; ρ adds up over releases of any kind.
+
+    Example:
+        >>> round(zcdp_epsilon(rho=0.1, delta=1e-6), 3)
+        2.142
+    """
     return smallest_epsilon(lambda epsilon: zcdp_delta(rho, epsilon), delta)
 
 
@@ -104,12 +119,23 @@ def discrete_delta(sigma: float, bound: ContributionBound, epsilon: float) -> fl
 
 
 def discrete_epsilon(sigma: float, bound: ContributionBound, delta: float) -> float:
-    """Return epsilon(delta) of discrete Gaussian noise on a panel, never below the true one."""
+    """Return epsilon(delta) of discrete Gaussian noise on a panel, never below the true one.
+
+    Example:
+        >>> round(discrete_epsilon(70.0, ContributionBound(intervals=48, regions=2), delta=1e-6), 3)
+        0.569
+    """
     return smallest_epsilon(lambda epsilon: discrete_delta(sigma, bound, epsilon), delta)
 
 
 def discrete_sigma(budget: Budget, bound: ContributionBound) -> float:
-    """Return the smallest σ, in persons, whose epsilon at the budget's delta is within the budget."""
+    """Return the smallest σ, in persons, whose epsilon at the budget's delta is within the budget.
+
+    Example:
+        >>> bound = ContributionBound(intervals=48, regions=2)
+        >>> round(discrete_sigma(Budget(epsilon=1.0, delta=1e-6), bound), 2)
+        41.39
+    """
     low = bound.sensitivity / gaussian_mu(budget) * 0.5
     high = low * 8
     while discrete_delta(high, bound, budget.epsilon) > budget.delta:

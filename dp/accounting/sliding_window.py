@@ -168,6 +168,10 @@ def epsilon_of(
         delta: delta.
         side_release: a release of counts beside the training, composed with it.
         grid: points of the discretised loss.
+
+    Example:
+        >>> round(epsilon_of(hit=5, rate=0.2, noise=20.0, steps=200, delta=1e-6), 2)
+        7.28
     """
     return epsilon_path(hit, rate, noise, (steps,), delta, side_release=side_release, grid=grid)[0]
 
@@ -241,6 +245,10 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
 
     Poisson-subsampled Gaussian steps, one window added or removed. Not a guarantee for an interval
     or a person, who are in many windows; for comparison only.
+
+    Example:
+        >>> round(naive_epsilon(rate=0.2, noise=20.0, steps=200, delta=1e-6), 2)
+        0.58
     """
     if not noise:
         return math.inf

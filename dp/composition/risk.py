@@ -45,6 +45,13 @@ def trade_off(total: Total) -> list[dict[str, float]]:
 
     β(α) = max over ε of 1 − δ(ε) − e^ε·α and of e^−ε·(1 − δ(ε) − α), from delta(epsilon) alone
     (Dong, Roth, Su 2022, proposition 2.12); never above the true curve.
+
+    Example:
+        >>> from dp import Budget, ContributionBound, calibrate, total
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> curve = trade_off(total([noise.event()]))
+        >>> curve[5]["type_1"], round(curve[5]["type_2"], 2)
+        (0.05, 0.92)
     """
     epsilons, deltas = _profile(total)
     curve = []

@@ -171,7 +171,15 @@ class Total:
 
 
 def total(events: list[Event | None]) -> Total:
-    """Return the total of all events."""
+    """Return the total of all events.
+
+    Example:
+        >>> from dp import calibrate
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> twice = total([noise.event(), noise.event()])
+        >>> twice.releases, round(twice.epsilon(delta=1e-6), 2)
+        (2, 1.45)
+    """
     result = Total()
     for event in events:
         result = result.plus(event)

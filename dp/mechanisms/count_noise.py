@@ -113,5 +113,11 @@ def measurement(sigma: float) -> Any:
 
 
 def calibrate(budget: Budget, bound: ContributionBound) -> CountNoise:
-    """Return the least noise that keeps the budget for one privacy unit."""
+    """Return the least noise that keeps the budget for one privacy unit.
+
+    Example:
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> round(noise.sigma, 2), round(noise.epsilon, 3)
+        (41.39, 1.0)
+    """
     return CountNoise(bound=bound, budget=budget, sigma=discrete_sigma(budget, bound))

@@ -34,6 +34,13 @@ class WindowSampling:
 
     Raises:
         ValueError: a value is out of its range.
+
+    Example:
+        >>> sampling = WindowSampling(windows=300, batch=60, steps=200, hit=5, noise_multiplier=20.0)
+        >>> sampling.rate, sampling.steps_per_epoch
+        (0.2, 5)
+        >>> round(sampling.epsilon(delta=1e-6), 2)
+        7.28
     """
 
     windows: int

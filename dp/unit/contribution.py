@@ -21,6 +21,11 @@ class ContributionBound:
         intervals: K.
         regions: M.
         weight: w_max, in persons; whole, because the noise is.
+
+    Example:
+        >>> bound = ContributionBound(intervals=48, regions=2)
+        >>> bound.cells, round(bound.sensitivity, 3)
+        (96, 9.798)
     """
 
     intervals: int
@@ -74,6 +79,21 @@ def derive_bound(
 
     Raises:
         ValueError: a declared bound does not fit the panel.
+
+    Example:
+        >>> from datetime import datetime
+        >>> bound, reasons = derive_bound(
+        ...     PrivacyUnit.USER_DAY,
+        ...     observed=3456,
+        ...     interval=timedelta(minutes=30),
+        ...     regions=6,
+        ...     regions_per_interval=2,
+        ...     start=datetime(2020, 8, 24),
+        ... )
+        >>> bound
+        ContributionBound(intervals=48, regions=2, weight=1)
+        >>> reasons[0]
+        'K = 48 intervals: all intervals of 30 minutes that touch the day'
     """
     intervals = intervals_of(unit, observed=observed, interval=interval, start=start)
     if unit is PrivacyUnit.USER:

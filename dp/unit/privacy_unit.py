@@ -91,6 +91,12 @@ def parse_unit(name: str) -> Unit:
 
     Raises:
         ValueError: unknown name; the message lists what there is.
+
+    Example:
+        >>> parse_unit("user-day")
+        <PrivacyUnit.USER_DAY: 'user-day'>
+        >>> parse_unit("interval-3").protects
+        'everybody in 3 consecutive intervals'
     """
     match = re.fullmatch(r"interval-([0-9]{1,9})", name)
     if match:

@@ -39,6 +39,11 @@ class WindowReach:
 
         L + H − 1 + w for lags without seasonal ones and stride 1 (Schuchardt et al. 2025,
         arXiv:2502.02410, section 4); a seasonal lag puts an interval into further windows.
+
+        Example:
+            >>> reach = WindowReach(lags=4, seasonal=(48,), horizon=1)
+            >>> reach.affected(1), reach.affected(48)
+            (6, 96)
         """
         # A window with first target t reads x if x − t is an offset.
         first_targets = {change - offset for change in range(width) for offset in self.offsets}
@@ -67,6 +72,12 @@ def affected_windows(
         known: how K is known, for the reason.
         start: of any interval, by the panel's clock. Without it intervals may lie across the borders
             of days and weeks, which costs one more.
+
+    Example:
+        >>> reach = WindowReach(lags=4, seasonal=(48,), horizon=1)
+        >>> half_hour = timedelta(minutes=30)
+        >>> affected_windows(PrivacyUnit.USER_INTERVAL, reach, windows=2688, interval=half_hour)
+        (6, 'windows that read one interval')
     """
     if unit is PrivacyUnit.USER:
         count, why = windows, "every training window"
