@@ -1,4 +1,4 @@
-"""Panels from files and sources, for notebooks: read, validate, warn."""
+"""Panels from files and sources, for notebooks: read, validated, with warnings."""
 
 from __future__ import annotations
 

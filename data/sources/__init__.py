@@ -1,4 +1,4 @@
-"""Sources of counts: one reader a file, chosen by what the user typed."""
+"""Sources of counts: one reader per file, chosen by the source's name."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(
 
 
 def check(source: str) -> None:
-    """Refuse what cannot be a source, or a file that is not there, before anything is started.
+    """Refuse a name that is no source, or a missing file, before anything is started.
 
     Raises:
         DataError: as `read` would; nothing is opened.
@@ -75,7 +75,7 @@ def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
 
 
 def _read(source: str, since: pd.Timestamp | None) -> Table:
-    """Dispatch; readers are imported when they are needed."""
+    """Dispatch to a reader, which is imported on first use."""
     kind = _kind(source)
     if kind == "synthetic":
         from data.sources import synthetic
@@ -99,7 +99,7 @@ def _read(source: str, since: pd.Timestamp | None) -> Table:
 
 
 def _kind(source: str) -> str:
-    """Which reader a source is for."""
+    """Return the kind of reader for a source."""
     if source == "synthetic" or source.startswith("synthetic:"):
         return "synthetic"
     if source == "paris-cdr":

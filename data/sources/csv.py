@@ -39,17 +39,17 @@ def read(path: Path) -> Table:
             "UTF-8 (in a spreadsheet: CSV UTF-8)"
         ) from None
     except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; bring a header line and one row an interval") from None
+        raise DataError(f"{path} is empty; bring a header line and one row per interval") from None
     except pd.errors.ParserError as error:
         # pandas counts fields and lines here and quotes no cell
-        raise DataError(f"{path}: {str(error).strip()}; mend that line") from None
-    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes what is too much for row labels
+        raise DataError(f"{path}: {str(error).strip()}; correct that line") from None
+    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes extra fields for row labels
         raise DataError(
             f"{path}: rows have more fields than the header; give every column a name, and write whole "
             "numbers without commas"
         )
     if raw.empty:
-        raise DataError(f"{path} has a header and no rows; bring one row an interval")
+        raise DataError(f"{path} has a header and no rows; bring one row per interval")
     wide = to_wide(raw, str(path))
     empty = wide.iloc[:, 1:].isna().all()
     if empty.any() and not empty.all():

@@ -33,5 +33,5 @@ def read(path: Path) -> Table:
     if isinstance(raw.index, pd.DatetimeIndex):
         raw = raw.rename_axis(str(raw.index.name or "time")).reset_index()
     if raw.empty:
-        raise DataError(f"{path} has no rows; bring one row an interval")
+        raise DataError(f"{path} has no rows; bring one row per interval")
     return Table(to_wide(raw, str(path)), str(path))

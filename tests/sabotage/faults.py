@@ -350,7 +350,7 @@ FAULTS = (
     Fault(
         "credentials shown",
         "data/sources/credentials.py",
-        'return f"{dialect}://{found.host}{port}{found.path}{table}"',
+        'return f"{dialect}://{address.host}{port}{address.path}{table}"',
         "return source",
         ("tests/data/test_credentials.py::test_no_password_is_shown_or_kept",),
     ),
