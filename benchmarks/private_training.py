@@ -114,7 +114,7 @@ def train_privately(
         hit=WindowReach(spec.lags, spec.seasonal, spec.horizon).affected(1),
         side_release=side_release,
     )
-    # The ledger gives leave to draw, here as anywhere; it is forgotten with the run.
+    # Drawing needs a permit here as everywhere; this ledger is in memory and dropped with the run.
     ledger = Ledger("sqlite://")
     charge = Charge(
         key=name,

@@ -50,7 +50,7 @@ class Bound:
 
     @property
     def cuts(self) -> bool:
-        """Whether a unit can have more intervals than are counted."""
+        """Whether some records of a unit can be cut: it can have more intervals than are counted."""
         return self.intervals < self.slots
 
     @property

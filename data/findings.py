@@ -72,7 +72,7 @@ class Finding:
 
     @property
     def reads(self) -> Reads:
-        """What its rule reads: `structure`, `domain` or `values`."""
+        """Kind of input that its rule reads: `structure`, `domain` or `values`."""
         return RULES[self.rule]
 
     def __str__(self) -> str:

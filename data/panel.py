@@ -98,7 +98,7 @@ class Panel:
 
     @property
     def observed(self) -> NDArray[np.bool_]:
-        """Which intervals were observed, [T]."""
+        """Mask of the observed intervals, [T]."""
         return ~np.isnan(self.values[:, 0])
 
     def steps(self, span: str | pd.Timedelta) -> int:

@@ -53,7 +53,7 @@ class WindowSpec:
 
     @property
     def reach(self) -> int:
-        """How many intervals before the first target a window reads."""
+        """Number of intervals before the first target that a window reads."""
         before = max(self.around, 1 if self.seasons else 0)
         return max(self.lags, *(offset + before for offset in self.seasonal), 1)
 
@@ -124,8 +124,8 @@ def make(inputs: Panel, target: Panel, spec: WindowSpec) -> Windows:
     """Return every window of a panel, in the order of time.
 
     Args:
-        inputs: what the model may see, without gaps (filled after the noise).
-        target: what is to be forecast, on the same index; its gaps stay NaN and are never scored.
+        inputs: counts that the model may read, without gaps (filled after the noise).
+        target: counts to forecast, on the same index; gaps stay NaN and are never scored.
         spec: lags, seasonal lags and horizon.
 
     Raises:

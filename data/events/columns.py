@@ -15,7 +15,7 @@ from data.errors import DataError
 from data.events.clock import clock, wrong
 from data.events.config import EventsConfig
 from data.events.connect import Place
-from data.events.header import named
+from data.events.header import column_of
 
 Expression = Any  # of Ibis, which has no types for mypy
 
@@ -55,7 +55,8 @@ def events_of(place: Place, config: EventsConfig, *, look: bool = False) -> Even
     roles = ["person", "time", *where, *(["weight"] if config.weight else [])]
     shown = look or not place.text
     columns = {
-        name: named(table, getattr(config, name), name, place.name, shown=shown) for name in roles
+        name: column_of(table, getattr(config, name), name, place.name, shown=shown)
+        for name in roles
     }
     time, zone = clock(place, columns["time"], config, look=look)
     chosen = {"person": _person(place, columns["person"], config), "time": time}

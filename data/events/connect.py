@@ -16,10 +16,10 @@ import ibis
 from data.errors import DataError
 from data.events.lines import header, read_lines, separator
 from data.sources.credentials import HINT, connectable, shown
-from data.sources.files import existing
+from data.sources.files import check_file
 
 MEMORY = "2GB"
-"""What DuckDB holds before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
+"""Memory of DuckDB before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
 _VIEW = "veilcast_query"
 _FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
 
@@ -31,7 +31,7 @@ class Place:
     Attributes:
         connection: Ibis' backend.
         table: expression of the raw table.
-        name: what the user typed, without credentials.
+        name: the source as typed, without credentials.
         loose: whether the engine has casts that give NULL on failure (DuckDB has).
         text: whether all columns come as text, because the format has no types (CSV has none).
     """
@@ -44,7 +44,7 @@ class Place:
 
 
 @contextmanager
-def opened(
+def open_events(
     source: str,
     *,
     query: str | None = None,
@@ -69,7 +69,7 @@ def opened(
             "not a source of events: expected a path, or dialect://user:password@host/database#table"
         )
     # What DuckDB spills is raw: the folder is readable by this user only, and removed afterwards.
-    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
+    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, engine_errors(name):
         text = False
         if is_synthetic(source):
             connection, table = _synthetic(source)
@@ -86,7 +86,7 @@ def opened(
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
+def engine_errors(name: str) -> Iterator[None]:
     """Raise errors of engines by their kind only; their messages quote rows and credentials."""
     try:
         yield
@@ -102,7 +102,10 @@ def _reason(error: Exception) -> str:
     kind = type(error).__name__
     hints = (
         ("InvalidInput", "a file is not whole, or not what its name says; write it again"),
-        ("Conversion", "a column holds values of another type than its first rows; mend the file"),
+        (
+            "Conversion",
+            "a column holds values of another type than its first rows; correct the file",
+        ),
         ("OutOfMemory", "not enough memory or disk for it; set VEILCAST_DUCKDB_MEMORY, free disk"),
         ("IO", "a file cannot be read; check that it is there, whole and readable"),
         ("Operational", "the database cannot be reached; check host, user, password, rights"),
@@ -173,7 +176,7 @@ def _kind(path: Path) -> tuple[str, str]:
                 f"{' and '.join(suffixes) or 'neither'}"
             )
         return _FILES[suffixes[0]], suffixes[0]
-    existing(path)
+    check_file(path)
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix not in _FILES:
         raise DataError(

@@ -14,7 +14,7 @@ from data.errors import DataError
 from data.events.checks import within
 from data.events.columns import events_of
 from data.events.config import EventsConfig
-from data.events.connect import is_synthetic, opened
+from data.events.connect import is_synthetic, open_events
 from data.events.declared import declared, require
 from data.events.read import panel_times, shown_times
 
@@ -58,7 +58,7 @@ def seen_intervals(
     """
     known = declared(source, config)
     require(known, source, ("start", "end"))
-    with opened(source, query=query, parameters=parameters) as place:
+    with open_events(source, query=query, parameters=parameters) as place:
         read = events_of(place, config)
         events = read.table
         assert known.start is not None  # noqa: S101  (required above)

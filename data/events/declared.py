@@ -33,7 +33,7 @@ class Declared:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not declared: some of `regions`, `start`, `end`."""
+        """Names of the fields that are not declared, of `regions`, `start` and `end`."""
         return tuple(name for name in _WAYS if getattr(self, name) is None)
 
 

@@ -19,7 +19,7 @@ def looks_like_a_record(names: list[str]) -> bool:
     return any(_VALUE.search(name) is not None for name in names)
 
 
-def named(
+def column_of(
     table: Expression, column: str, role: str, name: str, *, shown: bool = True
 ) -> Expression:
     """Return a column of a table.

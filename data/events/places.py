@@ -21,7 +21,7 @@ MOST_POSITIONS = 5_000_000
 """The most distinct coordinates that are looked up; a network has far fewer sites."""
 
 
-def located(
+def with_regions(
     place: Place,
     events: Expression,
     config: EventsConfig,

@@ -16,10 +16,10 @@ from data.events.checks import look as check_values
 from data.events.checks import refuse_impossible, within
 from data.events.columns import events_of
 from data.events.config import EventsConfig
-from data.events.connect import Place, is_synthetic, opened
+from data.events.connect import Place, is_synthetic, open_events
 from data.events.counting import bounded_counts
 from data.events.declared import Declared, declared, require
-from data.events.places import located
+from data.events.places import with_regions
 from data.sources.table import Table
 
 
@@ -58,7 +58,7 @@ def read_events(
     record is left out, like one without a person, a time or a place.
 
     Args:
-        source: path, folder or database URL (`data.events.connect.opened`), or `synthetic`.
+        source: path, folder or database URL (`data.events.connect.open_events`), or `synthetic`.
         config: columns, clock and places.
         limits: the requested bound.
         secret: key of the order in which contributions are cut.
@@ -74,11 +74,11 @@ def read_events(
     known = declared(source, config)
     if not look:
         require(known, source)
-    with opened(source, query=query, parameters=parameters, look=look) as place:
+    with open_events(source, query=query, parameters=parameters, look=look) as place:
         read = events_of(place, config, look=look)
         times = _times(place, read.table, config, known, look=look)
         events = within(read.table, times[0], times[-1] + config.length)
-        events, regions = located(place, events, config, known.regions, look=look)
+        events, regions = with_regions(place, events, config, known.regions, look=look)
         observed = shown_times(times, config.timezone)
         try:
             bound = enforceable(

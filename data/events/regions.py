@@ -11,7 +11,7 @@ import pandas as pd
 
 from data.errors import DataError
 from data.events.config import EventsConfig
-from data.sources.files import existing
+from data.sources.files import check_file
 
 MOST_CELLS = 10_000
 """The most cells in a box; each is a column of the panel and gets noise in every interval."""
@@ -43,7 +43,7 @@ def mapping(path: Path) -> pd.DataFrame:
     Raises:
         DataError: it is not such a file, or maps a place twice.
     """
-    existing(path)
+    check_file(path)
     try:
         table = pd.read_csv(path, dtype=str)
     except (ValueError, OSError):
@@ -65,7 +65,7 @@ def polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
     from shapely.errors import ShapelyError
     from shapely.geometry import shape
 
-    existing(path)
+    check_file(path)
     try:
         features = json.loads(path.read_text())["features"]
         shapes = [shape(feature["geometry"]) for feature in features]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
 from data.sources import credentials
-from data.sources.files import existing
+from data.sources.files import check_file
 from data.sources.identity import identities
 from data.sources.table import Table
 
@@ -61,7 +61,7 @@ def check(source: str) -> None:
     """
     kind = _kind(source)
     if kind in ("csv", "parquet"):
-        existing(Path(source))
+        check_file(Path(source))
     if kind == "sql":
         credentials.connectable(source)
 

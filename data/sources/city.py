@@ -117,7 +117,7 @@ class _Habits:
     works: NDArray[np.bool_]
     leave: NDArray[np.float64]
     back: NDArray[np.float64]
-    seen: NDArray[np.float64]
+    visibility: NDArray[np.float64]
     outgoing: NDArray[np.float64]
 
 
@@ -150,7 +150,7 @@ def _habits(city: City, rng: np.random.Generator) -> _Habits:
         works=rng.random(count) < 0.7,
         leave=rng.normal(8.2, 0.9, count),
         back=rng.normal(17.6, 1.2, count),
-        seen=rng.beta(6, 3, count),
+        visibility=rng.beta(6, 3, count),
         outgoing=rng.beta(2, 4, count),
     )
 
@@ -187,7 +187,7 @@ def _day(
     if concert:
         _put(places, np.zeros(count, np.int8), rng.random(count) < 0.2, 19.0, 22.5, hour)
     # Phones are seen more by day than at night, and some persons are out of town altogether.
-    visible = habits.seen[:, None] * (
+    visible = habits.visibility[:, None] * (
         0.65 + 0.35 * np.clip(np.sin((hour - 6) / 24 * 2 * np.pi), 0, 1)
     )
     places[rng.random(places.shape, dtype=np.float32) >= visible] = NOWHERE

@@ -159,9 +159,9 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
 def hidden(source: str) -> str:
     """Return a source that may be stored; its secrets are moved to this process' environment."""
     with _LOCK:
-        kept, made = without_secrets(source)
-        os.environ.update(made)
-    return kept
+        stored, variables = without_secrets(source)
+        os.environ.update(variables)
+    return stored
 
 
 def expanded(source: str) -> str:

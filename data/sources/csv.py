@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import DataError
-from data.sources.files import existing
+from data.sources.files import check_file
 from data.sources.shape import masked, to_wide
 from data.sources.table import Table
 
@@ -21,7 +21,7 @@ def read(path: Path) -> Table:
     Raises:
         DataError: missing, empty, not text, no separator that works, rows of different lengths.
     """
-    existing(path)
+    check_file(path)
     try:
         header = pd.read_csv(path, header=None, nrows=1, sep="\x1f")
         line = str(header.iloc[0, 0])

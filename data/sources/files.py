@@ -8,7 +8,7 @@ from pathlib import Path
 from data.errors import DataError
 
 
-def existing(path: Path) -> Path:
+def check_file(path: Path) -> Path:
     """Return the path if it is a non-empty file.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import DataError
-from data.sources.files import existing
+from data.sources.files import check_file
 from data.sources.shape import to_wide
 from data.sources.table import Table
 
@@ -21,7 +21,7 @@ def read(path: Path) -> Table:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
-    existing(path)
+    check_file(path)
     try:
         # not by pandas, which starts threads that can abort the process at its end (Arrow #50482)
         with ParquetFile(path) as file:

@@ -47,7 +47,7 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             # a count that slipped into the region's place would be shown as a name
             raise DataError(
                 f"{name}: column {region!r} holds numbers in {int(numbers.sum())} of {len(rest)} rows "
-                "and names in the others; mend rows that lack a field, or give all regions names"
+                "and names in the others; correct rows that lack a field, or give all regions names"
             )
         empty = rest[count].isna()
         lost = int((empty & ~rest[region].isin(rest[region][~empty])).sum())
@@ -55,7 +55,7 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             # a count that ran into the region's name would be shown with it
             raise DataError(
                 f"{name}: {lost} of {len(rest)} rows name a region in column {region!r} that has no "
-                "count anywhere; mend rows that lack a separator, or leave the region out"
+                "count anywhere; correct rows that lack a separator, or leave the region out"
             )
         return _turn(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
     if rest.columns.empty:

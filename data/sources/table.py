@@ -16,7 +16,7 @@ class Table:
     Attributes:
         frame: first column `time` (datetime64 where it could be parsed, text otherwise), then one
             column per region with unchecked cells.
-        name: what the user typed, without credentials.
+        name: the source as typed, without credentials.
         public: whether the counts are published or made up, so that showing them exposes nobody.
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, the regions that may count one person in one interval, where declared.

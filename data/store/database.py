@@ -58,7 +58,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Where it is, without credentials."""
+        """The database's URL without credentials."""
         return shown(self._full)
 
     @contextmanager

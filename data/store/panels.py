@@ -63,22 +63,24 @@ def append_panel(
 ) -> Appended:
     """Add noised counts to a panel, which is made by the first of them.
 
-    The same release again changes nothing, and an interval that is there is never changed.
+    Repeating a release changes nothing, and a stored interval is never changed.
 
     Args:
         store: from `open_store`.
         name: of the panel.
-        counts: noised, times × regions; rows of NaN (not observed) are not kept.
+        counts: noised, times × regions; rows of NaN (not observed) are not stored.
         released: the charge they were noised under.
         interval: length of one; by default the smallest step of `counts`.
 
     Raises:
-        DataError: the panel is there with other regions or another interval.
+        DataError: the stored panel has other regions or another interval.
     """
     observed = counts.dropna(how="all")
     length = interval if interval is not None else step(counts)
     with store.writing() as session:
-        panel = panel_row(session, PanelRow, name, [str(one) for one in counts.columns], length)
+        panel = panel_row(
+            session, PanelRow, name, [str(region) for region in counts.columns], length
+        )
         if session.scalars(select(ReleaseRow).where(ReleaseRow.key == released.key)).first():
             return Appended(0, len(observed))
         fresh = without_known(session, CountRow, panel.id, observed)
@@ -104,8 +106,8 @@ def read_panel(
     Args:
         store: from `open_store`.
         name: of the panel.
-        start: of the first interval; by default all there is.
-        end: before which intervals start.
+        start: of the first interval; by default that of the panel.
+        end: all intervals start before it; by default no limit.
 
     Raises:
         DataError: no such panel, or fewer than two intervals in the range.
@@ -121,7 +123,7 @@ def panel_names(store: Database) -> tuple[str, ...]:
 
 
 def rename_panel(store: Database, before: str, now: str) -> None:
-    """Give a panel another name, with its forecasts and its runs; what it holds stays as it is."""
+    """Give a panel another name, with its forecasts and its runs; its content is unchanged."""
     with store.writing() as session:
         session.execute(update(PanelRow).where(PanelRow.name == before).values(name=now))
         for kind in (ForecastRow, RunRow):

@@ -30,10 +30,10 @@ def open_raw(url: str) -> Database:
 def append_raw(
     raw: Database, name: str, counts: pd.DataFrame, *, interval: pd.Timedelta | None = None
 ) -> Appended:
-    """Add raw counts, times × regions, to a panel; an interval that is there is never changed.
+    """Add raw counts, times × regions, to a panel; a stored interval is never changed.
 
     Raises:
-        DataError: the panel is there with other regions or another interval.
+        DataError: the stored panel has other regions or another interval.
     """
     observed = counts.dropna(how="all")
     length = interval if interval is not None else panels.step(counts)

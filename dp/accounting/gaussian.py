@@ -19,9 +19,9 @@ from dp.budget import Budget
 from dp.unit.contribution import ContributionBound
 
 _TIGHT = 1e-10
-"""How far, relatively, a calibrated value may lie on the safe side of the exact one."""
+"""Relative distance of a calibrated value from the exact one, on the safe side."""
 _TERMS = 4096
-"""How many terms of a tail are summed before the rest is bounded."""
+"""Terms of a tail that are summed before the rest is bounded."""
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:

@@ -31,7 +31,7 @@ BOUNDS: dict[str, Bound] = {
 
 @dataclass(frozen=True)
 class Guesses:
-    """How many coins are guessed, for each bound; half of them as included, half as not.
+    """Numbers of coins to guess for each bound, half of them as included, half as not.
 
     Attributes:
         canaries: m.

@@ -39,7 +39,7 @@ class Layer:
 
     @property
     def bias(self) -> bool:
-        """Whether there is one on each side."""
+        """Whether both sides have a bias."""
         return self.modules[0].bias
 
     def name(self, buffer: str) -> tuple[int, int, str]:

@@ -85,7 +85,7 @@ def _coupled_reach(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
 
 @dataclass(frozen=True)
 class _Touch:
-    """Where one unit can change the counts of a release.
+    """The intervals of a release whose counts one unit can change.
 
     Attributes:
         width: consecutive intervals that hold all of its own records.

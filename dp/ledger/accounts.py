@@ -28,7 +28,7 @@ def of(session: Session, family: Family | None) -> tuple[Account, ...]:
     return _ordered(session, select(AccountRow).where(AccountRow.dataset.in_(family.names)))
 
 
-def every(session: Session) -> tuple[Account, ...]:
+def all_accounts(session: Session) -> tuple[Account, ...]:
     """Return all accounts, ordered by data set."""
     return _ordered(session, select(AccountRow))
 
@@ -52,14 +52,14 @@ def find(session: Session, dataset: str, unit: Unit) -> Account:
     Raises:
         LedgerError: there is none; the message suggests similar names.
     """
-    accounts = of(session, datasets.named(session, dataset))
+    accounts = of(session, datasets.find(session, dataset))
     for account in accounts:
         if account.unit == unit:
             return account
     if accounts:
         units = ", ".join(account.unit.value for account in accounts)
         raise LedgerError(f"{dataset} has no account for unit {unit.value}; it has {units}")
-    names = sorted({account.dataset for account in every(session)})
+    names = sorted({account.dataset for account in all_accounts(session)})
     close = difflib.get_close_matches(dataset, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
     raise LedgerError(
@@ -67,7 +67,7 @@ def find(session: Session, dataset: str, unit: Unit) -> Account:
     )
 
 
-def opened(session: Session, family: Family, unit: Unit, population: str | None) -> Account:
+def open_account(session: Session, family: Family, unit: Unit, population: str | None) -> Account:
     """Return the account; open it if needed, with the cost of earlier charges for other units."""
     accounts, dataset = of(session, family), family.names[0]
     for account in accounts:
@@ -140,14 +140,14 @@ def add(
 
 def rebuild(session: Session, accounts: Iterable[Account], family: Family) -> None:
     """Rebuild totals from all entries of the data set."""
-    charges = live(entries.all_entries(session), family)
+    charges = active_entries(entries.all_entries(session), family)
     for account in accounts:
         before = totals.load(session, account)
         due = totals.of_charges(account, charges, family.grid)
         totals.replace(session, account, before, due)
 
 
-def live(entries: list[Entry], family: Family) -> list[Entry]:
+def active_entries(entries: list[Entry], family: Family) -> list[Entry]:
     """Return the entries of a data set that count: all that were not given back."""
     names = set(family.names)
     return [entry for entry in entries if entry.dataset in names and entry.state != "voided"]

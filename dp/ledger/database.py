@@ -37,7 +37,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
-            self._url = place.parsed(url)
+            self._url = place.parse(url)
             self.engine = _engine(url)
         except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: the port
             raise LedgerError(
@@ -50,8 +50,8 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Where it is, without credentials."""
-        return place.shown(self._url)
+        """The database's URL without credentials."""
+        return place.without_credentials(self._url)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -128,7 +128,7 @@ class Database:
             yield
         except DBAPIError as error:
             lines = str(error.orig).strip().splitlines()
-            reason = place.scrubbed(lines[0], self._url) if lines else "no reason given"
+            reason = place.scrub(lines[0], self._url) if lines else "no reason given"
             away = isinstance(error, OperationalError) and self._postgres
             raise (LedgerUnreachableError if away else LedgerError)(
                 f"the ledger {self.name} cannot be used: {reason}. "

@@ -46,7 +46,7 @@ class Family:
     grid: TimeGrid
 
 
-def named(session: Session, name: str, aliases: Iterable[str] = ()) -> Family | None:
+def find(session: Session, name: str, aliases: Iterable[str] = ()) -> Family | None:
     """Return the data sets known by a name or a further name; None if there is none."""
     rows = _by_name(session, [name, *aliases])
     return _family(session, rows[0].family) if rows else None
@@ -54,9 +54,9 @@ def named(session: Session, name: str, aliases: Iterable[str] = ()) -> Family | 
 
 def register(session: Session, name: str, aliases: Iterable[str]) -> Family:
     """Return the data set known by any of the names, or a new one without charges."""
-    known = named(session, name, aliases)
+    known = find(session, name, aliases)
     if known is None:
-        row = _opened(session, name)
+        row = _new_row(session, name)
         known = Family(row.id, (name,), TimeGrid())
     remember(session, known.id, [name, *aliases], ())
     return known
@@ -75,7 +75,7 @@ def admit(session: Session, charge: Charge) -> tuple[Family, bool, Charge]:
     """
     rows = _matches(session, charge)
     if not rows:
-        row = _opened(session, charge.dataset)
+        row = _new_row(session, charge.dataset)
         rows = [row]
     families = sorted({row.family for row in rows})
     before = _family(session, families[0])
@@ -227,7 +227,7 @@ def _family(session: Session, number: int) -> Family:
     return Family(number, tuple(row.name for row in rows), TimeGrid.from_json(rows[0].grid))
 
 
-def _opened(session: Session, name: str) -> DatasetRow:
+def _new_row(session: Session, name: str) -> DatasetRow:
     row = DatasetRow(name=name, family=0, grid=TimeGrid().to_json(), old=False)
     session.add(row)
     session.flush()
@@ -253,7 +253,7 @@ def remember(
     return new
 
 
-def noted(session: Session, family: Family) -> set[str]:
+def recognised_by(session: Session, family: Family) -> set[str]:
     """Return all names and prints that a data set is recognised by, as `values_of` gives them."""
     query = (
         select(NameRow.value)

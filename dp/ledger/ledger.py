@@ -63,7 +63,7 @@ class Ledger:
             if entry is not None and entry.state != "voided":
                 raise LedgerError(f"entry {entry.id} has this key already and is {entry.state}")
             family, anew, logged = datasets.admit(session, charge)
-            own = accounts.opened(session, family, charge.unit, charge.population)
+            own = accounts.open_account(session, family, charge.unit, charge.population)
             charged = accounts.of(session, family)
             if anew:
                 accounts.rebuild(session, charged, family)
@@ -114,7 +114,7 @@ class Ledger:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""
         with self.database.writing() as session:
             _step(session, entry, "voided", {}, after="reserved")
-            family = datasets.named(session, entry.dataset)
+            family = datasets.find(session, entry.dataset)
             assert family is not None  # noqa: S101  (it was charged)
             accounts.rebuild(session, accounts.of(session, family), family)
 
@@ -177,7 +177,7 @@ class Ledger:
     ) -> tuple[Entry, ...]:
         """Return entries, oldest first; of one data set, of one unit, and after a number, if given."""
         with self.database.reading() as session:
-            family = None if dataset is None else datasets.named(session, dataset)
+            family = None if dataset is None else datasets.find(session, dataset)
             names = () if family is None else family.names
             return tuple(
                 entry
@@ -188,7 +188,7 @@ class Ledger:
     def accounts(self) -> tuple[Account, ...]:
         """Return all accounts, ordered by data set."""
         with self.database.reading() as session:
-            return accounts.every(session)
+            return accounts.all_accounts(session)
 
     def account(self, dataset: str, unit: Unit) -> Account:
         """Return the account of a data set and a unit.
@@ -205,29 +205,27 @@ class Ledger:
         Charges for other units are converted to this one (`dp.composition.unit_conversion`).
         """
         with self.database.reading() as session:
-            family = datasets.named(session, dataset)
+            family = datasets.find(session, dataset)
             if family is None:
                 return 0.0
             matching = [account for account in accounts.of(session, family) if account.unit == unit]
             if matching:
                 return totals.epsilon(totals.load(session, matching[0]), delta)
             account = Account(0, dataset, unit, None, None)
-            charges = accounts.live(entries.all_entries(session), family)
+            charges = accounts.active_entries(entries.all_entries(session), family)
             return totals.epsilon(totals.of_charges(account, charges, family.grid), delta)
 
     def known_as(self, dataset: str, aliases: Iterable[str] = ()) -> tuple[str, ...]:
         """Return all names of a data set that have accounts, oldest first; none if it is unknown."""
         with self.database.reading() as session:
-            family = datasets.named(session, dataset, aliases)
+            family = datasets.find(session, dataset, aliases)
             return () if family is None else family.names
 
     def grid_with(self, charges: Sequence[Charge]) -> TimeGrid:
         """Return the clock and the intervals that a data set would have with further charges."""
         with self.database.reading() as session:
             first = charges[0]
-            return datasets.grid_with(
-                datasets.named(session, first.dataset, first.aliases), charges
-            )
+            return datasets.grid_with(datasets.find(session, first.dataset, first.aliases), charges)
 
     def worst(self, account: Account) -> list[Total]:
         """Return the totals of the most affected units, as curves."""
@@ -258,11 +256,11 @@ class Ledger:
             LedgerError: no such account, or more than the cap has been spent.
         """
         with self.database.writing() as session:
-            family = datasets.named(session, dataset, aliases)
+            family = datasets.find(session, dataset, aliases)
             if family is None and not new:
                 accounts.find(session, dataset, unit)  # raises
             family = datasets.register(session, dataset, aliases)
-            account = accounts.opened(session, family, unit, None)
+            account = accounts.open_account(session, family, unit, None)
             stretches = totals.load(session, account)
             if cap is not None and not all(
                 total.within(cap) for total in totals.largest(stretches.values())

@@ -14,7 +14,7 @@ _SHORT = 4
 _HARMLESS = ("cache", "host", "mode", "sslmode", "uri")
 
 
-def parsed(url: str) -> URL:
+def parse(url: str) -> URL:
     """Parse a database URL in which no part of a password can be mistaken for something else.
 
     Raises:
@@ -27,14 +27,14 @@ def parsed(url: str) -> URL:
     return made
 
 
-def shown(url: URL) -> str:
+def without_credentials(url: URL) -> str:
     """Return dialect, host, port and database; the query is left out, as it may hold a password."""
     return URL.create(
         url.drivername, host=url.host, port=url.port, database=url.database
     ).render_as_string()
 
 
-def scrubbed(text: str, url: URL) -> str:
+def scrub(text: str, url: URL) -> str:
     """Return a driver's message without any password that it may quote."""
     values = [
         [value] if isinstance(value, str) else list(value)

@@ -29,11 +29,11 @@ def fill(connection: Connection) -> None:
             datasets.remember(session, row.id, [name], ())
         for body in session.scalars(select(LogRow.body).where(LogRow.kind == "reserved")):
             charged = json.loads(body)
-            family = datasets.named(session, charged["dataset"])
+            family = datasets.find(session, charged["dataset"])
             if family is not None:
                 datasets.remember(session, family.id, [charged["called"]], ())
-        for account in accounts.every(session):
-            family = datasets.named(session, account.dataset)
+        for account in accounts.all_accounts(session):
+            family = datasets.find(session, account.dataset)
             assert family is not None  # noqa: S101  (made above)
             accounts.rebuild(session, [account], family)
         session.commit()

@@ -98,12 +98,12 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
     entries = all_entries(session)
     linked = _linked(rows)
     broken = []
-    for account in accounts.every(session):
+    for account in accounts.all_accounts(session):
         cap = (account.cap.epsilon, account.cap.delta) if account.cap else None
         stored = (account.dataset, account.unit.value, account.population, cap)
         if logged.pop(account.id, None) != stored:
             broken.append((account.id, "name, unit, population or cap is not what the log says"))
-        family = datasets.named(session, account.dataset)
+        family = datasets.find(session, account.dataset)
         if family is None:
             broken.append((account.id, "its data set is gone"))
             continue
@@ -112,7 +112,7 @@ def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, st
             account.dataset, {account.dataset}
         ):
             broken.append((account.id, "its data set is not what the log says"))
-        due = totals.of_charges(account, accounts.live(entries, family), grid)
+        due = totals.of_charges(account, accounts.active_entries(entries, family), grid)
         if totals.load(session, account) != due:
             broken.append((account.id, "the totals do not follow from the entries"))
     return broken + [(number, "the account is gone") for number in logged]
@@ -128,8 +128,8 @@ def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
         body = json.loads(row.body)
         dataset = body["dataset"]
         if dataset not in known:
-            family = datasets.named(session, dataset)
-            known[dataset] = set() if family is None else datasets.noted(session, family)
+            family = datasets.find(session, dataset)
+            known[dataset] = set() if family is None else datasets.recognised_by(session, family)
         names = [dataset, body["called"], *body.get("aliases", ())]
         if datasets.values_of(names, body.get("sketch", ())) - known[dataset]:
             broken.append(

@@ -47,7 +47,7 @@ class CountNoise:
 
     @property
     def rho(self) -> float:
-        """The same guarantee as zero-concentrated DP, which adds up over releases."""
+        """ρ of the guarantee as zero-concentrated DP, which adds up over releases."""
         return discrete_rho(self.sigma, self.bound)
 
     def event(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def discrete_gaussian(
     Args:
         counts: any shape.
         sigma: parameter of the noise.
-        claim: an account that OpenDP's own map must agree with before anything is drawn.
+        claim: an account that OpenDP's own map must confirm before anything is drawn.
     """
     noise = measurement(sigma)
     if claim is not None:

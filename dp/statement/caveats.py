@@ -9,7 +9,7 @@ EXACT = (
     "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian "
     "(OpenDP), not a rounded real number"
 )
-"""Of noise on counts."""
+"""Floating-point caveat of noise on counts."""
 _TIMING = (
     "timing: how long a run takes is not hidden. Whoever can watch the machine at work may learn from "
     "it what the guarantee does not cover"

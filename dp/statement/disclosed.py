@@ -12,7 +12,7 @@ SERIES = (
     "that this data set has an account in the ledger, and what was spent on it",
     "the recipe and the statement",
 )
-"""Of every release."""
+"""Unprotected quantities of every release."""
 
 RAW_ERRORS = (
     "errors of the forecasts, which were measured on raw data and are published without noise "

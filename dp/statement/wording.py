@@ -20,7 +20,7 @@ ENFORCED = (
     "every identifier stands for one person; a person with several identifiers is protected as "
     "several; an identifier shared by several people: removing one of them can change twice the bound",
 )
-"""What is left to assume where the contribution bound was enforced in counting raw events."""
+"""Remaining assumptions where the contribution bound was enforced in counting raw events."""
 LISTED = "what is listed as unprotected is public, or may become so"
 
 

@@ -11,7 +11,7 @@ from dp.unit.privacy_unit import PrivacyUnit, crosses_borders, intervals_of
 
 @dataclass(frozen=True)
 class ContributionBound:
-    """How much the records of one privacy unit can change a panel of counts.
+    """The most that the records of one privacy unit can change a panel of counts.
 
     A unit is counted in at most `intervals` intervals, in at most `regions` regions within one
     interval, and adds at most `weight` to a count, so that two neighbouring panels differ in at most

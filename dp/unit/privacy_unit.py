@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class PrivacyUnit(StrEnum):
-    """What one neighbouring data set may change: records of one person are added or removed."""
+    """Units of persons: neighbouring data sets differ by the records of one of them."""
 
     USER = "user"
     USER_WEEK = "user-week"
@@ -19,7 +19,7 @@ class PrivacyUnit(StrEnum):
 
     @property
     def protects(self) -> str:
-        """The unit in words, to be read after "the records of"."""
+        """Description of the unit, to be read after "the records of"."""
         return {
             PrivacyUnit.USER: "one person over the whole panel",
             PrivacyUnit.USER_WEEK: "one person in one calendar week",
@@ -51,9 +51,9 @@ NEIGHBOURS = "add or remove the records of one unit"
 
 @dataclass(frozen=True)
 class IntervalUnit:
-    """`interval-w`: all counts of w consecutive intervals, changed arbitrarily; for training alone.
+    """`interval-w`: all counts of w consecutive intervals, changed arbitrarily; for training only.
 
-    It covers whatever any number of people did within these intervals, each of them included.
+    It covers everything that any number of persons did within these intervals.
 
     Attributes:
         width: w, at least 1.
@@ -72,7 +72,7 @@ class IntervalUnit:
 
     @property
     def protects(self) -> str:
-        """The unit in words, to be read after "the records of"."""
+        """Description of the unit, to be read after "the records of"."""
         if self.width == 1:
             return "everybody in one interval"
         return f"everybody in {self.width} consecutive intervals"
@@ -90,7 +90,7 @@ def parse_unit(name: str) -> Unit:
     """Return the unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
 
     Raises:
-        ValueError: unknown name; the message lists what there is.
+        ValueError: unknown name; the message lists the known ones.
 
     Example:
         >>> parse_unit("user-day")

@@ -13,7 +13,7 @@ _MANY = 10**9
 
 @dataclass(frozen=True)
 class WindowReach:
-    """Which intervals a window reads, relative to its first target interval.
+    """The intervals that a window reads, relative to its first target interval.
 
     Attributes:
         lags: L, latest intervals read one by one.
@@ -65,11 +65,11 @@ def affected_windows(
 
     Args:
         unit: the privacy unit; an interval of it may change arbitrarily.
-        reach: what a window reads.
-        windows: training windows in all.
+        reach: the intervals that a window reads.
+        windows: number of training windows.
         interval: length of one interval.
         intervals_per_unit: K, if the operator declares and enforces it.
-        known: how K is known, for the reason.
+        known: "declared" or "enforced", for the reason.
         start: of any interval, by the panel's clock. Without it intervals may lie across the borders
             of days and weeks, which costs one more.
 

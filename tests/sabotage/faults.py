@@ -291,8 +291,8 @@ FAULTS = (
     Fault(
         "regions read off private events",
         "data/events/read.py",
-        "located(place, events, config, known.regions, look=look)",
-        "located(place, events, config, None, look=look)",
+        "with_regions(place, events, config, known.regions, look=look)",
+        "with_regions(place, events, config, None, look=look)",
         (f"{NEIGHBOURS}::test_one_person_more_changes_counts_within_the_bound_and_nothing_else",),
     ),
     Fault(
