@@ -22,7 +22,7 @@ from data.spans import WEEK
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-Column = Any  # a pandas series whose cells may be anything: that is what is checked
+Column = Any  # a pandas series with unchecked cells
 
 _YEARS = (1900, 2200)
 """Years in which mobility is counted; differences of times far outside of them overflow."""
@@ -98,7 +98,7 @@ def _column_schema(column: str, empty: Column) -> pa.DataFrameSchema:
     import pandera.pandas as pa
 
     def number(cells: Column) -> Column:
-        if cells.dtype.kind in "mM":  # moments and lengths of time are no counts either
+        if cells.dtype.kind in "mM":  # times and durations are no counts
             return pd.Series(np.nan, cells.index)
         numbers: Column = pd.to_numeric(cells, errors="coerce")
         return numbers.astype(float)
@@ -236,7 +236,7 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
     lengths, counts = np.unique(steps, return_counts=True)
     usual = lengths[np.argmax(counts)]
     odd = (steps % usual) != np.timedelta64(0)
-    # A change for good, say from half-hours to hours, is no series of gaps either.
+    # A permanent change, say from half-hours to hours, is no series of gaps either.
     other = lengths[(counts > 0.1 * counts.sum()) & (lengths != usual)]
     if odd.any() or len(other):
         rows, count = first_rows(odd if odd.any() else steps == other[0])

@@ -39,7 +39,7 @@ def findings(table: Table, *, max_gap: str = "1d", values: bool = False) -> tupl
             raw = counts.to_numpy(dtype=float)
             collected += raw_rules.constant_region(raw, names)
             collected += raw_rules.nested_regions(raw, names, table.regions_per_interval)
-    shown = _shown([str(column) for column in counts.columns])
+    shown = _display_names([str(column) for column in counts.columns])
     order, first = ("error", "warning", "note"), [finding.rule for finding in collected]
     collected.sort(key=lambda finding: (order.index(finding.severity), first.index(finding.rule)))
     return tuple(
@@ -110,7 +110,7 @@ def _about_time(
     return [*collected, *rules.length(unique)]
 
 
-def _shown(names: list[str]) -> dict[str, str]:
+def _display_names(names: list[str]) -> dict[str, str]:
     """Return places to show instead of names without letters, where other names have some.
 
     A header that lost its line end has counts of the first row among its names.

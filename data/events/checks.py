@@ -44,12 +44,12 @@ def refuse_impossible(place: Place, events: Expression, config: EventsConfig) ->
     if not conditions:
         return
     answers = place.connection.execute(events.aggregate(**conditions)).iloc[0]
-    if config.located and _yes(answers["outside"]):
+    if config.located and _is_true(answers["outside"]):
         raise DataError(
             f"{place.name}: coordinates outside the world; {config.latitude!r} must be from -90 to 90 "
             f"and {config.longitude!r} from -180 to 180 (are they swapped, or not in degrees?)"
         )
-    if config.weight and _yes(answers["negative"]):
+    if config.weight and _is_true(answers["negative"]):
         raise DataError(f"{place.name}: column {config.weight!r} has weights below 0; correct them")
 
 
@@ -84,6 +84,6 @@ def look(
     return pd.Timestamp(answers["first"]), pd.Timestamp(answers["last"])
 
 
-def _yes(answer: Any) -> bool:
+def _is_true(answer: Any) -> bool:
     """Return whether any row matched; without rows the answer is NULL."""
     return not pd.isna(answer) and bool(answer)

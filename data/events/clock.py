@@ -45,9 +45,9 @@ def clock(
     """
     kind = time.type()
     if kind.is_string() and place.loose and not look:
-        return _each(time, config)
+        return _parse_each(time, config)
     if kind.is_string():
-        time = _parsed(place, time, config)
+        time = _parse(place, time, config)
     elif kind.is_date():
         time = (time if look else _within(time, _FIRST.date(), _LAST.date())).cast("timestamp")
     if not time.type().is_timestamp():
@@ -72,7 +72,7 @@ def wrong(
     )
 
 
-def _each(time: Expression, config: EventsConfig) -> tuple[Expression, str | None]:
+def _parse_each(time: Expression, config: EventsConfig) -> tuple[Expression, str | None]:
     """Parse times from text independently of each other; the recipe alone decides on the clock."""
     bare = time.re_search(_BARE)
     moment = ibis.ifelse(bare, None, time).try_cast("timestamp('UTC')")
@@ -94,7 +94,7 @@ def _within(value: Expression, low: Any, high: Any) -> Expression:
     return ibis.ifelse(between, value, None)
 
 
-def _parsed(place: Place, time: Expression, config: EventsConfig) -> Expression:
+def _parse(place: Place, time: Expression, config: EventsConfig) -> Expression:
     """Parse times from text, all of them with a zone or all without."""
     if not place.loose:
         raise wrong(place, config, "time", time, "timestamps; convert the column in the database")
@@ -107,7 +107,7 @@ def _parsed(place: Place, time: Expression, config: EventsConfig) -> Expression:
             f"{place.name}: column {config.time!r} has times with a zone next to times without; which "
             "moment the latter are cannot be known: give all of them a zone, or none"
         )
-    # without a single time the recipe decides: a zone that is declared is one that times carry
+    # without any time the recipe decides: a declared zone means that times carry zones
     has_zone = answers["zoned"] or (not answers["bare"] and config.timezone != "UTC")
     parsed = time.try_cast("timestamp('UTC')" if has_zone else "timestamp")
     broken = place.connection.execute((known & parsed.isnull()).any())

@@ -64,7 +64,7 @@ def open_events(
         DataError: it cannot be opened; no value of the data and no password is in the message.
     """
     name = shown(source)
-    if name != source and "://" not in source:  # slashes were forgotten: a file name may be quoted
+    if name != source and "://" not in source:  # a misspelt URL; only a file name may be quoted
         raise DataError(
             "not a source of events: expected a path, or dialect://user:password@host/database#table"
         )
@@ -208,8 +208,8 @@ def _database(
     else:
         connection = ibis.connect(address)
     if query:
-        # a view of our own: Ibis' way to learn a query's columns ends in a statement that newer
-        # releases of sqlglot write without its name
+        # our own view: Ibis' statement for reading a query's columns loses its name in newer releases
+        # of sqlglot
         connection.raw_sql(_view(query, parameters, connection.dialect, name))
         return connection, connection.table(_VIEW)
     schema, _, table = place.rpartition(".")

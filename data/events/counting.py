@@ -58,12 +58,12 @@ def bounded_counts(
             ties="region",
         )
     if bound.cuts:
-        cells = _capped(cells, bound, seconds, secret, written=written)
+        cells = _cap_intervals(cells, bound, seconds, secret, written=written)
     total = cells.weight.clip(0, bound.weight).sum() if weighted else cells.count()
     return cells.group_by("interval", "region").agg(count=total.cast("int64"))
 
 
-def _capped(
+def _cap_intervals(
     cells: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
 ) -> Expression:
     """Keep at most K intervals of each unit."""

@@ -42,7 +42,7 @@ def read(
     Raises:
         DataError: unknown source, or it cannot be read.
     """
-    table = _read(source, since) if query is None else _queried(source, query, parameters or {})
+    table = _read(source, since) if query is None else _read_query(source, query, parameters or {})
     for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
@@ -66,7 +66,7 @@ def check(source: str) -> None:
         credentials.connectable(source)
 
 
-def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
+def _read_query(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
     if "://" not in source:
         raise DataError(f"{source}: a query is for database URLs; files are read whole")
     from data.sources import sql

@@ -86,7 +86,7 @@ def unambiguous(source: str) -> Address:
         DataError: it is no URL, or a part of a password may be taken for something else. Nothing of
             it is in the message.
     """
-    address = _taken_apart(source)
+    address = _split_url(source)
     if address is None or not _has_one_reading(address):
         raise DataError(
             "not a database URL that can be read in one way only: expected "
@@ -104,7 +104,7 @@ def shown(source: str) -> str:
     if "://" not in source:
         return "the source" if _misspelt(source) else source
     scheme = source.partition("://")[0]
-    address = _taken_apart(source)
+    address = _split_url(source)
     if address is None or not _has_one_reading(address) or not _is_plain(address):
         return f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "the URL"
     dialect = "postgresql" if address.scheme == "postgresql+psycopg" else address.scheme
@@ -149,10 +149,12 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
     if _SETTING.search(password):  # or the last @ is part of a password among parameters
         return f"{scheme}://{user}{at}{hide(rest.rpartition('@')[2])}", made
     first, *settings = ("" if "?" in password else place).split(";")
-    place = ";".join([first, *(_hidden(setting, hide) for setting in settings)])
+    place = ";".join([first, *(_hide_setting(setting, hide) for setting in settings)])
     if query:
-        query, hash_, table = _table_apart(query)
-        query = "&".join(_hidden(setting, hide) for setting in query.split("&")) + hash_ + table
+        query, hash_, table = _split_table(query)
+        query = (
+            "&".join(_hide_setting(setting, hide) for setting in query.split("&")) + hash_ + table
+        )
     return f"{scheme}://{user}{at}{place}{question}{query}", made
 
 
@@ -193,7 +195,7 @@ def scrubbed(text: str, source: str) -> str:
     return text
 
 
-def _taken_apart(source: str) -> Address | None:
+def _split_url(source: str) -> Address | None:
     scheme, separator, rest = source.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         return None
@@ -251,7 +253,7 @@ def _is_reference(secret: str) -> bool:
     return secret.startswith("${") or secret[1:] in os.environ
 
 
-def _table_apart(query: str) -> tuple[str, str, str]:
+def _split_table(query: str) -> tuple[str, str, str]:
     """Split parameters from the table after them; a `#` in a password starts no table."""
     parameters, hash_, table = query.rpartition("#")
     if hash_ and _TABLE.fullmatch(table):
@@ -259,10 +261,10 @@ def _table_apart(query: str) -> tuple[str, str, str]:
     return query, "", ""
 
 
-def _hidden(setting: str, hide: Any) -> str:
+def _hide_setting(setting: str, hide: Any) -> str:
     """Hide the value of one `name=value` unless it is known to hold no secret."""
     name, equals, value = setting.partition("=")
-    if not equals:  # what stands behind an & in a password
+    if not equals:  # the part after an & in a password
         return str(hide(setting))
     plain = unquote_plus(name).strip().lower()
     harmless = plain in _HARMLESS and not _INSIDE.search(unquote_plus(value))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.errors import DataError
 from data.sources.files import check_file
-from data.sources.shape import masked, to_wide
+from data.sources.shape import mask_numbers, to_wide
 from data.sources.table import Table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -28,7 +28,7 @@ def read(path: Path) -> Table:
         separator = max(SEPARATORS, key=line.count)
         if separator not in line:
             raise DataError(
-                f"{path}: no separator in the header {masked(line[:80])!r}; separate columns by "
+                f"{path}: no separator in the header {mask_numbers(line[:80])!r}; separate columns by "
                 f"{', '.join(SEPARATORS.values())}"
             )
         _names(path, separator)
@@ -53,7 +53,7 @@ def read(path: Path) -> Table:
     wide = to_wide(raw, str(path))
     empty = wide.iloc[:, 1:].isna().all()
     if empty.any() and not empty.all():
-        # where the header's line end is lost, it goes on with the counts of the first row
+        # a header without its line end continues with the counts of the first row
         raise DataError(
             f"{path}: {int(empty.sum())} of {len(empty)} columns hold no count in any row; check that "
             "the header ends its line, or leave them out"
@@ -73,6 +73,6 @@ def _names(path: Path, separator: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(
-            f"{path}: {names.count(twice)} columns are called {masked(twice)!r}; every region needs a "
-            "name of its own (is the header line missing?)"
+            f"{path}: {names.count(twice)} columns are called {mask_numbers(twice)!r}; every region "
+            "needs a name of its own (is the header line missing?)"
         )

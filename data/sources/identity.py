@@ -232,13 +232,13 @@ def _tables_of(query: str, address: Address) -> tuple[str, ...]:
         raise DataError(f"{where}: the query cannot be parsed: {_WAY_OUT}") from None
     if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into, exp.Command):
         raise DataError(f"{where}: the query is not a single SELECT: {_WAY_OUT}")
-    names = {_named(table, dialect, address, where) for table in _read_by(tree)}
+    names = {_table_of_node(table, dialect, address, where) for table in _tables_in(tree)}
     if not names:
         raise DataError(f"{where}: the query reads no table: {_WAY_OUT}")
     return tuple(sorted(names))
 
 
-def _read_by(tree: exp.Query) -> list[exp.Table]:
+def _tables_in(tree: exp.Query) -> list[exp.Table]:
     """Return the tables of a query; in `WITH a AS (SELECT ... FROM a)` the second `a` is one."""
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
@@ -250,7 +250,7 @@ def _read_by(tree: exp.Query) -> list[exp.Table]:
     return tables
 
 
-def _named(table: exp.Table, dialect: str, address: Address, where: str) -> str:
+def _table_of_node(table: exp.Table, dialect: str, address: Address, where: str) -> str:
     from sqlglot import exp
 
     if not isinstance(table.this, exp.Identifier):

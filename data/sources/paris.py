@@ -50,7 +50,7 @@ def _locate(url: str) -> Path:
     if path is None:
         path = _cache() / FILE
         _download(url, path)
-    return _verified(path)
+    return _verify(path)
 
 
 def _cache() -> Path:
@@ -59,7 +59,7 @@ def _cache() -> Path:
     return Path(platformdirs.user_cache_dir("veilcast")) / "paris-cdr"
 
 
-def _verified(path: Path) -> Path:
+def _verify(path: Path) -> Path:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != SHA256:
         raise DataError(

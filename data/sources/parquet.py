@@ -26,7 +26,7 @@ def read(path: Path) -> Table:
         # not by pandas, which starts threads that can abort the process at its end (Arrow #50482)
         with ParquetFile(path) as file:
             table = file.read(use_threads=False)
-            table.validate(full=True)  # or damaged text fails wherever it is first looked at
+            table.validate(full=True)  # damaged text would fail later, on first access
             raw = table.to_pandas(use_threads=False)
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path} is not a whole Parquet file; write it again") from None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.errors import DataError
 
-Column = Any  # pandas' stubs ask for the type of the cells, which is what is not known yet
+Column = Any  # pandas' stubs need the type of the cells, which is not known yet
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date_time", "date", "interval", "period", "ds", "t")
 REGION_NAMES = ("region", "zone", "area", "place", "location", "cell", "station", "unique_id")
@@ -35,8 +35,8 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     time, columns = _time(raw, name)
     rest = raw.drop(columns=columns)
-    region = _named(rest, REGION_NAMES)
-    count = _named(rest, COUNT_NAMES)
+    region = _first_named(rest, REGION_NAMES)
+    count = _first_named(rest, COUNT_NAMES)
     if region and count and len(rest.columns) == 2:
         if rest[region].astype(str).str.contains("[\n\r]", regex=True).any():
             raise DataError(
@@ -44,7 +44,7 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             )
         numbers = pd.to_numeric(rest[region], errors="coerce").notna()
         if numbers.any() and not numbers.all():
-            # a count that slipped into the region's place would be shown as a name
+            # a count in the place of the region would be shown as a name
             raise DataError(
                 f"{name}: column {region!r} holds numbers in {int(numbers.sum())} of {len(rest)} rows "
                 "and names in the others; correct rows that lack a field, or give all regions names"
@@ -52,12 +52,12 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         empty = rest[count].isna()
         lost = int((empty & ~rest[region].isin(rest[region][~empty])).sum())
         if lost:
-            # a count that ran into the region's name would be shown with it
+            # a count merged into the region's name would be shown with it
             raise DataError(
                 f"{name}: {lost} of {len(rest)} rows name a region in column {region!r} that has no "
                 "count anywhere; correct rows that lack a separator, or leave the region out"
             )
-        return _turn(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
+        return _pivot(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
     if rest.columns.empty:
         raise DataError(
             f"{name}: the time column {columns[0]!r} is the only column; bring one column per region, "
@@ -67,7 +67,7 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     return wide
 
 
-def masked(header: str) -> str:
+def mask_numbers(header: str) -> str:
     """Mask the numbers in a piece of a header, which are counts where the header is missing."""
     return re.sub(r"\d+", "#", header)
 
@@ -77,18 +77,18 @@ def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
     lower = {column.lower(): column for column in raw.columns}
     if "date" in lower and "hour" in lower:
         columns = [lower["date"], lower["hour"]]
-        return _parsed(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
-    column = _named(raw, TIME_NAMES)
+        return _parse(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
+    column = _first_named(raw, TIME_NAMES)
     if column is None:
-        shown = ", ".join(repr(masked(header)) for header in list(raw.columns)[:8])
+        shown = ", ".join(repr(mask_numbers(header)) for header in list(raw.columns)[:8])
         hint = f"name it one of {', '.join(TIME_NAMES)}"
         if not any(char.isalpha() for header in raw.columns for char in header.replace("T", "")):
             hint = "this looks like a row of counts: begin with a header line, say time,north,south"
         raise DataError(f"{name}: no time column among {shown}; {hint}")
-    return _parsed(raw[column]), [column]
+    return _parse(raw[column]), [column]
 
 
-def _parsed(time: Column) -> Column:
+def _parse(time: Column) -> Column:
     """Parse times to datetime64 if all can be parsed, else return them as they are."""
     if pd.api.types.is_datetime64_any_dtype(time):
         return time
@@ -106,7 +106,7 @@ def _parsed(time: Column) -> Column:
     return time.astype(object)
 
 
-def _turn(long: pd.DataFrame) -> pd.DataFrame:
+def _pivot(long: pd.DataFrame) -> pd.DataFrame:
     """Pivot long to wide; the k-th repetition of a (time, region) pair goes to a k-th row."""
     repetition = long.groupby(["time", "region"], sort=False, dropna=False).cumcount()
     wide: pd.DataFrame = (
@@ -119,7 +119,7 @@ def _turn(long: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def _named(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+def _first_named(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
     """Return the first column whose lower-case name is one of `names`, in the order of `names`."""
     lower = {str(column).lower(): str(column) for column in frame.columns}
     return next((lower[name] for name in names if name in lower), None)

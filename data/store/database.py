@@ -38,7 +38,7 @@ class Database:
     def __init__(self, url: str, *, raw: bool = False) -> None:
         try:
             unambiguous(url)
-            self._url = _apart(make_url(url)) if raw else make_url(url)
+            self._url = _raw_url(make_url(url)) if raw else make_url(url)
         except (ArgumentError, DataError, ValueError):
             raise DataError(
                 "the store's database URL cannot be used; expected sqlite:///path or "
@@ -46,7 +46,7 @@ class Database:
             ) from None
         self._raw, self._newest = raw, _NEWEST[raw]
         self._postgres = self._url.get_backend_name() == "postgresql"
-        with self._explained():
+        with self._driver_errors():
             self.engine = _engine(self._url, private=raw)
             if raw and not self._postgres:
                 self.engine = self.engine.execution_options(schema_translate_map={RAW: None})
@@ -64,14 +64,14 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a transaction that reads."""
-        with self._explained(), Session(self.engine) as session, session.begin():
+        with self._driver_errors(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a transaction that is the only writer from its first statement, all or nothing."""
         writer = self.engine.execution_options(veilcast_write=True)
-        with self._explained(), Session(writer) as session, session.begin():
+        with self._driver_errors(), Session(writer) as session, session.begin():
             if self._postgres:
                 table = f"{RAW}.raw_panels" if self._raw else "store_panels"
                 session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
@@ -123,7 +123,7 @@ class Database:
         command.upgrade(config, self._newest)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _driver_errors(self) -> Iterator[None]:
         """Raise errors of the database in words, without statements and their parameters (counts)."""
         try:
             yield
@@ -142,7 +142,7 @@ class Database:
             ) from None
 
 
-def _apart(url: URL) -> URL:
+def _raw_url(url: URL) -> URL:
     """Return the URL for raw counts: the same server, or a SQLite file beside the store's."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return url

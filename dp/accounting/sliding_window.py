@@ -74,9 +74,8 @@ class CellNoise:
             from_gaussian_mechanism,
         )
 
-        if (
-            self.cells > _MANY_CELLS
-        ):  # a rounded Gaussian of variance σ² − 2 (`dp.composition.total`)
+        if self.cells > _MANY_CELLS:
+            # a rounded Gaussian of variance σ² − 2 (`dp.composition.total`)
             return from_gaussian_mechanism(
                 math.sqrt((self.sigma**2 - 2) / self.cells),
                 value_discretization_interval=spacing,
@@ -262,7 +261,7 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
 @lru_cache(maxsize=64)
 def _binomial(hit: int, rate: float) -> tuple[Floats, Floats]:
     """Return how many of the changed windows are in a batch: counts and log probabilities."""
-    from scipy.stats import binom  # slow to import, and looking at a ledger needs none of it
+    from scipy.stats import binom  # slow to import, and not needed to read a ledger
 
     law = binom(hit, rate)
     first = max(0, int(law.ppf(_DROPPED)) - 1)

@@ -82,7 +82,7 @@ def plant(
     others = training.windows if training else 0
     hit = sampling.hit
     windows = others + canaries * hit
-    # the rate is batch / windows: rounded down, so that no more is asked of the mechanism
+    # the rate is batch / windows: rounded down, so that the audited rate is not exceeded
     batch = max(1, int(sampling.rate * windows * (1 + 1e-12)))
     used = replace(sampling, windows=windows, batch=batch, side_release=None)
     coins = np.random.default_rng(seed).random(canaries) < 0.5

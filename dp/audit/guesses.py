@@ -70,7 +70,10 @@ def plan(canaries: int, claimed: Budget, confidence: float = 0.95) -> Guesses:
     those of included canaries to lie μ higher.
     """
     return Guesses(
-        canaries, claimed, confidence, dict(_numbers(canaries, claimed, _shared(confidence)))
+        canaries,
+        claimed,
+        confidence,
+        dict(_numbers(canaries, claimed, _shared_confidence(confidence))),
     )
 
 
@@ -93,7 +96,9 @@ def measure(
 
     def bound(name: str, number: int, right: int) -> Measured:
         m, claimed = guesses.canaries, guesses.claimed
-        epsilon = BOUNDS[name](m, number, right, claimed.delta, _shared(guesses.confidence))
+        epsilon = BOUNDS[name](
+            m, number, right, claimed.delta, _shared_confidence(guesses.confidence)
+        )
         return Measured(name, number, right, epsilon)
 
     def ends(number: int) -> int:
@@ -112,7 +117,7 @@ def measure(
     )
 
 
-def _shared(confidence: float) -> float:
+def _shared_confidence(confidence: float) -> float:
     """Return the confidence of each of three bounds that hold together with `confidence`."""
     return 1 - (1 - confidence) / 3
 

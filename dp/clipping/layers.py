@@ -47,7 +47,7 @@ FORWARDS: dict[type[nn.Module], Forward] = {
     nn.GRU: gru,
     nn.LSTM: lstm,
 }
-"""Forward passes that note on a tape what per-sample gradients need, by the layer's exact type."""
+"""Forward passes that record the inputs of per-sample gradients, by the layer's exact type."""
 
 
 def _stack(

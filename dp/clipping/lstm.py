@@ -13,13 +13,13 @@ from dp.clipping.tape import Tape
 from dp.clipping.unrolled import Layer, Terms
 
 _ORDER = (0, 1, 3, 2)
-"""Gates i, f, o, g, the three alike side by side, as rows of the weights; and the way back."""
+"""Rows of the weights for gates i, f, o, g, with the three sigmoids adjacent; its own inverse."""
 
 
 class Lstm(torch.autograd.Function):
     """i, f, g, o = σ, σ, tanh, σ of W_ih x + b_ih + W_hh h + b_hh; c' = f·c + i·g; h' = o·tanh c'.
 
-    (Hochreiter and Schmidhuber 1997, as torch has it.) Both sides share all gradients.
+    As in torch (Hochreiter and Schmidhuber 1997). Both sides share all gradients.
     """
 
     @staticmethod
@@ -31,9 +31,9 @@ class Lstm(torch.autograd.Function):
         Args:
             ctx: autograd's.
             sequence: [T, R, B, F].
-            anchor: needs a gradient, so that autograd comes back.
+            anchor: needs a gradient, so that autograd calls `backward`.
             layer: parameters of R runs.
-            tape: where gradients are noted.
+            tape: where gradients are recorded.
         """
         space = tape.space
         inputs = layer.read(sequence, space)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dp.clipping import rounding
-from dp.clipping.unrolled import Layer, Terms, parted
+from dp.clipping.unrolled import Layer, Terms, split_axis
 from dp.clipping.workspace import Workspace
 
 _BLOCK = 2**20
@@ -44,7 +44,7 @@ class RecurrentRecord:
         norms = self._by_gram if self._gram_is_cheaper() else self._by_sample
         parts = zip(*(norms(places, space) for places in self._places()), strict=True)
         total, lost = (
-            parted(torch.cat(part), 0, self.layer.directions).sum(dim=0) for part in parts
+            split_axis(torch.cat(part), 0, self.layer.directions).sum(dim=0) for part in parts
         )
         return total, lost
 
@@ -113,7 +113,7 @@ class RecurrentRecord:
         entries = hidden * (
             len(self.terms.on_input) * self.inputs.shape[3] + len(self.terms.on_hidden) * hidden
         )
-        # per-sample gradients are written and read once more: measured twice as dear per entry
+        # per-sample gradients are written and read once more: twice as slow per entry, as measured
         return length * (blocks * hidden + width) <= 2 * entries
 
     def _by_gram(self, places: slice, space: Workspace) -> tuple[Tensor, Tensor]:

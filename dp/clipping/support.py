@@ -28,7 +28,7 @@ def check_layers(model: nn.Module) -> None:
     compute something else), no layer may mix the samples of a batch, and no parameter may be shared.
 
     Raises:
-        UnsupportedLayer: which layer, why, and what to use instead.
+        UnsupportedLayer: a layer cannot be clipped; the message names it, the reason and a replacement.
     """
     owners: dict[int, str] = {}
     for name, module in model.named_modules():

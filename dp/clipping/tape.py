@@ -17,19 +17,19 @@ class Record(Protocol):
     def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
         """Return the squared L2 norm of each sample's gradient of this layer's parameters, [R, B].
 
-        And a bound on its rounding (`dp.clipping.rounding`), which broadcasts against it.
+        Also return a bound on its rounding (`dp.clipping.rounding`), which broadcasts against it.
         """
 
     def without(self, lost: Tensor) -> Record:
         """Return the record with zeros for all values of the samples where `lost`, [R, B], is true.
 
-        A factor of 0 does not do: 0 times what is not finite is not a number.
+        A factor of 0 is not enough: 0 times a value that is not finite is NaN.
         """
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Set `.grad` of this layer's parameters to the sum of gradients times factors, [R, B].
 
-        Without factors each gradient counts as it is.
+        Without factors, gradients are not scaled.
         """
 
 

@@ -114,7 +114,7 @@ class Layer:
         after = states[1:]
         if self.directions == 1:
             return after
-        forward, backward = parted(after, 1, 2).unbind(1)
+        forward, backward = split_axis(after, 1, 2).unbind(1)
         both = space.take(self.name("along"), after, *forward.shape[:3], 2 * self.hidden)
         both[..., : self.hidden].copy_(forward)
         for target, step in zip(both[..., self.hidden :], reversed(backward.unbind()), strict=True):
@@ -123,7 +123,7 @@ class Layer:
 
     def last(self, states: Tensor) -> Tensor:
         """Return the states after the step that was processed last, [directions, R, B, H]."""
-        return parted(states[-1], 0, self.directions).clone()
+        return split_axis(states[-1], 0, self.directions).clone()
 
     def along_back(self, grad: Tensor) -> Tensor:
         """Return the gradients of the result of `along` in the order of processing, [T, G, B, H]."""
@@ -143,7 +143,7 @@ class Layer:
         grad = total.view(places, length, batch, -1).transpose(0, 1)
         if self.directions == 1:
             return grad
-        forward, backward = parted(grad, 1, 2).unbind(1)
+        forward, backward = split_axis(grad, 1, 2).unbind(1)
         return forward + backward.flip(0)
 
 
@@ -169,7 +169,7 @@ class Terms:
         return blocks
 
 
-def parted(values: Tensor, dim: int, parts: int) -> Tensor:
+def split_axis(values: Tensor, dim: int, parts: int) -> Tensor:
     """Split one axis in two, the first of them `parts` long."""
     shape = (*values.shape[:dim], parts, -1, *values.shape[dim + 1 :])
     return values.reshape(shape)

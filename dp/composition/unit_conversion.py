@@ -68,7 +68,7 @@ def times_of_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
     else:
         first, last = _longest(unit, charge.period, grid)
     if _touch(unit, charge, grid).coupled and not _enforced(charge):
-        # cut at the source, in releases of other periods too
+        # cut at the source, which affects releases of other periods too
         far = _coupled_reach(unit, charge, grid)
         first, last = min(first, far[0]), max(last, far[1])
     return first, last
@@ -234,7 +234,7 @@ def _limit(charge: Charge) -> int | None:
         return None
     if "intervals_per_unit" in panel:
         limit = panel["intervals_per_unit"]
-    else:  # charged before it was kept
+    else:  # charged before it was recorded
         limit = charge.recipe.get("privacy", {}).get("intervals_per_unit")
     observed = _MANY
     if limit is None or _enforced(charge):

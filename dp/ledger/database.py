@@ -45,7 +45,7 @@ class Database:
                 "postgresql://user:password@host/name in VEILCAST_DATABASE_URL (in a password, write @ "
                 "as %40, : as %3A, / as %2F, ? as %3F and # as %23)"
             ) from None
-        with self._explained():
+        with self._driver_errors():
             self._bring_up_to_date()
 
     @property
@@ -56,7 +56,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a transaction that reads."""
-        with self._explained(), Session(self.engine) as session, session.begin():
+        with self._driver_errors(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
@@ -66,7 +66,7 @@ class Database:
         Reading what was spent and writing the next charge must be one step.
         """
         writer = self.engine.execution_options(veilcast_write=True)
-        with self._explained(), Session(writer) as session, session.begin():
+        with self._driver_errors(), Session(writer) as session, session.begin():
             if self._postgres:
                 session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
                 session.execute(text("LOCK TABLE ledger_log IN EXCLUSIVE MODE"))
@@ -77,7 +77,7 @@ class Database:
         """Hold the exclusive lock on a release; a process that dies releases it."""
         number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
         if self._postgres:
-            with self._explained():
+            with self._driver_errors():
                 connection = self.engine.connect()
                 connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": number})
                 connection.commit()
@@ -92,7 +92,7 @@ class Database:
         if not self._url.database or self._url.database == ":memory:":
             yield
             return
-        with _locked(Path(f"{self._url.database}.locks"), f"{number & (2**64 - 1):016x}"):
+        with _file_lock(Path(f"{self._url.database}.locks"), f"{number & (2**64 - 1):016x}"):
             yield
 
     @property
@@ -122,7 +122,7 @@ class Database:
                 _migrate(connection)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _driver_errors(self) -> Iterator[None]:
         """Raise errors of the database in words; the text of a statement could quote stored values."""
         try:
             yield
@@ -200,14 +200,14 @@ def _engine(url: str) -> Engine:
 
 
 @contextmanager
-def _locked(folder: Path, name: str) -> Iterator[None]:
+def _file_lock(folder: Path, name: str) -> Iterator[None]:
     """Hold an exclusive lock on a file, which the system drops with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        try:  # the one before us may have removed the file that we waited for
+        try:  # the previous holder may have removed the file that we waited for
             if os.stat(path).st_ino == os.fstat(file).st_ino:
                 break
         except FileNotFoundError:

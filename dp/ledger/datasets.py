@@ -140,7 +140,7 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
     )
     rows = {row.id: row for row in session.scalars(query)}
     places = [name for name in called if name.startswith(_FILE) or "#" in name]
-    if places:  # names from before they had one spelling
+    if places:  # names from the time before spellings were unified
         for row in session.scalars(select(DatasetRow).where(DatasetRow.old)):
             if any(_may_be(row.name, name) for name in places):
                 rows[row.id] = row

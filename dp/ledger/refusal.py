@@ -55,7 +55,7 @@ def _fits(
         return []
     fits = []
     if left > 0:
-        fits.append(f"epsilon {_down(left)} for {account.unit.value}")
+        fits.append(f"epsilon {_round_down(left)} for {account.unit.value}")
         if account.unit != charge.unit:
             fits[-1] += (
                 f", which is the binding cap: a release for {charge.unit.value} with more noise"
@@ -70,13 +70,13 @@ def _fits(
         fits.append(f"all of it for the period from {_day(start)} to {_day(end)}")
     elif account.unit == charge.unit and event["mechanism"] == COUNTS:
         (total,) = list(totals.largest(touched.values()))[:1]
-        if fewer := _fewer(event, total, cap):
+        if fewer := _most_intervals(event, total, cap):
             days = fewer * charge.period.interval
             fits.append(f"the same noise on a panel of {fewer} intervals ({days})")
     return fits
 
 
-def _fewer(event: Event, total: Total, cap: Budget) -> int:
+def _most_intervals(event: Event, total: Total, cap: Budget) -> int:
     """Return the most intervals that the same noise can cover within the cap."""
     low, high = 0, int(event["intervals"])
     while high - low > 1:
@@ -86,7 +86,7 @@ def _fewer(event: Event, total: Total, cap: Budget) -> int:
     return low
 
 
-def _down(value: float) -> str:
+def _round_down(value: float) -> str:
     """Round down to three digits."""
     scale = 10.0 ** (2 - math.floor(math.log10(value)))
     return f"{math.floor(value * scale) / scale:g}"

@@ -94,7 +94,7 @@ def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) ->
     permit.use("scale of the counts", {"aside": asdict(noise)})
     apart = distance(width)
     first, second = counts[:-1:apart], counts[1::apart]
-    with np.errstate(over="ignore", invalid="ignore"):  # a warning would tell of absurd counts
+    with np.errstate(over="ignore", invalid="ignore"):  # a warning would reveal extreme counts
         both = ~np.isnan(first + second).any(axis=1)
         first, second = first[both], second[both]
         moved = np.abs(second - first)

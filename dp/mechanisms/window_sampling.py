@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dp.accounting import sliding_window
 from dp.budget import Budget
 
-if TYPE_CHECKING:  # the ledger accounts for trainings, and need not wait for torch
+if TYPE_CHECKING:  # the ledger accounts for trainings without importing torch
     from torch import Tensor
 
     from dp.mechanisms.randomness import Randomness

@@ -151,7 +151,7 @@ def check_model(model: nn.Module) -> None:
     Opacus validates every layer that `dp.clipping` does not clip.
 
     Raises:
-        UnsupportedLayer: which layer, why, and what to use instead.
+        UnsupportedLayer: a layer cannot be clipped; the message names it, the reason and a replacement.
     """
     check_layers(model)
     for name, module in model.named_modules():

@@ -122,7 +122,7 @@ def release_each_once(
             if not requests[place].again and (lost := _lost(ledger, requests[place])) is not None:
                 results[key] = lost
         pending = {key: requests[place] for key, place in first.items() if key not in results}
-        entries = _reserved(ledger, pending)
+        entries = _reserve_all(ledger, pending)
         permits = {
             first[key]: _permit(ledger, entry, requests[first[key]].mark)
             for key, entry in entries.items()
@@ -190,7 +190,7 @@ def _find(ledger: Ledger, permit: Permit) -> Entry | None:
         return None
 
 
-def _reserved(ledger: Ledger, requests: Mapping[str, Request]) -> dict[str, Entry]:
+def _reserve_all(ledger: Ledger, requests: Mapping[str, Request]) -> dict[str, Entry]:
     """Reserve all requests or none: where one is refused, the others are given back."""
     entries: dict[str, Entry] = {}
     new: list[Entry] = []

@@ -137,9 +137,8 @@ def stream(
         "every interval was noised once, when it came, and is never noised again; everything after "
         "that (repair, scaling, training, promotion, forecasts) saw noised counts only"
     )
-    statement["not_covered"] = statement["not_covered"][
-        1:
-    ]  # nothing was computed against raw counts
+    # no errors were computed against raw counts
+    statement["not_covered"] = statement["not_covered"][1:]
     return {
         **statement,
         "epsilon": max(noise.epsilon, spent),

@@ -96,7 +96,7 @@ def identification(
     return {
         "prior": prior,
         "finds_at_least": _FOUND,
-        "right_when_named_at_most": _up(named),
+        "right_when_named_at_most": _round_up(named),
         "confidence": _CONFIDENCE,
         "releases_needed_knowing_all_others": releases,
         "releases_needed_for_one_count": per_count,
@@ -164,16 +164,17 @@ def _purpose(claim: str, prior: float, named: float) -> str:
     return (
         f"Take somebody who knows no other record and gives it a chance of {_percent(prior)} "
         f"beforehand that {claim}. A rule of theirs that finds at least {_percent(_FOUND)} of such "
-        f"cases is right in at most {_percent(_up(named))} of the cases in which it says yes. {use}"
+        f"cases is right in at most {_percent(_round_up(named))} of the cases in which it says yes. "
+        f"{use}"
     )
 
 
 def _verdict(best: float, named: float, holds: bool) -> str:
     even, can = ("even somebody", "is") if holds else ("somebody", "may be")
     figures = (
-        f"{even} who knows all other records {can} right in up to {_percent(_up(best))} of their "
+        f"{even} who knows all other records {can} right in up to {_percent(_round_up(best))} of their "
         f"guesses, where a coin is right in 50 %, and somebody who knows none in up to "
-        f"{_percent(_up(named))} of the cases they point to (see purpose). In the terms of "
+        f"{_percent(_round_up(named))} of the cases they point to (see purpose). In the terms of "
         "data-protection law (cost, time, technology, purpose):"
     )
     if holds:
@@ -193,7 +194,7 @@ def _claim(unit: Unit) -> str:
     return f"the records of {unit.protects} are in the data"
 
 
-def _up(share: float) -> float:
+def _round_up(share: float) -> float:
     """Round up to a tenth of a percent."""
     return min(1.0, math.ceil(round(share * 1000, 9)) / 1000)
 
