@@ -54,7 +54,8 @@ class BudgetRefused(Exception):  # noqa: N818  (the vocabulary of the design)
         self.short = requested - left
         instead = f"What would fit: {'; '.join(fits)}. " if fits else "Nothing of the kind fits. "
         super().__init__(
-            f"privacy budget of {account} refused, nothing was drawn: asked epsilon {requested:.4g}, "
-            f"spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). {instead}"
-            "Or have the cap raised by who answers for it (veilcast budget cap)."
+            f"privacy budget of {account} refused, nothing was drawn: requested epsilon "
+            f"{requested:.4g}, spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). "
+            f"{instead}"
+            "Or have the cap raised by its owner (veilcast budget cap)."
         )

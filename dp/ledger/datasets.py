@@ -24,7 +24,7 @@ from dp.ledger.entries import all_entries
 from dp.ledger.tables import AccountRow, DatasetRow, LogRow, NameRow
 from dp.ledger.values import Entry
 from dp.unit.privacy_unit import PrivacyUnit
-from dp.unit.time_grid import UNSAID, TimeGrid
+from dp.unit.time_grid import UNRECORDED, TimeGrid
 
 _SHARED = 2
 """Shared prints that make two panels the same data; a single one could be a coincidence."""
@@ -198,7 +198,7 @@ def _check_clock(session: Session, family: Family, after: TimeGrid, charge: Char
 
 
 def _clock(timezone: str | None) -> str:
-    if timezone == UNSAID:
+    if timezone == UNRECORDED:
         return "UTC or the source (it was not kept which)"
     return "the source, which names no zone" if timezone is None else timezone
 

@@ -13,7 +13,7 @@ from dp.ledger.tables import LogRow
 from dp.ledger.values import Entry
 from dp.unit.period import Period
 from dp.unit.privacy_unit import parse_unit
-from dp.unit.time_grid import UNSAID
+from dp.unit.time_grid import UNRECORDED
 
 
 def all_entries(session: Session, after: int = 0) -> list[Entry]:
@@ -93,4 +93,4 @@ def _clock_before(recipe: dict[str, Any]) -> str:
     """Return the clock of a charge made before clocks were recorded, as far as its recipe has it."""
     events = recipe.get("events", {}) if recipe.get("source", {}).get("events") else {}
     zone: str = events.get("timezone", "UTC")
-    return UNSAID if zone == "UTC" else zone
+    return UNRECORDED if zone == "UTC" else zone

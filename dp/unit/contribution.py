@@ -62,8 +62,8 @@ def derive_bound(
 ) -> tuple[ContributionBound, tuple[str, ...]]:
     """Return the contribution bound of a panel and the reason for each of its numbers.
 
-    Nothing here is read from the counts: K and M come from the calendar and from the operator's
-    declarations (which are enforced when counting). An undeclared bound is the worst case. A day or
+    Nothing here is read from the counts: K and M come from the calendar and from what the operator
+    declares (and enforces when counting). An undeclared bound is the worst case. A day or
     week has records in every interval that it touches, those across its borders included.
 
     Args:

@@ -12,9 +12,9 @@ from datetime import timedelta
 
 from dp.unit.period import Period
 
-UNSAID = "?"
+UNRECORDED = "?"
 """Clock of releases that were charged before clocks were recorded: UTC, or that of the source."""
-_UNSAID = (None, "UTC")
+_CANDIDATES = (None, "UTC")
 """Clocks that it may stand for; any other one was named in the recipe."""
 
 
@@ -87,9 +87,9 @@ class TimeGrid:
 
     def _clocks(self, timezone: str | None) -> tuple[str | None, ...]:
         known = self.clocks
-        if timezone == UNSAID:
-            return known if {UNSAID, *_UNSAID} & set(known) else (*known, UNSAID)
-        if timezone in _UNSAID:
+        if timezone == UNRECORDED:
+            return known if {UNRECORDED, *_CANDIDATES} & set(known) else (*known, UNRECORDED)
+        if timezone in _CANDIDATES:
             # an unrecorded clock is the first recorded one: the same source has the same clock
-            known = tuple(clock for clock in known if clock != UNSAID)
+            known = tuple(clock for clock in known if clock != UNRECORDED)
         return known if timezone in known else (*known, timezone)
