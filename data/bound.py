@@ -11,6 +11,7 @@ _SPANS = {
     "user-week": timedelta(weeks=1),
     "user-day": timedelta(days=1),
 }
+_KNOWN = ", ".join((*_SPANS, "user-interval"))
 _MONDAY = 4 * 24 * 3600  # 1970-01-05
 
 
@@ -83,7 +84,7 @@ def intervals_of(unit: str, *, periods: int, interval: timedelta) -> int:
     if unit == "user-interval":
         return min(periods, 1)
     if unit not in _SPANS:
-        raise ValueError(f"unit={unit!r} has no bound on events; choose {', '.join(_SPANS)}")
+        raise ValueError(f"unit={unit!r} has no bound on events; choose {_KNOWN}")
     span = _SPANS[unit]
     return periods if span is None else min(periods, -(-span // interval))
 

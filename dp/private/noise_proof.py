@@ -78,10 +78,10 @@ class Proof:
 
 
 def reread(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored proof (`Proof.to_dict`) judged by the current list of checks.
+    """Return a stored proof (`Proof.to_dict`), failed if its generator was never checked.
 
-    A check that did not exist when the release was made counts as failed: noise from a generator with
-    few states can be searched, whatever the account says.
+    Proofs of earlier versions lack that check: noise from a generator with few states can be searched,
+    whatever the account says.
     """
     checks = {CRYPTOGRAPHIC: False, **document["checks"]}
     return Proof(checks).to_dict()
