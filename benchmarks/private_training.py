@@ -105,16 +105,16 @@ def train_privately(
     parts = windows_of(panel, recipe)
     budget = recipe.privacy.budget
     intervals = len(panel.times) - panel.steps("7d")
-    aside = scale_noise(budget, width=1, intervals=intervals, regions=len(panel.regions))
+    side_release = scale_noise(budget, width=1, intervals=intervals, regions=len(panel.regions))
     sampling = calibrate_sampling(
         budget,
         windows=len(parts.train),
         batch=training.batch_size,
         steps=training.epochs * -(-len(parts.train) // training.batch_size),
         hit=WindowReach(spec.lags, spec.seasonal, spec.horizon).affected(1),
-        aside=aside,
+        side_release=side_release,
     )
-    # The ledger gives leave to draw, here as anywhere; it is forgotten with the run.
+    # Drawing needs a permit here as everywhere; this ledger is in memory and dropped with the run.
     ledger = Ledger("sqlite://")
     charge = Charge(
         key=name,
@@ -128,7 +128,7 @@ def train_privately(
         purpose="training",
     )
     permit = ledger.commit(ledger.reserve(charge))
-    found = estimate(panel.values[:intervals], aside, permit, width=1)
+    found = estimate(panel.values[:intervals], side_release, permit, width=1)
     model = new(recipe.model.forecaster(panel.regions, spec), training.seed)
     if raw_scaler:
         fit_scaler(model, parts.train)

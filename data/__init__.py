@@ -1,1 +1,1 @@
-"""Ingest, validate, aggregate, window."""
+"""Data: sources, validation, bounded counts of events, windows and the store."""

@@ -1,4 +1,4 @@
-"""The contribution bound of events: the value that is enforced, and that the noise is made for."""
+"""The contribution bound of events, which is enforced in counting and which noise is calibrated for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ _SPANS = {
     "user-week": timedelta(weeks=1),
     "user-day": timedelta(days=1),
 }
+_KNOWN = ", ".join((*_SPANS, "user-interval"))
 _MONDAY = 4 * 24 * 3600  # 1970-01-05
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What one privacy unit may add to a panel, enforced event by event.
+    """The most that one privacy unit may add to a panel, enforced event by event.
 
     A unit is counted in at most `intervals` intervals, a person in at most `regions` regions within
     one interval, adding at most `weight` to a count.
@@ -26,7 +27,7 @@ class Bound:
         intervals: K.
         regions: M.
         weight: w_max, in persons.
-        slots: intervals that a unit has at all; K is below it where something is cut.
+        slots: intervals that a unit has at all (`intervals_of`); K is below it where records are cut.
     """
 
     unit: str
@@ -50,7 +51,7 @@ class Bound:
 
     @property
     def cuts(self) -> bool:
-        """Whether a unit can have more intervals than are counted."""
+        """Whether some records of a unit can be cut: it can have more intervals than are counted."""
         return self.intervals < self.slots
 
     @property
@@ -66,6 +67,28 @@ class Bound:
         return seconds, _MONDAY if self.unit == "user-week" else 0
 
 
+def intervals_of(unit: str, *, periods: int, interval: timedelta) -> int:
+    """Return the number of intervals of a panel that one privacy unit has.
+
+    Intervals divide a day and start on multiples of their length, so that none lies across the border
+    of two days or weeks.
+
+    Args:
+        unit: name of the privacy unit.
+        periods: intervals in the panel.
+        interval: length of one.
+
+    Raises:
+        ValueError: unknown unit.
+    """
+    if unit == "user-interval":
+        return min(periods, 1)
+    if unit not in _SPANS:
+        raise ValueError(f"unit={unit!r} has no bound on events; choose {_KNOWN}")
+    span = _SPANS[unit]
+    return periods if span is None else min(periods, -(-span // interval))
+
+
 def enforceable(
     unit: str,
     *,
@@ -76,7 +99,7 @@ def enforceable(
     regions_per_interval: int | None = None,
     weight: int = 1,
 ) -> Bound:
-    """The bound for a panel that is about to be counted.
+    """Return the bound to enforce for a panel that is about to be counted.
 
     Args:
         unit: name of the privacy unit.
@@ -90,13 +113,7 @@ def enforceable(
     Raises:
         ValueError: unknown unit, or a number out of range.
     """
-    if unit == "user-interval":
-        slots = 1
-    elif unit in _SPANS:
-        span = _SPANS[unit]
-        slots = periods if span is None else min(periods, math.ceil(span / interval))
-    else:
-        raise ValueError(f"unit={unit!r} has no bound on events; choose {', '.join(_SPANS)}")
+    slots = intervals_of(unit, periods=periods, interval=interval)
     return Bound(
         unit,
         intervals=min(slots, intervals_per_unit or slots),

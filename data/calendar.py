@@ -1,4 +1,4 @@
-"""Calendar features: where an interval lies in its day and in its week."""
+"""Calendar features: the position of an interval in its day and its week."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEATURES = ("day_sin", "day_cos", "week_sin", "week_cos", "weekend")
 
 
 def features(times: pd.DatetimeIndex) -> NDArray[np.float32]:
-    """Time of day, time of week and weekend of each interval.
+    """Return time of day, time of week and weekend of each interval.
 
     The week is a week: one turn of `week_sin`/`week_cos` takes seven days. (The notebook of
     Arcolezi et al. 2022 turned once in thirty days under the name "time of week".)

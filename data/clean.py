@@ -1,4 +1,4 @@
-"""Repair of gaps, after the noise only.
+"""Repair of gaps, which comes after the noise only.
 
 Repair reads counts. Before the noise it would make intervals depend on each other, and one person
 would move more counts than the contribution bound allows; after the noise it is free.
@@ -14,7 +14,7 @@ from data.spans import DAY, WEEK
 
 
 def fill_gaps(panel: Panel) -> Panel:
-    """The panel with every missing interval filled from the past.
+    """Fill every missing interval from the past.
 
     A gap takes the value at the same time a week before; failing that a day before; failing that
     the last value. Only intervals before the first observed one take a later value, the first.
@@ -29,12 +29,12 @@ def fill_gaps(panel: Panel) -> Panel:
         raise ValueError(f"{panel.source}: no interval was observed")
     values[: observed[0]] = values[observed[0]]
     for row in np.flatnonzero(np.isnan(values[:, 0])):  # in order, so that long gaps chain
-        back = next((one for one in offsets if one is not None and one <= row), 1)
+        back = next((offset for offset in offsets if offset is not None and offset <= row), 1)
         values[row] = values[row - back]
     return panel.with_values(values)
 
 
 def _offset(panel: Panel, span: pd.Timedelta) -> int | None:
-    """`span` in intervals, if it is a whole number of them."""
+    """Return `span` in intervals, or None if it is not a whole number of them."""
     whole, rest = divmod(span, panel.interval)
     return None if rest or whole < 1 else int(whole)

@@ -1,4 +1,4 @@
-"""The one error of this package that a user can cause."""
+"""The error of this package that its user can correct."""
 
 
 class DataError(ValueError):

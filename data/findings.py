@@ -1,4 +1,4 @@
-"""Findings: what is wrong or odd about a table, where, and what to do about it."""
+"""Findings: faults and oddities of a table, with their place and fix."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ RULES: dict[str, Reads] = {
     "constant-region": "values",
     "nested-regions": "values",
 }
-"""What each rule reads, and so what its findings may be shown to.
+"""What each rule reads, which decides where its findings may be shown.
 
 `structure`: which intervals were observed, in which regions, what is declared. This is public.
-`domain`: whether a cell holds a count of persons at all. A table in which one does not is refused; it
-is in neither of two neighbouring data sets, so that the refusal tells them apart from nothing.
+`domain`: whether a cell holds a count of persons at all. A table with another cell is refused; it is not
+part of any pair of neighbouring data sets, so that the refusal reveals nothing about a person.
 `values`: the counts themselves. One person can make such a finding come or go.
 """
 
@@ -52,8 +52,8 @@ class Finding:
         column: the column, where it is about one.
         rows: the first few rows concerned, counted from 0 below the header.
         count: how many rows are concerned.
-        message: what is so.
-        fix: what to do.
+        message: the fault or oddity.
+        fix: how to correct it.
     """
 
     rule: str
@@ -72,11 +72,11 @@ class Finding:
 
     @property
     def reads(self) -> Reads:
-        """What its rule reads: `structure`, `domain` or `values`."""
+        """Kind of input that its rule reads: `structure`, `domain` or `values`."""
         return RULES[self.rule]
 
     def __str__(self) -> str:
-        """The finding on one line."""
+        """Return the finding on one line."""
         column = "" if self.column is None else f" column {self.column!r}"
         more = ", …" if self.count > len(self.rows) else ""
         word = "row" if len(self.rows) == 1 and not more else "rows"
@@ -84,18 +84,18 @@ class Finding:
         return f"{self.rule}:{column} {self.message}{rows}. Fix: {self.fix}."
 
 
-def lines(found: Sequence[Finding]) -> list[str]:
-    """Findings as lines; where one rule is broken by many columns the first few stand for all."""
+def lines(findings: Sequence[Finding]) -> list[str]:
+    """Return findings as lines; the first few stand for a rule that many columns break."""
     shown: list[str] = []
-    for rule, group in groupby(found, key=lambda one: (one.severity, one.rule)):
+    for rule, group in groupby(findings, key=lambda finding: (finding.severity, finding.rule)):
         several = list(group)
-        shown += [str(one) for one in several[:_SHOWN]]
+        shown += [str(finding) for finding in several[:_SHOWN]]
         if len(several) > _SHOWN:
             shown.append(f"{rule[1]}: the same in {len(several) - _SHOWN} more columns")
     return shown
 
 
 def first_rows(mask: NDArray[np.bool_]) -> tuple[tuple[int, ...], int]:
-    """Positions of the first few rows of a mask, and how many there are."""
-    found = np.flatnonzero(mask)
-    return tuple(int(row) for row in found[:_SHOWN]), len(found)
+    """Return the positions of the first few rows of a mask, and the number of all."""
+    rows = np.flatnonzero(mask)
+    return tuple(int(position) for position in rows[:_SHOWN]), len(rows)

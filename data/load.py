@@ -1,4 +1,4 @@
-"""Panels from files and sources, for notebooks: read, validate, warn."""
+"""Panels from files and sources, for notebooks: read, validated, with warnings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def from_csv(
     """
     table = csv.read(Path(path))
     declared = {"regions_per_interval": regions_per_interval, "persons": persons}
-    return _validated(replace(table, **declared), max_gap)  # type: ignore[arg-type]
+    return _to_panel(replace(table, **declared), max_gap)  # type: ignore[arg-type]
 
 
 def from_source(source: str, *, max_gap: str = "1d", **declared: Any) -> Panel:
@@ -50,10 +50,10 @@ def from_source(source: str, *, max_gap: str = "1d", **declared: Any) -> Panel:
     Raises:
         DataError: it cannot be used.
     """
-    return _validated(sources.read(source, **declared), max_gap)
+    return _to_panel(sources.read(source, **declared), max_gap)
 
 
-def _validated(table: Table, max_gap: str) -> Panel:
+def _to_panel(table: Table, max_gap: str) -> Panel:
     panel, findings = to_panel(table, max_gap=max_gap)
     for finding in findings:
         if finding.severity == "warning":

@@ -21,11 +21,11 @@ class Panel:
     Attributes:
         counts: float64 frame, regular `DatetimeIndex` named `time` × regions; a missing interval is a
             row of NaN, never an absent row, and no row is NaN in part.
-        source: what the user called it (`paris-cdr`, a path without credentials, ...).
+        source: the user's name for it (`paris-cdr`, a path without credentials, ...).
         public: whether the counts are published or made up, so that showing them exposes nobody.
-        persons: how many people can be in it at all, where that is known without looking.
+        persons: how many people can be in it at all, where that is known without reading the counts.
         regions_per_interval: M, the regions one person can be counted in within one interval, where
-            the source declares it; None where nobody has said.
+            the source declares it; None if it is not declared.
         bound: what one unit can add to it, where that was enforced in counting raw events.
         noised: whether these are counts as they were released, with noise, and may be shown as such.
         timezone: IANA name of the zone whose clock the index shows; None where the source does not say.
@@ -69,7 +69,7 @@ class Panel:
         return plot.series(self.counts, title, regions)
 
     def __repr__(self) -> str:
-        """Its outline; counts are not shown unasked."""
+        """Return an outline without counts."""
         kind = "noised" if self.noised else "raw"
         return (
             f"Panel({self.source!r}, {kind} counts: {len(self.times)} intervals of "
@@ -98,11 +98,15 @@ class Panel:
 
     @property
     def observed(self) -> NDArray[np.bool_]:
-        """Which intervals were observed, [T]."""
+        """Mask of the observed intervals, [T]."""
         return ~np.isnan(self.values[:, 0])
 
     def steps(self, span: str | pd.Timedelta) -> int:
-        """Number of intervals in `span` (say `7d`); raises ValueError if it is not a whole number."""
+        """Return the number of intervals in `span` (say `7d`).
+
+        Raises:
+            ValueError: it is not a whole number of intervals.
+        """
         length = to_span(span) if isinstance(span, str) else span
         count, rest = divmod(length, self.interval)
         if rest or count < 1:
@@ -110,7 +114,7 @@ class Panel:
         return int(count)
 
     def with_values(self, values: NDArray[np.float64] | NDArray[np.int64]) -> Panel:
-        """The same panel with other values, [T, R]."""
+        """Return the panel with other values, [T, R]."""
         frame = pd.DataFrame(
             values.astype(np.float64), index=self.counts.index, columns=self.counts.columns
         )

@@ -1,4 +1,4 @@
-"""Plots of panels: one small plot per region. matplotlib is imported when something is drawn."""
+"""Plots of panels, one small plot per region; matplotlib is imported on first use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 RAW, NOISED = "raw, not private", "released, with noise"
 COUNTS, FORECAST = "#9aa5b1", "#0b6e99"
 MOST = 12
-"""Regions that are drawn where none are named."""
+"""Number of regions that are drawn by default."""
 
 
 def chosen(known: Sequence[str], named: Sequence[str] | None) -> list[str]:
-    """The regions to draw.
+    """Return the regions to draw.
 
     Raises:
         ValueError: one is unknown.
@@ -29,7 +29,7 @@ def chosen(known: Sequence[str], named: Sequence[str] | None) -> list[str]:
 
 
 def grid(regions: Sequence[str], title: str) -> NDArray[Any]:
-    """Axes of one figure, [R]: one a region, under one title."""
+    """Return the axes of one figure, [R]: one per region, under one title."""
     from matplotlib import pyplot as plt
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -55,12 +55,12 @@ def grid(regions: Sequence[str], title: str) -> NDArray[Any]:
         axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     for axis in axes.flat[len(regions) :]:
         axis.set_visible(False)
-    found: NDArray[Any] = np.asarray(drawn)
-    return found
+    result: NDArray[Any] = np.asarray(drawn)
+    return result
 
 
 def series(counts: pd.DataFrame, title: str, regions: Sequence[str] | None = None) -> NDArray[Any]:
-    """Counts over time, [R] axes.
+    """Draw counts over time, [R] axes.
 
     Args:
         counts: frame of times × regions; gaps (NaN) break the line.

@@ -1,7 +1,7 @@
-"""Rules that read the counts themselves: for `veilcast check` and for runs without a mechanism.
+"""Rules that read the counts themselves, for `veilcast check` and for runs without a mechanism.
 
-Each of their findings is an exact predicate of raw counts, which one person can make true or false. In
-a private run they would be published at no epsilon; `data.validate` leaves them out unless asked.
+Each finding is an exact predicate of raw counts, which one person can make true or false. In a private
+run it would be published outside of any epsilon; `data.validate` omits these rules by default.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from data.findings import Finding
 
 
 def constant_region(counts: NDArray[np.float64], names: list[str]) -> Iterator[Finding]:
-    """Regions that never change."""
+    """Find regions that never change."""
     for name, values in zip(names, counts.T, strict=True):
         if np.nanmin(values) == np.nanmax(values):
             yield Finding(
@@ -30,7 +30,7 @@ def constant_region(counts: NDArray[np.float64], names: list[str]) -> Iterator[F
 def nested_regions(
     counts: NDArray[np.float64], names: list[str], declared: int | None
 ) -> Iterator[Finding]:
-    """A region that contains all others."""
+    """Find regions that may contain all others."""
     others = counts.sum(axis=1, keepdims=True) - counts
     holds = np.all((counts >= others) | np.isnan(counts), axis=0)
     for column in np.flatnonzero(holds & (np.nanmax(counts, axis=0) > 0)):

@@ -1,9 +1,9 @@
-"""The rules that every table of counts is checked by, one function each.
+"""Rules for tables of counts, one function each.
 
-Cell rules are pandera checks; rules about time and about the panel as a whole are ours. None of them
-quotes a count, or depends on one but for whether it is a count at all (`data.raw_rules` has the rules
-that do). None of them changes the privacy accounting: M in particular is declared by the operator,
-never taken from the data, since a bound chosen by looking would be a release of its own.
+Cell rules are pandera checks; rules about time and about the panel as a whole are our own. No rule
+quotes a count, or depends on its value beyond whether it is a count at all (`data.raw_rules` has the
+rules that do). No rule changes the privacy accounting: M in particular is declared by the operator,
+never derived from the data, since a bound derived from the data would be a release of its own.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from data.spans import WEEK
 if TYPE_CHECKING:
     import pandera.pandas as pa
 
-Column = Any  # a pandas series whose cells may be anything: that is what is checked
+Column = Any  # a pandas series with unchecked cells
 
 _YEARS = (1900, 2200)
-"""In which mobility is counted; a damaged file can name moments that no difference can be taken of."""
+"""Years in which mobility is counted; differences of times far outside of them overflow."""
 
 _CELL_RULES = {
     "text-in-count": ("is not a number in {n} rows", "correct or remove these cells"),
@@ -46,9 +46,9 @@ _CELL_RULES = {
 
 
 def cells(counts: pd.DataFrame) -> Iterator[Finding]:
-    """Cells that are no counts of persons."""
+    """Find cells that are no counts of persons."""
     if _all_counts(counts):
-        return  # told at once; a schema for each column of a thousand takes minutes
+        return  # fast path; schemas for a thousand columns take minutes
     import pandera.pandas as pa
 
     empty = counts.isna().all(axis=1)
@@ -69,21 +69,21 @@ _COMMAS = re.compile(r"\s*-?\d[\d.]*(,\d+)+(\.\d+)?\s*")
 
 
 def _with_commas(cells: Column) -> Callable[[Finding], Finding]:
-    """What to do about text that is numbers with commas."""
+    """Return a function that improves the fix for text that is numbers with commas."""
     # cell by cell: a database may hold bytes that are no text, which pandas cannot turn into numbers
     commas = any(_COMMAS.fullmatch(str(cell)) for cell in cells.dropna())
 
-    def mended(found: Finding) -> Finding:
-        if found.rule != "text-in-count" or not commas:
-            return found
+    def improved(finding: Finding) -> Finding:
+        if finding.rule != "text-in-count" or not commas:
+            return finding
         fix = "write whole numbers without commas or points: 1234, not 1,234 or 1234,0"
-        return replace(found, fix=fix)
+        return replace(finding, fix=fix)
 
-    return mended
+    return improved
 
 
 def _all_counts(counts: pd.DataFrame) -> bool:
-    """Whether every cell is a whole number from 0 on, but for rows that are empty throughout."""
+    """Return whether all cells are whole numbers from 0 on, except in completely empty rows."""
     kinds = list(counts.dtypes)
     if not all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in kinds):
         return False
@@ -94,11 +94,11 @@ def _all_counts(counts: pd.DataFrame) -> bool:
 
 
 def _column_schema(column: str, empty: Column) -> pa.DataFrameSchema:
-    """A column of counts; rows that are empty throughout are missing intervals, not faults."""
+    """Return the schema of a column of counts; completely empty rows are missing intervals."""
     import pandera.pandas as pa
 
     def number(cells: Column) -> Column:
-        if cells.dtype.kind in "mM":  # moments and lengths of time are no counts either
+        if cells.dtype.kind in "mM":  # times and durations are no counts
             return pd.Series(np.nan, cells.index)
         numbers: Column = pd.to_numeric(cells, errors="coerce")
         return numbers.astype(float)
@@ -136,7 +136,7 @@ def _cell_findings(column: str, cases: pd.DataFrame) -> Iterator[Finding]:
 
 
 def unparsed_time(time: Column) -> Iterator[Finding]:
-    """Times that are no times."""
+    """Find times that cannot be parsed."""
     if pd.api.types.is_datetime64_any_dtype(time):
         bad = ~time.dt.year.between(*_YEARS).to_numpy()
     elif pd.api.types.is_numeric_dtype(time.infer_objects()):
@@ -159,11 +159,11 @@ def unparsed_time(time: Column) -> Iterator[Finding]:
 
 
 def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
-    """An interval that comes twice."""
+    """Find intervals that occur twice."""
     twice = np.asarray(times.duplicated())
     if twice.any():
         rows, count = first_rows(twice)
-        fix = "keep one row an interval"
+        fix = "keep one row per interval"
         nights = times[twice]
         sunday = set(nights.day_of_week) == {6} and set(nights.month) <= {3, 4, 9, 10, 11}
         if times.tz is None and sunday and set(nights.hour) <= {0, 1, 2, 3}:
@@ -182,7 +182,7 @@ def duplicate_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
 
 
 def unsorted_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
-    """Rows out of order."""
+    """Find rows out of order."""
     back = np.diff(times.asi8, prepend=times.asi8[0]) < 0
     if back.any():
         rows, count = first_rows(back)
@@ -198,7 +198,7 @@ def unsorted_time(times: pd.DatetimeIndex) -> Iterator[Finding]:
 
 
 def time_zone(times: pd.DatetimeIndex) -> Iterator[Finding]:
-    """Times with a zone, or a wall clock that skips an hour in spring."""
+    """Find times with a zone, or a wall clock that skips an hour in spring."""
     if times.tz is not None:
         yield Finding(
             "time-zone",
@@ -231,12 +231,12 @@ def time_zone(times: pd.DatetimeIndex) -> Iterator[Finding]:
 
 
 def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Finding]:
-    """Two interval lengths in one table, and gaps. `times` are sorted and unique."""
+    """Find two interval lengths in one table, and gaps; `times` are sorted and unique."""
     steps = times.to_series().diff().to_numpy()[1:]
     lengths, counts = np.unique(steps, return_counts=True)
     usual = lengths[np.argmax(counts)]
     odd = (steps % usual) != np.timedelta64(0)
-    # A change for good, say from half-hours to hours, is no series of gaps either.
+    # A permanent change, say from half-hours to hours, is no series of gaps either.
     other = lengths[(counts > 0.1 * counts.sum()) & (lengths != usual)]
     if odd.any() or len(other):
         rows, count = first_rows(odd if odd.any() else steps == other[0])
@@ -258,12 +258,12 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
     missing = int((steps[gaps] / usual).sum() - gaps.sum())
     longest = pd.Timedelta(steps.max() - usual)
     first = times[:-1][gaps][0] + pd.Timedelta(usual)
-    said = f"{missing} intervals are missing in {gaps.sum()} gaps, first at {first}"
+    summary = f"{missing} intervals are missing in {gaps.sum()} gaps, first at {first}"
     if longest > max_gap:
         yield Finding(
             "missing-intervals",
             "error",
-            f"{said}, the longest {longest}, above {max_gap}",
+            f"{summary}, the longest {longest}, above {max_gap}",
             "cut the series at the gap, bring the missing rows, or raise source.max_gap",
             "time",
             rows,
@@ -273,7 +273,7 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
         yield Finding(
             "missing-intervals",
             "warning",
-            said,
+            summary,
             "none needed: filled from the same time a week before, after the noise",
             "time",
             rows,
@@ -282,10 +282,10 @@ def intervals(times: pd.DatetimeIndex, max_gap: pd.Timedelta) -> Iterator[Findin
 
 
 def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
-    """Too short to learn a week's rhythm and to be tried on a week."""
+    """Find series too short to learn a weekly rhythm and to test on a week."""
     if not len(times):
         yield Finding(
-            "no-counts", "error", "no row holds a count", "bring one row an interval", "time"
+            "no-counts", "error", "no row holds a count", "bring one row per interval", "time"
         )
         return
     weeks = (times[-1] - times[0]) / WEEK
@@ -302,7 +302,7 @@ def length(times: pd.DatetimeIndex) -> Iterator[Finding]:
 
 
 def regions(names: list[str]) -> Iterator[Finding]:
-    """Too few regions."""
+    """Find tables with too few regions."""
     if len(names) < 2:
         yield Finding(
             "one-region",

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them."""
+"""Lengths of time in text form, such as `7d`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WEEK = pd.Timedelta(days=7)
 
 
 def to_span(text: str) -> pd.Timedelta:
-    """`7d`, `12h`, `30min`, `1h30min` as a length of time.
+    """Parse a length of time such as `7d`, `12h`, `30min` or `1h30min`.
 
     Raises:
         ValueError: it is not a length of time.

@@ -1,4 +1,4 @@
-"""Splits by time: what is forecast never lies before what was learned from, and never overlaps."""
+"""Splits by time: test periods come after, and never overlap with, training periods."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def split(windows: Windows, *, test: int, validation: int) -> Split:
 
 
 def rolling_origin(windows: Windows, *, folds: int, size: int) -> tuple[Split, ...]:
-    """Folds that each train on everything before a period of `size` intervals and score on it.
+    """Return folds that each train on everything before a period of `size` intervals and test on it.
 
     The periods are the last `folds` × `size` intervals of `windows`, without overlap, oldest first
     (Tashman 2000). Each fold is a `Split` with an empty validation part. Give it windows that do not
@@ -78,7 +78,7 @@ def rolling_origin(windows: Windows, *, folds: int, size: int) -> tuple[Split, .
 
 
 def _between(windows: Windows, start: pd.Timestamp | None, stop: pd.Timestamp) -> Windows:
-    """Windows whose targets all lie in [start, stop) and were observed."""
+    """Return the windows whose targets all lie in [start, stop) and were observed."""
     keep = (windows.ends <= stop) & windows.complete
     if start is not None:
         keep &= windows.times >= start

@@ -1,4 +1,4 @@
-"""Validation: from a table as it came to a panel, or to findings that say why not."""
+"""Validation of tables: a panel, or the findings that prevent one."""
 
 from __future__ import annotations
 
@@ -19,54 +19,55 @@ __all__ = ["Finding", "findings", "to_panel"]
 
 
 def findings(table: Table, *, max_gap: str = "1d", values: bool = False) -> tuple[Finding, ...]:
-    """Everything that is wrong or odd about a table, errors first.
+    """Return all faults and oddities of a table, errors first.
 
     Args:
         table: counts as they came.
         max_gap: the longest gap that may be repaired later.
-        values: whether the counts themselves may be read, too (`data.raw_rules`). What comes of it
-            is no private release; a run under a mechanism leaves this as it is.
+        values: whether the counts themselves may be read, too (`data.raw_rules`). The result is no
+            private release; a run under a mechanism uses the default.
     """
     time, counts = table.frame.iloc[:, 0], table.frame.iloc[:, 1:]
-    found = [*rules.unparsed_time(time), *rules.cells(counts)]
-    if not any(one.column == "time" for one in found):
+    collected = [*rules.unparsed_time(time), *rules.cells(counts)]
+    if not any(finding.column == "time" for finding in collected):
         observed = counts.notna().any(axis=1).to_numpy()
-        found += _about_time(pd.DatetimeIndex(time), observed, _span(max_gap))
-    if not any(one.severity == "error" for one in found):
+        collected += _about_time(pd.DatetimeIndex(time), observed, _span(max_gap))
+    if not any(finding.severity == "error" for finding in collected):
         names = [str(column) for column in counts.columns]
-        found += rules.regions(names)
+        collected += rules.regions(names)
         if values and len(names) > 1:
             raw = counts.to_numpy(dtype=float)
-            found += raw_rules.constant_region(raw, names)
-            found += raw_rules.nested_regions(raw, names, table.regions_per_interval)
-    shown = _shown([str(column) for column in counts.columns])
-    found = [replace(one, column=shown.get(one.column or "", one.column)) for one in found]
-    order, rules_of = ("error", "warning", "note"), [one.rule for one in found]
+            collected += raw_rules.constant_region(raw, names)
+            collected += raw_rules.nested_regions(raw, names, table.regions_per_interval)
+    shown = _display_names([str(column) for column in counts.columns])
+    order, first = ("error", "warning", "note"), [finding.rule for finding in collected]
+    collected.sort(key=lambda finding: (order.index(finding.severity), first.index(finding.rule)))
     return tuple(
-        sorted(found, key=lambda one: (order.index(one.severity), rules_of.index(one.rule)))
+        replace(finding, column=shown.get(finding.column or "", finding.column))
+        for finding in collected
     )
 
 
 def to_panel(
     table: Table, *, max_gap: str = "1d", short: bool = False, values: bool = False
 ) -> tuple[Panel, tuple[Finding, ...]]:
-    """The panel of a table, with the findings that do not stand in its way.
+    """Return the panel of a table, and the findings that do not prevent it.
 
     Times with a zone become UTC; missing intervals become rows of NaN.
 
     Args:
         table: counts as they came.
         max_gap: the longest gap that may be repaired later.
-        short: whether it may be too short to train on.
-        values: whether findings may be read off the counts themselves; see `findings`.
+        short: whether the series may be too short to train on.
+        values: whether the counts themselves may be read; see `findings`.
 
     Raises:
         DataError: some findings are errors; the message lists them.
     """
-    found = findings(table, max_gap=max_gap, values=values)
+    listed = findings(table, max_gap=max_gap, values=values)
     if short:
-        found = tuple(one for one in found if one.rule != "too-short")
-    errors = [one for one in found if one.severity == "error"]
+        listed = tuple(finding for finding in listed if finding.rule != "too-short")
+    errors = [finding for finding in listed if finding.severity == "error"]
     if errors:
         raise DataError(
             f"{table.name} cannot be used (rows are counted below the header):\n  "
@@ -88,7 +89,7 @@ def to_panel(
         bound=table.bound,
         timezone="UTC" if zoned else table.timezone,
     )
-    return panel, found
+    return panel, listed
 
 
 def _about_time(
@@ -96,20 +97,21 @@ def _about_time(
 ) -> list[Finding]:
     if not observed.any():
         return list(rules.length(times[:0]))
-    found = [*rules.duplicate_time(times), *rules.unsorted_time(times), *rules.time_zone(times)]
+    collected = [*rules.duplicate_time(times), *rules.unsorted_time(times), *rules.time_zone(times)]
     rows = pd.Series(np.flatnonzero(observed), times[observed]).sort_index(kind="stable")
     rows = rows[~rows.index.duplicated()]
     unique = pd.DatetimeIndex(rows.index)
     if len(unique) > 2:
-        found += [
-            replace(one, rows=tuple(int(rows.iloc[row]) for row in one.rows))  # rows as they came
-            for one in rules.intervals(unique, max_gap)
+        collected += [
+            # positions in the table as it came
+            replace(finding, rows=tuple(int(rows.iloc[row]) for row in finding.rows))
+            for finding in rules.intervals(unique, max_gap)
         ]
-    return [*found, *rules.length(unique)]
+    return [*collected, *rules.length(unique)]
 
 
-def _shown(names: list[str]) -> dict[str, str]:
-    """Places to tell instead of names without letters, where other names have some.
+def _display_names(names: list[str]) -> dict[str, str]:
+    """Return places to show instead of names without letters, where other names have some.
 
     A header that lost its line end has counts of the first row among its names.
     """

@@ -1,4 +1,4 @@
-"""From a panel to training examples: short lags, seasonal lags, calendar and target."""
+"""Windows: training examples of short lags, seasonal lags, calendar and target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """What a forecast may look at, in intervals.
+    """What a forecast may read, in intervals.
 
     Attributes:
         lags: L, how many of the latest intervals are read one by one.
@@ -53,7 +53,7 @@ class WindowSpec:
 
     @property
     def reach(self) -> int:
-        """How many intervals before the first target a window reads."""
+        """Number of intervals before the first target that a window reads."""
         before = max(self.around, 1 if self.seasons else 0)
         return max(self.lags, *(offset + before for offset in self.seasonal), 1)
 
@@ -106,7 +106,7 @@ class Windows:
         return np.asarray(~np.isnan(self.target).any(axis=(1, 2)))
 
     def take(self, keep: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Windows:
-        """The chosen windows only."""
+        """Return the chosen windows only."""
         return replace(
             self,
             past=self.past[keep],
@@ -121,11 +121,11 @@ class Windows:
 
 
 def make(inputs: Panel, target: Panel, spec: WindowSpec) -> Windows:
-    """Every window of a panel, in the order of time.
+    """Return every window of a panel, in the order of time.
 
     Args:
-        inputs: what the model may see, without gaps (filled after the noise).
-        target: what is to be forecast, on the same index; its gaps stay NaN and are never scored.
+        inputs: counts that the model may read, without gaps (filled after the noise).
+        target: counts to forecast, on the same index; gaps stay NaN and are never scored.
         spec: lags, seasonal lags and horizon.
 
     Raises:
@@ -143,7 +143,7 @@ def make(inputs: Panel, target: Panel, spec: WindowSpec) -> Windows:
 
 
 def latest(inputs: Panel, spec: WindowSpec) -> Windows:
-    """The one window whose targets are the H intervals after the end of the panel."""
+    """Return the window whose targets are the H intervals after the end of the panel."""
     if len(inputs.times) < spec.reach:
         raise DataError(
             f"{inputs.source}: {len(inputs.times)} intervals are too few to forecast from; "
@@ -162,7 +162,7 @@ def _windows(
     first_target: NDArray[np.int64],
     spec: WindowSpec,
 ) -> Windows:
-    """Windows whose first target interval is at each of `first_target`, positions in `times`."""
+    """Return windows whose first targets are at the positions `first_target` of `times`."""
     values, calendar = inputs.values, features(times)
     start = first_target[0]
     count = len(first_target)
@@ -189,7 +189,7 @@ def _windows(
 
 
 def _usual(values: Floats, targets: NDArray[np.int64], spec: WindowSpec) -> Floats:
-    """Mean change in past seasons from the interval before the first target to each target."""
+    """Return the mean change in past seasons from before the first target to each target."""
     if not (spec.seasons and spec.seasonal):
         return np.empty((len(targets), 0, spec.horizon, values.shape[1]))
     means = []

@@ -1,8 +1,7 @@
-"""Privatise and account: units, budgets, mechanisms, the ledger, the statement.
+"""Differential privacy: units, budgets, mechanisms, the ledger and the statement.
 
-What one asks for in a notebook is here under its own name (`from dp import Budget, calibrate`). Each
-name is imported when it is first asked for, so that `import dp` costs nothing and waits for no torch;
-that of `PrivateTraining` alone needs it.
+The public names are importable from here (`from dp import Budget, calibrate`). Each is imported on first
+access, so that `import dp` is cheap; only `PrivateTraining` imports torch.
 """
 
 from __future__ import annotations
@@ -90,16 +89,16 @@ _HOMES = {
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-if not TYPE_CHECKING:  # a checker reads the imports above, and tells of names that there are not
+if not TYPE_CHECKING:  # type checkers read the imports above, and report unknown names
 
     def __getattr__(name: str) -> object:
-        """Import a public name when it is first asked for."""
+        """Import a public name on first access."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module 'dp' has no attribute {name!r}")
-        found = getattr(import_module(f"dp.{_MODULE_OF[name]}"), name)
-        globals()[name] = found
-        return found
+        value = getattr(import_module(f"dp.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
     def __dir__() -> list[str]:
-        """Public names, for completion."""
+        """Return the public names, for completion."""
         return sorted({*globals(), *__all__})

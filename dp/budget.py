@@ -1,4 +1,4 @@
-"""Budgets, and the refusal to go past one."""
+"""Budgets, and the refusal of a release that would pass one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Budget:
-    """An (epsilon, delta) pair; never shown without its unit and neighbouring relation."""
+    """An (epsilon, delta) pair; never shown without its unit and neighbouring relation.
+
+    Example:
+        >>> Budget(epsilon=1.0, delta=1e-6)
+        Budget(epsilon=1.0, delta=1e-06)
+        >>> Budget(epsilon=0.0, delta=1e-6)
+        Traceback (most recent call last):
+            ...
+        ValueError: expected epsilon=0 to be above 0 and finite
+    """
 
     epsilon: float
     delta: float
@@ -24,28 +33,29 @@ class BudgetRefused(Exception):  # noqa: N818  (the vocabulary of the design)
     """The release would spend more than the cap; nothing was drawn.
 
     Attributes:
-        asked: epsilon of the release that was asked for.
+        requested: epsilon of the requested release.
         spent: epsilon spent so far, composed.
         left: the largest epsilon that a release may have.
-        short: what is missing for the release that was asked for.
+        short: the epsilon that is missing for the requested release.
         fits: what would be granted instead, in words.
     """
 
     def __init__(
         self,
         *,
-        asked: float,
+        requested: float,
         spent: float,
         left: float,
         account: str,
         terms: str,
         fits: tuple[str, ...] = (),
     ) -> None:
-        self.asked, self.spent, self.left, self.fits = asked, spent, left, fits
-        self.short = asked - left
+        self.requested, self.spent, self.left, self.fits = requested, spent, left, fits
+        self.short = requested - left
         instead = f"What would fit: {'; '.join(fits)}. " if fits else "Nothing of the kind fits. "
         super().__init__(
-            f"privacy budget of {account} refused, nothing was drawn: asked epsilon {asked:.4g}, "
-            f"spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). {instead}"
-            "Or have the cap raised by who answers for it (veilcast budget cap)."
+            f"privacy budget of {account} refused, nothing was drawn: requested epsilon "
+            f"{requested:.4g}, spent {spent:.4g}, left {left:.4g}, short by {self.short:.4g} ({terms}). "
+            f"{instead}"
+            "Or have the cap raised by its owner (veilcast budget cap)."
         )

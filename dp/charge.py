@@ -1,4 +1,4 @@
-"""Charges: what is about to be spent, and what other units' costs are worked out from."""
+"""Charges: what a release is about to spend, with the facts that other units' costs follow from."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ PURPOSES = (
     "forecast inputs",
     "audit",
 )
-"""What a release is for; `stream` for intervals that are released as they come."""
+"""Purposes of a release; `stream` is for intervals that are released as they come."""
 
 
 @dataclass(frozen=True)
 class Charge:
-    """What is about to be spent.
+    """A release's cost, before it is spent.
 
     Attributes:
         key: idempotency key of the release.
-        dataset: the data set by name; everything spent on it adds up.
+        dataset: name of the data set; everything spent on it adds up.
         fingerprint: keyed fingerprint of the panel; the same panel is the same data set under any name.
         period: of the panel.
         unit: privacy unit.
         epsilon: epsilon of this release at `delta`.
         delta: delta.
         event: the mechanism with its parameters, and under `panel` the public facts that other units'
-            cost is worked out from (`dp.composition.unit_conversion`).
+            costs are computed from (`dp.composition.unit_conversion`).
         purpose: one of `PURPOSES`.
         bound: why one unit can change no more than the event says.
         population: whose records these are, if declared.
-        recipe: what was asked for.
+        recipe: the recipe of the run, as JSON values.
         aliases: further names of the same data set: resolved paths, canonical URLs, a stream's.
         sketch: keyed prints of parts of the panel (`dp.ledger.identity.sketch`).
         timezone: zone by whose clock the period is told; None where the source does not say.

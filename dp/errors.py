@@ -1,15 +1,15 @@
-"""Errors of the ledger that its user can mend."""
+"""Errors of the ledger that its user can correct."""
 
 from __future__ import annotations
 
 
 class LedgerError(RuntimeError):
-    """The ledger cannot do what was asked; nothing was written and nothing was drawn."""
+    """The ledger cannot do what was requested; nothing was written or drawn."""
 
 
 class LedgerUnreachableError(LedgerError):
-    """The ledger's database does not answer, for now."""
+    """The ledger's database does not answer at the moment."""
 
 
 class ReleaseLostError(LedgerError):
-    """A release was charged and its noise may have been drawn, but it was lost before it was kept."""
+    """A release was charged but lost before it was kept; its noise may have been drawn."""

@@ -1,4 +1,4 @@
-"""Leave to draw noise, which only a committed charge gives."""
+"""Permits to draw noise, issued by the ledger for committed charges only."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _LEDGER = object()
 
 
 class Permit:
-    """Proof that a charge is committed; what draws noise asks for it.
+    """Proof that a charge is committed, required by everything that draws noise.
 
-    Only the ledger makes one (`Ledger.commit`), and each of its uses is good for one draw.
+    Only the ledger makes one (`Ledger.commit`), and it is good for one draw per purpose.
 
     Attributes:
         entry: number of the charge in the ledger.
@@ -26,14 +26,14 @@ class Permit:
         self._used: set[str] = set()
 
     def use(self, purpose: str, event: Mapping[str, Any]) -> None:
-        """Take the permit for one draw.
+        """Use the permit for one draw.
 
         Args:
             purpose: which draw of the release this is.
-            event: the mechanism that is about to draw; must be what was charged.
+            event: the mechanism that is about to draw; must be the one that was charged.
 
         Raises:
-            RuntimeError: the mechanism is another one, or has drawn already.
+            RuntimeError: the mechanism is not the charged one, or has already drawn.
         """
         if purpose in self._used:
             raise RuntimeError(f"entry {self.entry} has paid for one {purpose}, which was drawn")

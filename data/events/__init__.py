@@ -1,1 +1,1 @@
-"""Raw events to counts with an enforced contribution bound."""
+"""Raw events and their counts under an enforced contribution bound."""

@@ -1,4 +1,4 @@
-"""From a raw table to events: the columns that are named, of the types they must have, or an error.
+"""Event columns: the named columns of a raw table, of the required types, or an error.
 
 No message quotes a cell, and none a header that may be a record (`data.events.header`).
 """
@@ -15,7 +15,7 @@ from data.errors import DataError
 from data.events.clock import clock, wrong
 from data.events.config import EventsConfig
 from data.events.connect import Place
-from data.events.header import named
+from data.events.header import column_of
 
 Expression = Any  # of Ibis, which has no types for mypy
 
@@ -25,7 +25,7 @@ _DECIMAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 @dataclass(frozen=True)
 class Events:
-    """Events as the counting takes them.
+    """Events in the form that is counted.
 
     Attributes:
         table: columns person, time (by the panel's clock), and `place` (text) or `latitude` and
@@ -38,36 +38,37 @@ class Events:
 
 
 def events_of(place: Place, config: EventsConfig, *, look: bool = False) -> Events:
-    """The events of a table; those without a person, a time or a place are left out.
+    """Return the events of a table; those without a person, a time or a place are left out.
 
     Args:
         place: where they are.
         config: columns and clock.
-        look: whether values may decide about types, the clock or a refusal. Not under a mechanism: an
-            error that one record can cause tells whether that record is there. What is wrong with a
-            record then leaves out that record, and changes nothing else.
+        look: whether values may decide on types, the clock or a refusal. Not under a mechanism: an
+            error that a single record can cause reveals whether that record exists. A faulty record is
+            then left out and changes nothing else.
 
     Raises:
-        DataError: a column is missing or of a wrong type; with `look` also for what records hold.
+        DataError: a column is missing or of a wrong type; with `look` also for faulty values.
     """
     table = place.table
     where = ("latitude", "longitude") if config.located else ("place",)
-    wanted = ["person", "time", *where, *(["weight"] if config.weight else [])]
-    told = look or not place.text
+    roles = ["person", "time", *where, *(["weight"] if config.weight else [])]
+    shown = look or not place.text
     columns = {
-        name: named(table, getattr(config, name), name, place.name, told=told) for name in wanted
+        name: column_of(table, getattr(config, name), name, place.name, shown=shown)
+        for name in roles
     }
     time, zone = clock(place, columns["time"], config, look=look)
-    found = {"person": _person(place, columns["person"], config), "time": time}
+    chosen = {"person": _person(place, columns["person"], config), "time": time}
     for name in where:
         if name == "place":
-            found[name] = _place(place, columns[name], config)
+            chosen[name] = _place(place, columns[name], config)
         else:
-            found[name] = _degrees(place, columns[name], config, name, look=look)
+            chosen[name] = _degrees(place, columns[name], config, name, look=look)
     if config.weight:
-        found["weight"] = _weight(place, columns["weight"], config, look=look)
-    events = table.select(**found)
-    for name in wanted:
+        chosen["weight"] = _weight(place, columns["weight"], config, look=look)
+    events = table.select(**chosen)
+    for name in roles:
         events = events.filter(events[name].notnull())
     if config.min_weight is not None:
         events = events.filter(events.weight >= config.min_weight)
@@ -77,7 +78,7 @@ def events_of(place: Place, config: EventsConfig, *, look: bool = False) -> Even
 def _person(place: Place, person: Expression, config: EventsConfig) -> Expression:
     kind = person.type()
     if kind.is_string():
-        return person.nullif("")  # nobody's, not one person's
+        return person.nullif("")  # an empty identifier is no person
     if kind.is_uuid():
         return person.cast("string")
     if not kind.is_integer():
@@ -94,11 +95,11 @@ def _place(place: Place, value: Expression, config: EventsConfig) -> Expression:
 def _degrees(
     place: Place, value: Expression, config: EventsConfig, name: str, *, look: bool
 ) -> Expression:
-    wanted, most = "degrees, as numbers", 90 if name == "latitude" else 180
+    expected, most = "degrees, as numbers", 90 if name == "latitude" else 180
     if place.text:
-        value = _number(place, value, config, name, "float64", _DECIMAL, wanted, look=look)
+        value = _number(place, value, config, name, "float64", _DECIMAL, expected, look=look)
     if not value.type().is_numeric():
-        raise wrong(place, config, name, value, wanted)
+        raise wrong(place, config, name, value, expected)
     if look:
         return value.cast("float64")
     # before the cast, which fails in some engines; NaN is above all numbers, or not comparable
@@ -106,11 +107,11 @@ def _degrees(
 
 
 def _weight(place: Place, weight: Expression, config: EventsConfig, *, look: bool) -> Expression:
-    wanted = "whole numbers, as the noise is"
+    expected = "whole numbers, as the noise is"
     if place.text:
-        weight = _number(place, weight, config, "weight", "int64", _WHOLE, wanted, look=look)
+        weight = _number(place, weight, config, "weight", "int64", _WHOLE, expected, look=look)
     if not weight.type().is_integer():
-        raise wrong(place, config, "weight", weight, wanted)
+        raise wrong(place, config, "weight", weight, expected)
     return weight if look else ibis.ifelse(weight >= 0, weight, None)
 
 
@@ -121,20 +122,20 @@ def _number(
     role: str,
     kind: str,
     form: str,
-    wanted: str,
+    expected: str,
     *,
     look: bool,
 ) -> Expression:
-    """Numbers from the text of a CSV file."""
+    """Parse numbers from the text of a CSV file."""
     text = text.strip().nullif("")
     number = text.try_cast(kind)
     odd = text.notnull() & (number.isnull() | ~text.re_search(form))
     if not look:
         return ibis.ifelse(odd, None, number)
-    found = place.connection.execute(odd.any())
-    if not pd.isna(found) and found:
+    any_odd = place.connection.execute(odd.any())
+    if not pd.isna(any_odd) and any_odd:
         raise DataError(
             f"{place.name}: column {getattr(config, role)!r} ({role}) has text that is no such number; "
-            f"expected {wanted}"
+            f"expected {expected}"
         )
     return number

@@ -1,4 +1,4 @@
-"""What is said about a source of events: its columns, its clock, its places."""
+"""Configuration of a source of events: its columns, its clock, its places."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.spans import DAY, to_span
 
 @dataclass(frozen=True)
 class EventsConfig:
-    """Raw events: one row a sighting of a person at a time in a place.
+    """Raw events: one row per sighting of a person at a time in a place.
 
     Attributes:
         person: column of the identifier, whole numbers or text.
@@ -108,7 +108,7 @@ class EventsConfig:
         return to_span(self.interval)
 
     def moment(self, name: str) -> pd.Timestamp | None:
-        """`start` or `end` as a time by the panel's clock; None if it is left to the events.
+        """Return `start` or `end` as a time by the panel's clock; None if it is left to the events.
 
         Raises:
             ValueError: it is no time, has a zone, or is no start of an interval.

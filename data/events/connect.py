@@ -1,4 +1,4 @@
-"""Where events are: files through DuckDB, databases through their own engine, pushed down by Ibis."""
+"""Connections to events: files through DuckDB, databases through their own engine, via Ibis."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import ibis
 from data.errors import DataError
 from data.events.lines import header, read_lines, separator
 from data.sources.credentials import HINT, connectable, shown
-from data.sources.files import existing
+from data.sources.files import check_file
 
 MEMORY = "2GB"
-"""What DuckDB holds before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
+"""Memory of DuckDB before it spills to disk (`VEILCAST_DUCKDB_MEMORY` changes it)."""
 _VIEW = "veilcast_query"
 _FILES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".txt": "csv", ".tsv": "csv"}
 
@@ -31,8 +31,8 @@ class Place:
     Attributes:
         connection: Ibis' backend.
         table: expression of the raw table.
-        name: what the user typed, without credentials.
-        loose: whether the engine can try a cast and give NULL (DuckDB can).
+        name: the source as typed, without credentials.
+        loose: whether the engine has casts that give NULL on failure (DuckDB has).
         text: whether all columns come as text, because the format has no types (CSV has none).
     """
 
@@ -44,32 +44,32 @@ class Place:
 
 
 @contextmanager
-def opened(
+def open_events(
     source: str,
     *,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     look: bool = False,
 ) -> Iterator[Place]:
-    """The table of events of a source; the connection is closed afterwards.
+    """Open the table of events of a source; the connection is closed afterwards.
 
     Args:
         source: path of a Parquet or CSV file, of a folder of them, or a database URL with `#table` (or
             with `query`). `${NAME}` in a URL stands for an environment variable.
         query: SQL with `:name` for parameters, for database URLs.
         parameters: their values.
-        look: whether a broken line of a CSV file is an error, or else no record.
+        look: whether a broken line of a CSV file is an error; otherwise it is skipped.
 
     Raises:
         DataError: it cannot be opened; no value of the data and no password is in the message.
     """
     name = shown(source)
-    if name != source and "://" not in source:  # slashes were forgotten: a file name may be quoted
+    if name != source and "://" not in source:  # a misspelt URL; only a file name may be quoted
         raise DataError(
             "not a source of events: expected a path, or dialect://user:password@host/database#table"
         )
-    # What DuckDB spills is raw: into a folder that nobody else can read, and that does not stay.
-    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, explained(name):
+    # What DuckDB spills is raw: the folder is readable by this user only, and removed afterwards.
+    with tempfile.TemporaryDirectory(prefix="veilcast-") as spill, engine_errors(name):
         text = False
         if is_synthetic(source):
             connection, table = _synthetic(source)
@@ -86,8 +86,8 @@ def opened(
 
 
 @contextmanager
-def explained(name: str) -> Iterator[None]:
-    """Errors of engines quote rows and credentials: only their kind is shown."""
+def engine_errors(name: str) -> Iterator[None]:
+    """Raise errors of engines by their kind only; their messages quote rows and credentials."""
     try:
         yield
     except (DataError, KeyboardInterrupt, MemoryError):
@@ -102,17 +102,20 @@ def _reason(error: Exception) -> str:
     kind = type(error).__name__
     hints = (
         ("InvalidInput", "a file is not whole, or not what its name says; write it again"),
-        ("Conversion", "a column holds values of another type than its first rows; mend the file"),
+        (
+            "Conversion",
+            "a column holds values of another type than its first rows; correct the file",
+        ),
         ("OutOfMemory", "not enough memory or disk for it; set VEILCAST_DUCKDB_MEMORY, free disk"),
         ("IO", "a file cannot be read; check that it is there, whole and readable"),
         ("Operational", "the database cannot be reached; check host, user, password, rights"),
     )
-    found = next((hint for sign, hint in hints if sign in kind), None)
-    return f"{found} ({kind})" if found else f"the events cannot be read ({kind}); check the source"
+    unknown = "the events cannot be read; check the source"
+    return f"{next((hint for sign, hint in hints if sign in kind), unknown)} ({kind})"
 
 
 def is_synthetic(source: str) -> bool:
-    """Whether events are those of a made-up city."""
+    """Return whether events are those of a made-up city."""
     return source.partition(":")[0] == "synthetic"
 
 
@@ -145,10 +148,10 @@ def _files(path: Path, spill: str, *, look: bool) -> tuple[Any, Any, bool]:
 
 
 def _dialect(path: Path) -> dict[str, Any]:
-    """How a CSV file is read: by its header line alone, every column as text.
+    """Return the options for a CSV file, from its header line alone; all columns are text.
 
-    What an engine guesses of the rows depends on all persons in them: a single identifier with a
-    letter would make text of everybody's, and the order of contributions follows from them.
+    Types that an engine infers depend on all persons in the rows: a single identifier with a letter
+    would turn all identifiers into text, and the order of contributions follows from them.
     """
     return {
         "header": True,
@@ -162,18 +165,18 @@ def _dialect(path: Path) -> dict[str, Any]:
 
 
 def _kind(path: Path) -> tuple[str, str]:
-    """Format and ending of the files at a path."""
+    """Return format and suffix of the files at a path."""
     if path.is_dir():
-        found = sorted(
+        suffixes = sorted(
             {file.suffix.lower() for file in path.rglob("*") if file.suffix.lower() in _FILES}
         )
-        if len(found) != 1:
+        if len(suffixes) != 1:
             raise DataError(
                 f"{path}: expected a folder of Parquet files, or one of CSV files; found "
-                f"{' and '.join(found) or 'neither'}"
+                f"{' and '.join(suffixes) or 'neither'}"
             )
-        return _FILES[found[0]], found[0]
-    existing(path)
+        return _FILES[suffixes[0]], suffixes[0]
+    check_file(path)
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     if suffix not in _FILES:
         raise DataError(
@@ -205,8 +208,8 @@ def _database(
     else:
         connection = ibis.connect(address)
     if query:
-        # a view of our own: Ibis' way to learn a query's columns ends in a statement that newer
-        # releases of sqlglot write without its name
+        # our own view: Ibis' statement for reading a query's columns loses its name in newer releases
+        # of sqlglot
         connection.raw_sql(_view(query, parameters, connection.dialect, name))
         return connection, connection.table(_VIEW)
     schema, _, table = place.rpartition(".")
@@ -219,7 +222,10 @@ def _database(
 
 
 def _view(query: str, parameters: Mapping[str, Any], dialect: Any, name: str) -> str:
-    """A temporary view of a query, its parameters literals of the parsed tree, never pasted as text."""
+    """Return a temporary view of a query, with parameters as literals of the parsed tree.
+
+    They are never pasted as text.
+    """
     import sqlglot
     from sqlglot import exp
 
@@ -229,7 +235,7 @@ def _view(query: str, parameters: Mapping[str, Any], dialect: Any, name: str) ->
         raise DataError(f"{name}: the query cannot be parsed; give a single SELECT") from None
     if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into):
         raise DataError(f"{name}: the query is not a SELECT; nothing else is sent")
-    names = {one.name for one in tree.find_all(exp.Placeholder)}
+    names = {placeholder.name for placeholder in tree.find_all(exp.Placeholder)}
     if names != set(parameters):
         odd = sorted(names ^ set(parameters))[0]
         raise DataError(

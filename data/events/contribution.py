@@ -1,4 +1,4 @@
-"""In how many intervals units are seen: what a bound of K intervals would leave out."""
+"""Contributions of units: in how many intervals they have records, and what a smaller K would cut."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from data.errors import DataError
 from data.events.checks import within
 from data.events.columns import events_of
 from data.events.config import EventsConfig
-from data.events.connect import is_synthetic, opened
+from data.events.connect import is_synthetic, open_events
 from data.events.declared import declared, require
 from data.events.read import panel_times, shown_times
 
 
 @dataclass(frozen=True)
 class SeenIntervals:
-    """How many persons were seen in how many intervals, for every unit of time.
+    """Numbers of persons by the number of intervals they were seen in, for every unit of time.
 
     Attributes:
         persons: raw counts: start of the unit × number of intervals (1 to what a unit has).
@@ -48,7 +48,7 @@ def seen_intervals(
 
     Args:
         source: as for `read_events`.
-        config: columns and clock; places are not looked at.
+        config: columns and clock; places are not read.
         unit: `user`, `user-week` or `user-day`.
         query: instead of a table.
         parameters: of the query.
@@ -58,7 +58,7 @@ def seen_intervals(
     """
     known = declared(source, config)
     require(known, source, ("start", "end"))
-    with opened(source, query=query, parameters=parameters) as place:
+    with open_events(source, query=query, parameters=parameters) as place:
         read = events_of(place, config)
         events = read.table
         assert known.start is not None  # noqa: S101  (required above)
@@ -77,31 +77,31 @@ def seen_intervals(
             raise DataError(f"{place.name}: {error}") from None
         inside = within(events, known.start, known.end)
         length, origin = bound.span or (2**40, 0)
-        seen = inside.mutate(interval=inside.time.epoch_seconds() // seconds)
-        seen = seen.filter(seen.interval.notnull()).select("person", "interval").distinct()
-        start = ((seen.interval * seconds - origin) // length).cast("int64")
-        each = seen.mutate(unit=start).group_by("person", "unit").agg(intervals=lambda t: t.count())
-        found = place.connection.execute(
-            each.group_by("unit", "intervals").agg(persons=lambda t: t.count())
+        pairs = inside.mutate(interval=inside.time.epoch_seconds() // seconds)
+        pairs = pairs.filter(pairs.interval.notnull()).select("person", "interval").distinct()
+        start = ((pairs.interval * seconds - origin) // length).cast("int64")
+        units = pairs.mutate(unit=start).group_by("person", "unit")
+        per_person = units.agg(intervals=lambda t: t.count())
+        rows = place.connection.execute(
+            per_person.group_by("unit", "intervals").agg(persons=lambda t: t.count())
         )
         name = place.name
-    persons = _table(found, times, bound.slots, bound.span)
+    persons = _table(rows, times, bound.slots, bound.span)
     return SeenIntervals(persons, name, is_synthetic(source), read.timezone)
 
 
 def _table(
-    found: pd.DataFrame, times: pd.DatetimeIndex, slots: int, span: tuple[int, int] | None
+    rows: pd.DataFrame, times: pd.DatetimeIndex, slots: int, span: tuple[int, int] | None
 ) -> pd.DataFrame:
     if span is None:
-        starts, rows = times[:1], np.zeros(len(found), dtype=int)
+        starts, positions = times[:1], np.zeros(len(rows), dtype=int)
     else:
         length, origin = span
         ends = [(time.value // 10**9 - origin) // length for time in (times[0], times[-1])]
         numbers = np.arange(ends[0], ends[1] + 1)
         starts = pd.DatetimeIndex(pd.to_datetime(numbers * length + origin, unit="s"), name="time")
-        rows = found["unit"].to_numpy(dtype=int) - ends[0]
+        positions = rows["unit"].to_numpy(dtype=int) - ends[0]
     counts = np.zeros((len(starts), slots))
-    counts[rows, found["intervals"].to_numpy(dtype=int) - 1] = found["persons"].to_numpy(
-        dtype=float
-    )
+    intervals = rows["intervals"].to_numpy(dtype=int)
+    counts[positions, intervals - 1] = rows["persons"].to_numpy(dtype=float)
     return pd.DataFrame(counts, starts, [str(number) for number in range(1, slots + 1)])

@@ -1,4 +1,4 @@
-"""Events to bounded counts: one expression, evaluated where the events are."""
+"""Bounded counts of events: one expression, evaluated in the events' own engine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Expression = Any  # of Ibis, which has no types for mypy
 def bounded_counts(
     events: Expression, bound: Bound, *, seconds: int, secret: bytes, written: bool = False
 ) -> Expression:
-    """Distinct persons per interval and region, no unit counted more than its bound.
+    """Count distinct persons per interval and region, no unit beyond its bound.
 
-    A person counts once in an interval and region, however many events are there; in at most M regions
-    of an interval, and in at most K intervals of each unit. What is left out is decided by
-    `keyed_order`. Everything is decided person by person: adding or removing all events of one unit
-    changes at most K·M counts by at most w_max each.
+    A person counts once per interval and region, whatever the number of events; in at most M regions of
+    an interval, and in at most K intervals of each unit. `keyed_order` decides what is left out, for
+    each person independently: adding or removing all events of one unit changes at most K·M counts by
+    at most w_max each.
 
     Args:
         events: columns `person`, `time` (timestamp by the panel's clock), `region` (whole
@@ -32,20 +32,22 @@ def bounded_counts(
             among them are ordered like whole numbers elsewhere.
 
     Returns:
-        Expression with columns `interval` (number of intervals since 1970), `region`, `count`; no
-        row where there is nobody.
+        Expression with columns `interval` (number of intervals since 1970), `region`, `count`; no row
+        without persons.
     """
     weighted = "weight" in events.columns
     # not rounded to seconds first: 00:29:59.9 belongs to the interval before 00:30
-    seen = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
-    # SQLite holds text in a column of times: it has no interval, and nothing is refused for one record
-    seen = seen.filter(seen.interval.notnull())
-    order = keyed_order(secret, "region", seen.person, seen.interval, seen.region, written=written)
+    sightings = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
+    # SQLite may hold text in a column of times: it has no interval, and one record causes no refusal
+    sightings = sightings.filter(sightings.interval.notnull())
+    order = keyed_order(
+        secret, "region", sightings.person, sightings.interval, sightings.region, written=written
+    )
     if bound.regions == 1 and not weighted:
-        cells = seen.group_by("person", "interval").agg(region=seen.region.argmin(order))
+        cells = sightings.group_by("person", "interval").agg(region=sightings.region.argmin(order))
     else:
-        value = {"weight": seen.weight.max()} if weighted else {}
-        cells = seen.group_by("person", "interval", "region").agg(**value)
+        value = {"weight": sightings.weight.max()} if weighted else {}
+        cells = sightings.group_by("person", "interval", "region").agg(**value)
         cells = _first(
             cells,
             bound.regions,
@@ -56,15 +58,15 @@ def bounded_counts(
             ties="region",
         )
     if bound.cuts:
-        cells = _capped(cells, bound, seconds, secret, written=written)
+        cells = _cap_intervals(cells, bound, seconds, secret, written=written)
     total = cells.weight.clip(0, bound.weight).sum() if weighted else cells.count()
     return cells.group_by("interval", "region").agg(count=total.cast("int64"))
 
 
-def _capped(
+def _cap_intervals(
     cells: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
 ) -> Expression:
-    """At most K intervals of each unit."""
+    """Keep at most K intervals of each unit."""
     within = ["person"]
     if bound.span is not None:
         length, origin = bound.span
@@ -86,7 +88,7 @@ def _first(
     ties: str,
     rows: bool = True,
 ) -> Expression:
-    """The first `most` rows, or groups of rows with equal `ties`, of each group."""
+    """Keep the first `most` rows, or groups of rows with equal `ties`, of each group."""
     cells = cells.mutate(order=order)
     window = ibis.window(group_by=within, order_by=["order", ties])
     rank = ibis.row_number() if rows else ibis.dense_rank()

@@ -1,6 +1,6 @@
-"""What is known of a panel of events before one of them is read: its regions, its start, its end.
+"""Declared facts about a panel of events: its regions, its start and its end.
 
-Read off private events, each of these would tell that somebody was there, exactly and at no epsilon:
+Read off private events, each of these would reveal a single person, exactly and outside of any epsilon:
 one person at a rare place adds a column, one early event moves the start.
 """
 
@@ -22,9 +22,9 @@ class Declared:
     """Regions and period, as far as they are declared.
 
     Attributes:
-        regions: ids, in the order of the panel's columns; None where nobody has declared them.
-        start: of the panel, by its clock; likewise.
-        end: of the panel; likewise.
+        regions: ids, in the order of the panel's columns; None if they are not declared.
+        start: of the panel, by its clock; None if it is not declared.
+        end: of the panel, by its clock; None if it is not declared.
     """
 
     regions: tuple[str, ...] | None
@@ -33,7 +33,7 @@ class Declared:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not declared: some of `regions`, `start`, `end`."""
+        """Names of the fields that are not declared, of `regions`, `start` and `end`."""
         return tuple(name for name in _WAYS if getattr(self, name) is None)
 
 
@@ -46,7 +46,7 @@ _WAYS = {
 
 
 def declared(source: str, config: EventsConfig) -> Declared:
-    """What the recipe and the files that it names declare; a made-up city declares its own.
+    """Return the declarations of a recipe and its files; a made-up city declares its own.
 
     Raises:
         DataError: a file of places cannot be used, or the box has too many cells.
@@ -57,25 +57,25 @@ def declared(source: str, config: EventsConfig) -> Declared:
         from data.sources.synthetic import described
 
         city = described(source)
-        own = None if config.located else tuple(city.names)
-        return Declared(regions or own, start or city.start, end or city.end)
+        city_regions = None if config.located else tuple(city.names)
+        return Declared(regions or city_regions, start or city.start, end or city.end)
     return Declared(regions, start, end)
 
 
 def require(
     known: Declared, source: str, needed: tuple[str, ...] = ("regions", "start", "end")
 ) -> None:
-    """Refuse to go on without what would have to be read off private events.
+    """Refuse to read off private events what is not declared.
 
     Raises:
-        DataError: something is not declared; the message has all the ways to do so.
+        DataError: something is not declared; the message lists all ways to declare it.
     """
     missing = [name for name in known.missing if name in needed]
     if not missing:
         return
     name = shown(source) if "://" in source else source
     listed = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
-    ways = "; ".join(_WAYS[one] for one in missing)
+    ways = "; ".join(_WAYS[name] for name in missing)
     raise DataError(
         f"{name}: {listed} of the panel {'are' if missing[1:] else 'is'} not declared, and what is read "
         f"off private events tells who was there. Declare {ways}. Only mechanism=none reads them "

@@ -1,4 +1,4 @@
-"""Columns by name, and names that are a person's record where the header line is missing."""
+"""Columns by name, and header lines that are really a person's record."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from data.errors import DataError
 Expression = Any  # of Ibis, which has no types for mypy
 
 _VALUE = re.compile(r"^\W*\d|\d{4}|\d[:/.-]\d|@|.{64}", re.DOTALL)
-"""What names of columns are not like: numbers, times, dates, addresses, long keys."""
+"""Patterns that column names do not have: numbers, times, dates, addresses, long keys."""
 
 
 def looks_like_a_record(names: list[str]) -> bool:
-    """Whether some name of a column is more like a value. A record of events has a time in any case."""
+    """Return whether a column name looks like a value; a record of events always has a time."""
     return any(_VALUE.search(name) is not None for name in names)
 
 
-def named(table: Expression, column: str, role: str, name: str, *, told: bool = True) -> Expression:
-    """A column of a table.
+def column_of(
+    table: Expression, column: str, role: str, name: str, *, shown: bool = True
+) -> Expression:
+    """Return a column of a table.
 
     Args:
         table: expression of the raw table.
-        column: what the recipe calls it.
-        role: what it is for.
+        column: its name in the recipe.
+        role: the field of the recipe that names it.
         name: of the source.
-        told: whether the columns that are there may be told. Not those of a private file without types:
-            where its header line is missing they are somebody's record, whatever that looks like.
+        shown: whether the existing columns may be quoted. Not those of a private file without types:
+            without a header line they are a person's record, whatever they look like.
 
     Raises:
         DataError: there is none; no name is quoted that may be a record.
     """
-    columns = [str(one) for one in table.columns]
+    columns = [str(existing) for existing in table.columns]
     if column in columns:
         return table[column]
-    if not told:
+    if not shown:
         raise DataError(
             f"{name} has no column {column!r} in its header line (events.{role} names it). What it has "
             "is not shown: where a header line is missing it is a record. Begin with one, say "

@@ -1,8 +1,8 @@
-"""CSV files line by line: no line decides how another one is read, or whether any is.
+"""CSV files as single lines: no line decides how, or whether, another one is read.
 
-A reader of whole files fails on one line with a field too many, or takes all lines up to the next quote
-into a field. Whose line that is would be told by the error, and the lines of others would be gone.
-Here a line is a record, and one that does not have the header's number of fields is none.
+A reader of whole files fails on one line with an extra field, or reads all lines up to the next quote
+into one field. The error would reveal whose line it is, and the lines of others would be lost. Here
+every line is a record, and a line without the header's number of fields is skipped.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ Expression = Any  # of Ibis, which has no types for mypy
 
 @ibis.udf.scalar.builtin(name="regexp_extract")  # type: ignore[untyped-decorator,unused-ignore]
 def _extract(text: str, pattern: str, group: int) -> str:  # type: ignore[empty-body]
-    """DuckDB's own."""
+    """Call DuckDB's `regexp_extract`."""
 
 
 def header(path: Path) -> str:
-    """The first line of a file; records are not decoded."""
+    """Read the first line of a file; records are not decoded."""
     with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
         return bytes(file.readline()).decode("utf-8-sig", errors="replace").rstrip("\r\n")
 
 
 def separator(line: str) -> str:
-    """What separates the fields of a header line."""
+    """Return the separator of a header line."""
     return max(SEPARATORS, key=line.count)
 
 
 def read_lines(connection: Any, place: str, files: list[Path]) -> Expression:
-    """The records of CSV files, all columns text.
+    """Read the records of CSV files, all columns as text.
 
     Args:
         connection: to DuckDB.
@@ -79,12 +79,12 @@ def read_lines(connection: Any, place: str, files: list[Path]) -> Expression:
     others = rf"(?:{re.escape(mark)}{field}){{{len(names) - 1}}}"
     whole = ibis.ifelse(quoted, line.re_search(rf"^{field}{others}$"), parts.length() == len(names))
     records = table.filter(whole)
-    found: dict[str, Expression] = {}
+    fields: dict[str, Expression] = {}
     for number, name in enumerate(names):
-        one = _extract(line, rf"^(?:{field}{re.escape(mark)}){{{number}}}({field})", 1)
+        text = _extract(line, rf"^(?:{field}{re.escape(mark)}){{{number}}}({field})", 1)
         plain = ibis.ifelse(
-            one.startswith('"'), one.substr(1, one.length() - 2).replace('""', '"'), one
+            text.startswith('"'), text.substr(1, text.length() - 2).replace('""', '"'), text
         )
-        found.setdefault(name, ibis.ifelse(quoted, plain, parts[number]).nullif(""))
+        fields.setdefault(name, ibis.ifelse(quoted, plain, parts[number]).nullif(""))
     folders = {name: table[name] for name in table.columns if name != _LINE}
-    return records.select(**{**found, **folders})
+    return records.select(**{**fields, **folders})

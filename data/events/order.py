@@ -1,9 +1,9 @@
-"""A keyed random order of what one person did: which part of it is counted where not all may be.
+"""Keyed random order of a person's events, which decides what is counted where not all may be.
 
-It is a function of the person, the interval, the region and a secret key, and of nothing else: not of
-what others did, so that removing a person moves nobody else's selection, and not of counts or of the
-order of rows, so that the selection tells nothing but itself. The bound holds whatever the order is;
-that it looks random keeps counts unbiased over intervals and regions.
+It is a function of the person, the interval, the region and a secret key only. It does not depend on
+other persons, so that removing one changes nobody else's selection, nor on counts or the order of rows,
+so that the selection reveals nothing further. The bound holds for any order; a random-looking one keeps
+counts unbiased over intervals and regions.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Expression = Any  # of Ibis, which has no types for mypy
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator,unused-ignore]
 def md5(text: str) -> str:  # type: ignore[empty-body]
-    """The databases' own."""
+    """Call the database's `md5`."""
 
 
 def keyed_order(
     secret: bytes, purpose: str, person: Expression, *where: Expression, written: bool = False
 ) -> Expression:
-    """A column to sort by.
+    """Return a column to sort by.
 
     For whole-number identifiers a cubic over GF(2³¹−1) with secret coefficients: the
     places of one person are ordered four-wise independently (Wegman and Carter 1981). For text, MD5
@@ -41,8 +41,8 @@ def keyed_order(
         purpose: orders for different purposes are independent.
         person: identifiers, whole numbers or text.
         where: whole numbers below 2²¹ in size (interval, region).
-        written: whether text that is a whole number stands for it. Which of the two ways a person is
-            ordered follows from her own identifier, never from those of others.
+        written: whether text that is a whole number stands for that number. Which of the two orders
+            applies to a person depends on their own identifier only.
     """
     if person.type().is_integer():
         return _cubic(secret, purpose, person, where)
@@ -59,7 +59,7 @@ def _digest(
     secret: bytes, purpose: str, person: Expression, where: tuple[Expression, ...]
 ) -> Expression:
     key = hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()[:32]
-    parts = [ibis.literal(key), person, *(one.cast("string") for one in where)]
+    parts = [ibis.literal(key), person, *(place.cast("string") for place in where)]
     text = parts[0]
     for part in parts[1:]:
         text = text + ibis.literal("|") + part
@@ -72,8 +72,8 @@ def _cubic(
     numbers = coefficients(secret, purpose, _INDEPENDENCE + 1 + len(where))
     # the rest first: unsigned identifiers need not fit into 64 bits with a sign
     point = (person % PRIME).cast("int64") * numbers.pop()
-    for one in where:  # each below 2⁵², so that the sum stays below 2⁶³
-        point = point + one.cast("int64") * numbers.pop()
+    for place in where:  # each below 2⁵², so that the sum stays below 2⁶³
+        point = point + place.cast("int64") * numbers.pop()
     point = point % PRIME
     value = point * numbers.pop() + numbers.pop()
     while numbers:
@@ -82,7 +82,7 @@ def _cubic(
 
 
 def coefficients(secret: bytes, purpose: str, count: int) -> list[int]:
-    """Numbers from 1 to PRIME − 1 that follow from the key."""
+    """Derive numbers from 1 to PRIME − 1 from the key."""
     return [
         1
         + int.from_bytes(hmac.new(secret, f"{purpose}/{n}".encode(), hashlib.sha256).digest())

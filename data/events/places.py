@@ -1,4 +1,4 @@
-"""Places to regions: ids as given, cells mapped to regions, coordinates to H3 cells or polygons."""
+"""Regions of places: ids as given, cells mapped to regions, coordinates in H3 cells or polygons."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from data.events.regions import mapping, polygons
 Expression = Any  # of Ibis, which has no types for mypy
 
 MOST_POSITIONS = 5_000_000
-"""Distinct coordinates that are looked up; sites of a network are far fewer."""
+"""The most distinct coordinates that are looked up; a network has far fewer sites."""
 
 
-def located(
+def with_regions(
     place: Place,
     events: Expression,
     config: EventsConfig,
@@ -29,7 +29,7 @@ def located(
     *,
     look: bool = False,
 ) -> tuple[Expression, tuple[str, ...]]:
-    """Events with a column `region`, a whole number, and the ids that the numbers stand for.
+    """Add a column `region`, a whole number, and return the ids that the numbers stand for.
 
     Events outside all regions are left out. Coordinates are looked up once each, apart from persons
     and times, and joined where the events are.
@@ -37,9 +37,9 @@ def located(
     Args:
         place: where the events are.
         events: by `data.events.columns.events_of`.
-        config: what says where.
-        regions: those that are declared; None for all that occur.
-        look: whether to refuse events for what they hold, not only for what is declared.
+        config: columns and files of places.
+        regions: the declared ones; None for all that occur.
+        look: whether events may be refused for their values, not only for what is declared.
 
     Raises:
         DataError: a file of places cannot be used, or fewer than two regions are left.
@@ -61,14 +61,14 @@ def located(
             "the files of places"
         )
     kinds = dict.fromkeys(keys, "float64" if config.located else "string")
-    # no row is left where nobody was in any region: types are told, not guessed
+    # there may be no rows, so that types are declared, not inferred
     lookup = ibis.memtable(
         table.astype({**kinds, "region": "int64"})[[*keys, "region"]],
         schema={**kinds, "region": "int64"},
     )
     joined = events.inner_join(lookup, keys)
-    kept = [name for name in events.columns if name not in keys]
-    return joined.select(*kept, "region"), regions
+    others = [name for name in events.columns if name not in keys]
+    return joined.select(*others, "region"), regions
 
 
 def _lookup(
@@ -79,7 +79,7 @@ def _lookup(
     *,
     look: bool,
 ) -> pd.DataFrame:
-    """What the keys of events are in, column `region`; None outside."""
+    """Return the keys of events with the region that each is in; None outside."""
     if config.located:
         table = _positions(place, events, limited=look)
         if config.polygons:
@@ -102,19 +102,19 @@ def _lookup(
 
 
 def _positions(place: Place, events: Expression, *, limited: bool) -> pd.DataFrame:
-    """Distinct coordinates, without persons and times.
+    """Return the distinct coordinates, without persons and times.
 
-    How many there are is no reason to refuse private events: one more person may be one too many.
+    Private events are never refused for their number of positions, which one person can change.
     """
     distinct = events.select("latitude", "longitude").distinct()
-    asked = distinct.limit(MOST_POSITIONS + 1) if limited else distinct
-    found: pd.DataFrame = place.connection.execute(asked)
-    if limited and len(found) > MOST_POSITIONS:
+    query = distinct.limit(MOST_POSITIONS + 1) if limited else distinct
+    positions: pd.DataFrame = place.connection.execute(query)
+    if limited and len(positions) > MOST_POSITIONS:
         raise DataError(
             f"{place.name} has more than {MOST_POSITIONS:,} different positions; round the coordinates "
             "to what places need (3 decimals are about 100 m), or give cell ids and a mapping"
         )
-    return found
+    return positions
 
 
 def _cells(positions: pd.DataFrame, resolution: int) -> list[str]:
@@ -125,7 +125,7 @@ def _cells(positions: pd.DataFrame, resolution: int) -> list[str]:
 
 
 def _within(positions: pd.DataFrame, names: list[str], shapes: list[Any]) -> NDArray[np.object_]:
-    """The polygon of each position, the first in the file where several hold it; None outside."""
+    """Return the polygon of each position, the first in the file if several contain it, else None."""
     import shapely
 
     points = shapely.points(positions["longitude"].to_numpy(), positions["latitude"].to_numpy())
@@ -133,5 +133,5 @@ def _within(positions: pd.DataFrame, names: list[str], shapes: list[Any]) -> NDA
     point, polygon = tree.query(points, predicate="intersects")
     first = np.full(len(positions), len(names))
     np.minimum.at(first, point, polygon)
-    found: NDArray[np.object_] = np.array([*names, None], dtype=object)[first]
-    return found
+    result: NDArray[np.object_] = np.array([*names, None], dtype=object)[first]
+    return result

@@ -1,4 +1,4 @@
-"""Events to a table of counts whose contribution bound is enforced."""
+"""Events as a table of counts with an enforced contribution bound."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 from data.bound import enforceable
 from data.errors import DataError
-from data.events.checks import look as looked_at
+from data.events.checks import look as check_values
 from data.events.checks import refuse_impossible, within
 from data.events.columns import events_of
 from data.events.config import EventsConfig
-from data.events.connect import Place, is_synthetic, opened
+from data.events.connect import Place, is_synthetic, open_events
 from data.events.counting import bounded_counts
 from data.events.declared import Declared, declared, require
-from data.events.places import located
+from data.events.places import with_regions
 from data.sources.table import Table
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is asked of the contribution bound, before the panel's size is known.
+    """Requested contribution bound, before the panel's size is known.
 
     Attributes:
         unit: name of the privacy unit.
-        intervals_per_unit: K; None for all that a unit has.
+        intervals_per_unit: K; None for all intervals of a unit.
         regions_per_interval: M; None for 1.
         weight: w_max.
     """
@@ -51,22 +51,22 @@ def read_events(
     persons: int | None = None,
     look: bool = False,
 ) -> Table:
-    """Count events under a bound, where they are; counts alone come here.
+    """Count events under a bound in their own engine, and load only the counts.
 
-    An interval in which nobody was seen has counts of 0: which intervals a panel has follows from its
-    period. Regions and period are those that are declared. Nothing but the counts depends on the
-    events: a record that cannot be one is left out, like one without a person, a time or a place.
+    The intervals of a panel follow from its period; one in which nobody was seen has counts of 0.
+    Regions and period are the declared ones. Nothing but the counts depends on the events: an invalid
+    record is left out, like one without a person, a time or a place.
 
     Args:
-        source: path, folder or database URL (`data.events.connect.opened`), or `synthetic`.
+        source: path, folder or database URL (`data.events.connect.open_events`), or `synthetic`.
         config: columns, clock and places.
-        limits: the bound that is asked for.
+        limits: the requested bound.
         secret: key of the order in which contributions are cut.
         query: instead of a table.
         parameters: of the query.
         persons: how many people can be in the data, if known.
         look: whether regions and period may be read off the events where they are not declared, and
-            events refused for what they hold. Not under a mechanism.
+            events refused for their values. Not under a mechanism.
 
     Raises:
         DataError: regions or period are not declared, or the events cannot be used; nothing is loaded.
@@ -74,11 +74,11 @@ def read_events(
     known = declared(source, config)
     if not look:
         require(known, source)
-    with opened(source, query=query, parameters=parameters, look=look) as place:
-        found = events_of(place, config, look=look)
-        times = _times(place, found.table, config, known, look=look)
-        events = within(found.table, times[0], times[-1] + config.length)
-        events, regions = located(place, events, config, known.regions, look=look)
+    with open_events(source, query=query, parameters=parameters, look=look) as place:
+        read = events_of(place, config, look=look)
+        times = _times(place, read.table, config, known, look=look)
+        events = within(read.table, times[0], times[-1] + config.length)
+        events, regions = with_regions(place, events, config, known.regions, look=look)
         observed = shown_times(times, config.timezone)
         try:
             bound = enforceable(
@@ -104,18 +104,18 @@ def read_events(
         persons=persons,
         regions_per_interval=bound.regions,
         bound=bound,
-        timezone=found.timezone,
+        timezone=read.timezone,
     )
 
 
 def shown_times(times: pd.DatetimeIndex, zone: str) -> NDArray[np.bool_]:
-    """Which times a zone's clock ever shows: in the night in which it is put forward an hour is not."""
+    """Return which times a zone's clock ever shows; it skips an hour when it is put forward."""
     shown = times.tz_localize(zone, nonexistent="NaT", ambiguous=np.ones(len(times), dtype=bool))
     return np.asarray(shown.notna())
 
 
 def panel_times(config: EventsConfig, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    """Starts of all intervals of a period.
+    """Return the starts of all intervals of a period.
 
     Raises:
         DataError: there are fewer than two.
@@ -131,12 +131,12 @@ def panel_times(config: EventsConfig, start: pd.Timestamp, end: pd.Timestamp) ->
 def _times(
     place: Place, events: Any, config: EventsConfig, known: Declared, *, look: bool
 ) -> pd.DatetimeIndex:
-    """Starts of the panel's intervals; with `look`, events that cannot be are refused on the way."""
-    asked = within(events, known.start, known.end)
+    """Return the starts of the panel's intervals; with `look`, refuse impossible events."""
+    inside = within(events, known.start, known.end)
     start, end = known.start, known.end
     if look:
-        refuse_impossible(place, asked, config)
-        first, last = looked_at(place, asked, config)
+        refuse_impossible(place, inside, config)
+        first, last = check_values(place, inside, config)
         start = first.floor(config.length) if start is None else start
         end = last.floor(config.length) + config.length if end is None else end
     assert start is not None  # noqa: S101  (declared, or read off the events)
@@ -145,11 +145,11 @@ def _times(
 
 
 def _wide(
-    found: pd.DataFrame, regions: tuple[str, ...], times: pd.DatetimeIndex, seconds: int
+    cells: pd.DataFrame, regions: tuple[str, ...], times: pd.DatetimeIndex, seconds: int
 ) -> pd.DataFrame:
-    """Times × regions, 0 where nobody was seen."""
+    """Return a table of times × regions, 0 where nobody was counted."""
     counts = np.zeros((len(times), len(regions)))
     first = times[0].value // 10**9 // seconds
-    rows = found["interval"].to_numpy(dtype=np.int64) - first
-    counts[rows, found["region"].to_numpy(dtype=np.int64)] = found["count"].to_numpy(dtype=float)
+    rows = cells["interval"].to_numpy(dtype=np.int64) - first
+    counts[rows, cells["region"].to_numpy(dtype=np.int64)] = cells["count"].to_numpy(dtype=float)
     return pd.DataFrame(counts, times, list(regions))

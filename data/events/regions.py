@@ -1,4 +1,4 @@
-"""Regions as they are declared: a list, a file of places, polygons, or the cells of a grid in a box."""
+"""Declared regions: a list, a file of places, polygons, or the cells of a grid in a box."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 
 from data.errors import DataError
 from data.events.config import EventsConfig
-from data.sources.files import existing
+from data.sources.files import check_file
 
 MOST_CELLS = 10_000
-"""Cells in a box: every one is a column of the panel, and gets noise in every interval."""
+"""The most cells in a box; each is a column of the panel and gets noise in every interval."""
 
 
 def declared_regions(config: EventsConfig) -> tuple[str, ...] | None:
-    """Ids in the order of the panel's columns, whether or not anybody was there.
+    """Return ids in the order of the panel's columns, whether or not anybody was there.
 
     Returns:
         None where regions would have to be read off the events.
@@ -38,26 +38,26 @@ def declared_regions(config: EventsConfig) -> tuple[str, ...] | None:
 
 
 def mapping(path: Path) -> pd.DataFrame:
-    """A file's places and the regions they belong to, columns place and region.
+    """Read a file's places and their regions, columns place and region.
 
     Raises:
         DataError: it is not such a file, or maps a place twice.
     """
-    existing(path)
+    check_file(path)
     try:
-        found = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(path, dtype=str)
     except (ValueError, OSError):
         raise DataError(f"{path} is not a CSV file with the columns place and region") from None
-    if not {"place", "region"} <= set(found.columns):
+    if not {"place", "region"} <= set(table.columns):
         raise DataError(f"{path}: expected the columns place and region")
-    found = found.dropna(subset=["place", "region"])
-    if found["place"].duplicated().any():
+    table = table.dropna(subset=["place", "region"])
+    if table["place"].duplicated().any():
         raise DataError(f"{path}: a place is mapped twice; one place is in one region")
-    return found[["place", "region"]]
+    return table[["place", "region"]]
 
 
 def polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
-    """Ids and shapes of a GeoJSON file's features.
+    """Read ids and shapes of a GeoJSON file's features.
 
     Raises:
         DataError: it is not GeoJSON, or its features are not valid polygons with ids.
@@ -65,11 +65,11 @@ def polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
     from shapely.errors import ShapelyError
     from shapely.geometry import shape
 
-    existing(path)
+    check_file(path)
     try:
         features = json.loads(path.read_text())["features"]
-        shapes = [shape(one["geometry"]) for one in features]
-        names = [str((one.get("properties") or {})[name]) for one in features]
+        shapes = [shape(feature["geometry"]) for feature in features]
+        names = [str((feature.get("properties") or {})[name]) for feature in features]
     except (ValueError, TypeError, AttributeError, ShapelyError):
         raise DataError(
             f"{path} is not GeoJSON: expected a FeatureCollection of polygons"
@@ -79,21 +79,24 @@ def polygons(path: Path, name: str) -> tuple[list[str], list[Any]]:
             f"{path}: a feature has no {error.args[0]!r}; events.polygon_id names the property that "
             "has the region's id"
         ) from None
-    wrong = [one.geom_type for one in shapes if one.geom_type not in ("Polygon", "MultiPolygon")]
-    if wrong or not shapes or not all(one.is_valid for one in shapes):
-        said = (
+    kinds = [polygon.geom_type for polygon in shapes]
+    wrong = [kind for kind in kinds if kind not in ("Polygon", "MultiPolygon")]
+    if wrong or not shapes or not all(polygon.is_valid for polygon in shapes):
+        problem = (
             f"a feature is a {wrong[0]}"
             if wrong
             else "a polygon is not valid"
             if shapes
             else "empty"
         )
-        raise DataError(f"{path}: {said}; expected valid polygons or multipolygons, at least one")
+        raise DataError(
+            f"{path}: {problem}; expected valid polygons or multipolygons, at least one"
+        )
     return names, shapes
 
 
 def _cells(box: tuple[float, ...], resolution: int) -> tuple[str, ...]:
-    """All H3 cells that touch the box, so that every event within it is in one of them."""
+    """Return all H3 cells that touch the box, so that every event within it is in one of them."""
     import h3
 
     south, west, north, east = box
@@ -102,9 +105,9 @@ def _cells(box: tuple[float, ...], resolution: int) -> tuple[str, ...]:
     if size / about > MOST_CELLS:
         fits = next(
             (
-                one
-                for one in range(resolution, -1, -1)
-                if size / h3.average_hexagon_area(one) <= MOST_CELLS
+                coarser
+                for coarser in range(resolution, -1, -1)
+                if size / h3.average_hexagon_area(coarser) <= MOST_CELLS
             ),
             0,
         )
@@ -113,8 +116,8 @@ def _cells(box: tuple[float, ...], resolution: int) -> tuple[str, ...]:
             f"{MOST_CELLS:,}; every cell is a region: choose a smaller box, or events.h3={fits}"
         )
     around = h3.LatLngPoly([(south, west), (south, east), (north, east), (north, west)])
-    found = h3.h3shape_to_cells_experimental(around, resolution, "overlap")
-    return tuple(sorted(found))
+    cells = h3.h3shape_to_cells_experimental(around, resolution, "overlap")
+    return tuple(sorted(cells))
 
 
 def _square_kilometres(box: tuple[float, ...]) -> float:

@@ -1,4 +1,4 @@
-"""Sources of counts: one reader a file, chosen by what the user typed."""
+"""Sources of counts: one reader per file, chosen by the source's name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
 from data.sources import credentials
-from data.sources.files import existing
+from data.sources.files import check_file
 from data.sources.identity import identities
 from data.sources.table import Table
 
@@ -42,7 +42,7 @@ def read(
     Raises:
         DataError: unknown source, or it cannot be read.
     """
-    table = _read(source, since) if query is None else _queried(source, query, parameters or {})
+    table = _read(source, since) if query is None else _read_query(source, query, parameters or {})
     for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
@@ -54,19 +54,19 @@ def read(
 
 
 def check(source: str) -> None:
-    """Refuse what cannot be a source, or a file that is not there, before anything is started.
+    """Refuse a name that is no source, or a missing file, before anything is started.
 
     Raises:
         DataError: as `read` would; nothing is opened.
     """
     kind = _kind(source)
     if kind in ("csv", "parquet"):
-        existing(Path(source))
+        check_file(Path(source))
     if kind == "sql":
         credentials.connectable(source)
 
 
-def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
+def _read_query(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
     if "://" not in source:
         raise DataError(f"{source}: a query is for database URLs; files are read whole")
     from data.sources import sql
@@ -75,7 +75,7 @@ def _queried(source: str, query: str, parameters: Mapping[str, Any]) -> Table:
 
 
 def _read(source: str, since: pd.Timestamp | None) -> Table:
-    """Dispatch; readers are imported when they are needed."""
+    """Dispatch to a reader, which is imported on first use."""
     kind = _kind(source)
     if kind == "synthetic":
         from data.sources import synthetic
@@ -99,7 +99,7 @@ def _read(source: str, since: pd.Timestamp | None) -> Table:
 
 
 def _kind(source: str) -> str:
-    """Which reader a source is for."""
+    """Return the kind of reader for a source."""
     if source == "synthetic" or source.startswith("synthetic:"):
         return "synthetic"
     if source == "paris-cdr":

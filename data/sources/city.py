@@ -1,4 +1,4 @@
-"""A made-up city of persons: homes, work places, the rhythm of the week, an event or two."""
+"""A made-up city of persons, with homes, work places, a weekly rhythm and a few events."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOWHERE = -1
 
 @dataclass(frozen=True)
 class City:
-    """What city to make; equal cities are equal person by person.
+    """Settings of a city; cities with equal settings are equal person by person.
 
     Attributes:
         days: length, from Monday 2024-01-01.
         persons: inhabitants.
         regions: regions; region 1 is the centre, with most of the work places.
-        interval: length of one interval; whole minutes, a whole number of them a day.
-        seed: which of all such cities.
+        interval: length of one interval; whole minutes, a whole number of intervals per day.
+        seed: of the random numbers.
     """
 
     days: int = 70
@@ -53,7 +53,7 @@ class City:
 
     @property
     def steps(self) -> int:
-        """Intervals a day."""
+        """Intervals per day."""
         return int(DAY / pd.Timedelta(self.interval))
 
     @property
@@ -78,10 +78,10 @@ class City:
 
 
 def counts(city: City) -> pd.DataFrame:
-    """Persons per interval and region, [T, R]; one person is in one region at a time at most."""
+    """Count persons per interval and region, [T, R]; one person is in at most one region at a time."""
     rows = []
     for places in _days(city):
-        # position 0 gathers those who are nowhere
+        # position 0 collects persons who are nowhere
         cell = places.astype(np.int64) + 1 + np.arange(city.steps) * (city.regions + 1)
         flat = np.bincount(cell.ravel(), minlength=city.steps * (city.regions + 1))
         rows.append(flat.reshape(city.steps, city.regions + 1)[:, 1:])
@@ -89,7 +89,7 @@ def counts(city: City) -> pd.DataFrame:
 
 
 def events(city: City) -> pd.DataFrame:
-    """The raw records behind `counts`: one row (person, time, place) a sighting, in time order."""
+    """Return the raw records behind `counts`: one row (person, time, place) per sighting, by time."""
     parts = []
     times = city.times.to_numpy().reshape(city.days, city.steps)
     for day, places in enumerate(_days(city)):
@@ -110,19 +110,19 @@ def events(city: City) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Habits:
-    """What does not change about each person, [P] each; hours of the day."""
+    """Constant habits of each person, [P] each; hours of the day."""
 
     home: Places
     work: Places
     works: NDArray[np.bool_]
     leave: NDArray[np.float64]
     back: NDArray[np.float64]
-    seen: NDArray[np.float64]
+    visibility: NDArray[np.float64]
     outgoing: NDArray[np.float64]
 
 
 def _days(city: City) -> Iterator[Places]:
-    """Where everybody is, one day at a time, [P, steps]; `NOWHERE` where a person leaves no trace."""
+    """Yield everybody's places, one day at a time, [P, steps]; `NOWHERE` without a trace."""
     rng = np.random.default_rng(city.seed)
     habits = _habits(city, rng)
     hour = (np.arange(city.steps) + 0.5) * 24 / city.steps
@@ -135,7 +135,7 @@ def _days(city: City) -> Iterator[Places]:
 
 
 def _event_days(city: City) -> tuple[int, int]:
-    """A public holiday on a working day in the middle, a concert on one of the last evenings."""
+    """Return the days of a public holiday in the middle and of a concert near the end."""
     middle = city.days // 2
     return middle - max(0, middle % 7 - 3), city.days - 4
 
@@ -150,7 +150,7 @@ def _habits(city: City, rng: np.random.Generator) -> _Habits:
         works=rng.random(count) < 0.7,
         leave=rng.normal(8.2, 0.9, count),
         back=rng.normal(17.6, 1.2, count),
-        seen=rng.beta(6, 3, count),
+        visibility=rng.beta(6, 3, count),
         outgoing=rng.beta(2, 4, count),
     )
 
@@ -171,7 +171,7 @@ def _day(
     concert: bool,
     mood: float,
 ) -> Places:
-    """One day of everybody, [P, steps]."""
+    """Return one day of everybody, [P, steps]."""
     count = city.persons
     places = np.repeat(habits.home[:, None], len(hour), axis=1)
     if not free:
@@ -187,7 +187,7 @@ def _day(
     if concert:
         _put(places, np.zeros(count, np.int8), rng.random(count) < 0.2, 19.0, 22.5, hour)
     # Phones are seen more by day than at night, and some persons are out of town altogether.
-    visible = habits.seen[:, None] * (
+    visible = habits.visibility[:, None] * (
         0.65 + 0.35 * np.clip(np.sin((hour - 6) / 24 * 2 * np.pi), 0, 1)
     )
     places[rng.random(places.shape, dtype=np.float32) >= visible] = NOWHERE
@@ -204,6 +204,6 @@ def _put(
     hour: NDArray[np.float64],
 ) -> None:
     """Move the persons `who` to `where` from `start` to `stop`, in place."""
-    begin, end = (np.broadcast_to(one, who.shape)[:, None] for one in (start, stop))
+    begin, end = (np.broadcast_to(hours, who.shape)[:, None] for hours in (start, stop))
     there = who[:, None] & (hour >= begin) & (hour < end)
     np.copyto(places, where[:, None], where=there)

@@ -1,7 +1,7 @@
-"""Credentials in URLs: never shown, and moved to environment variables before a URL is kept.
+"""Credentials in URLs: never shown, and moved to environment variables before a URL is stored.
 
-Everything that shows, logs or stores a URL goes through this module. It parses by itself: standard
-parsers disagree about a password that holds `@`, `/`, `?` or `#`, and raise errors that quote it.
+All code that shows, logs or stores a URL uses this module. It has its own parser: standard ones disagree
+about a password that holds `@`, `/`, `?` or `#`, and raise errors that quote it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _HARMLESS = frozenset(
 """,
     )
 )
-"""Parameters that are kept as they are; whatever else a URL has in its query may be a secret."""
+"""Parameters that are kept as they are; any other one in the query of a URL may be a secret."""
 FILES = ("sqlite", "duckdb")
 _REFERENCE = re.compile(r"\$\{\w+\}|\$\w+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*")
 _HOST = re.compile(r"(?:[\w.-]|\$\{\w+\})*|\[[0-9A-Fa-f:.%]+\]")
 _PORT = re.compile(r"\d{0,5}|\$\{\w+\}")
 _INSIDE = re.compile(r";|:.*@|(?:password|passwd|pwd|token|secret)\s*=", re.DOTALL | re.IGNORECASE)
-"""What a harmless parameter does not hold, unless further ones were written into it."""
+"""Patterns that a harmless parameter has only if further ones were written into it."""
 _SETTING = re.compile(r";[^;=]*=")
 _PATH = re.compile(r"[^@:;=&#]*")
 _LOGIN = re.compile(r":.*@|(?:password|passwd|pwd)=", re.DOTALL | re.IGNORECASE)
@@ -80,41 +80,41 @@ class Address:
 
 
 def unambiguous(source: str) -> Address:
-    """A URL taken apart, if it can be read in one way only.
+    """Parse a URL that can be read in one way only.
 
     Raises:
         DataError: it is no URL, or a part of a password may be taken for something else. Nothing of
             it is in the message.
     """
-    found = _taken_apart(source)
-    if found is None or not _has_one_reading(found):
+    address = _split_url(source)
+    if address is None or not _has_one_reading(address):
         raise DataError(
             "not a database URL that can be read in one way only: expected "
             f"dialect://user:password@host/database#table ({HINT})"
         )
-    return found
+    return address
 
 
 def shown(source: str) -> str:
-    """A URL without user, password and query, for people, logs and names.
+    """Return a URL without user, password and query, for people, logs and names.
 
-    Where it is not certain what is what, the scheme alone is shown. What is no URL is shown as it is,
-    unless it looks like one that was misspelt.
+    If the URL is ambiguous, only the scheme is shown. A source that is no URL is shown as it is, unless
+    it looks like a misspelt one.
     """
     if "://" not in source:
         return "the source" if _misspelt(source) else source
     scheme = source.partition("://")[0]
-    found = _taken_apart(source)
-    if found is None or not _has_one_reading(found) or not _is_plain(found):
+    address = _split_url(source)
+    if address is None or not _has_one_reading(address) or not _is_plain(address):
         return f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "the URL"
-    dialect = "postgresql" if found.scheme == "postgresql+psycopg" else found.scheme
-    port = f":{found.port}" if found.port else ""
-    table = "" if found.table is None else f"#{found.table}"
-    return f"{dialect}://{found.host}{port}{found.path}{table}"
+    dialect = "postgresql" if address.scheme == "postgresql+psycopg" else address.scheme
+    port = f":{address.port}" if address.port else ""
+    table = "" if address.table is None else f"#{address.table}"
+    return f"{dialect}://{address.host}{port}{address.path}{table}"
 
 
 def without_secrets(source: str) -> tuple[str, dict[str, str]]:
-    """A source whose secrets are in environment variables, and those variables.
+    """Return a source with its secrets replaced by environment variables, and those variables.
 
     Expanding the variables (`expanded`) gives the source back. References to variables stay, and so
     do users: a name is no secret. The first password is called `VEILCAST_SOURCE_PASSWORD`; where that
@@ -139,38 +139,40 @@ def without_secrets(source: str) -> tuple[str, dict[str, str]]:
     user, at, place = rest.rpartition("@")
     question, query = "", ""
     if at and (":" not in user or "?" in user.partition(":")[0]):
-        user, at, place = "", "", rest  # no password before this @, which is one of the query
+        user, at, place = "", "", rest  # no password before this @, which belongs to the query
     if "?" in user:  # either the password has a question mark, or the query has an @: hide both
         query = place
     else:
         place, question, query = place.partition("?")
     name, colon, password = user.partition(":")
     user = f"{name}{colon}{hide(password)}"
-    if _SETTING.search(password):  # or the last @ is one of a password among parameters
+    if _SETTING.search(password):  # or the last @ is part of a password among parameters
         return f"{scheme}://{user}{at}{hide(rest.rpartition('@')[2])}", made
     first, *settings = ("" if "?" in password else place).split(";")
-    place = ";".join([first, *(_hidden(one, hide) for one in settings)])
+    place = ";".join([first, *(_hide_setting(setting, hide) for setting in settings)])
     if query:
-        query, hash_, table = _table_apart(query)
-        query = "&".join(_hidden(one, hide) for one in query.split("&")) + hash_ + table
+        query, hash_, table = _split_table(query)
+        query = (
+            "&".join(_hide_setting(setting, hide) for setting in query.split("&")) + hash_ + table
+        )
     return f"{scheme}://{user}{at}{place}{question}{query}", made
 
 
 def hidden(source: str) -> str:
-    """A source that may be kept: its secrets are moved to this process' environment."""
+    """Return a source that may be stored; its secrets are moved to this process' environment."""
     with _LOCK:
-        kept, made = without_secrets(source)
-        os.environ.update(made)
-    return kept
+        stored, variables = without_secrets(source)
+        os.environ.update(variables)
+    return stored
 
 
 def expanded(source: str) -> str:
-    """A source with the values of its `${NAME}` references, for whoever connects."""
+    """Return a source with the values of its `${NAME}` references, for connecting."""
     return os.path.expandvars(source)
 
 
 def connectable(source: str) -> str:
-    """A database URL as its driver needs it, references to variables expanded.
+    """Return a database URL as its driver needs it, references to variables expanded.
 
     Raises:
         DataError: a variable is not set, or the URL can be read in more than one way.
@@ -186,14 +188,14 @@ def connectable(source: str) -> str:
 
 
 def scrubbed(text: str, source: str) -> str:
-    """A foreign message about a URL, without any secret of it that it may quote."""
+    """Return a foreign message about a URL without any secret of it."""
     for secret in sorted(without_secrets(expanded(source))[1].values(), key=len, reverse=True):
         for form in (secret, unquote_plus(secret)):
             text = text.replace(form, "***")
     return text
 
 
-def _taken_apart(source: str) -> Address | None:
+def _split_url(source: str) -> Address | None:
     scheme, separator, rest = source.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         return None
@@ -216,53 +218,53 @@ def _taken_apart(source: str) -> Address | None:
     )
 
 
-def _has_one_reading(found: Address) -> bool:
-    """Whether no `@` or `#` can be one of a password."""
-    user, query, table = found.user or "", found.query or "", found.table or ""
-    behind = found.path + query + table
-    if found.is_file:  # a file may be called anything
-        return not _LOGIN.search(found.path) and "@" not in query + table
+def _has_one_reading(address: Address) -> bool:
+    """Return whether no `@` or `#` can be part of a password."""
+    user, query, table = address.user or "", address.query or "", address.table or ""
+    behind = address.path + query + table
+    if address.is_file:  # a file may be called anything
+        return not _LOGIN.search(address.path) and "@" not in query + table
     return (
         "@" not in user.partition(":")[2] + behind
-        and "#" not in user + found.host + found.port + behind
+        and "#" not in user + address.host + address.port + behind
     )
 
 
-def _is_plain(found: Address) -> bool:
-    """Whether every part that is shown looks like what it should be."""
-    port = found.port
+def _is_plain(address: Address) -> bool:
+    """Return whether every part that is shown looks like what it should be."""
+    port = address.port
     return (
-        bool(_HOST.fullmatch(found.host) and _PORT.fullmatch(port))
+        bool(_HOST.fullmatch(address.host) and _PORT.fullmatch(port))
         and not (port.isdigit() and int(port) > 65535)
-        and bool(found.is_file or _PATH.fullmatch(found.path))
-        and bool(_TABLE.fullmatch(found.table or ""))
+        and bool(address.is_file or _PATH.fullmatch(address.path))
+        and bool(_TABLE.fullmatch(address.table or ""))
     )
 
 
 def _misspelt(source: str) -> bool:
-    """Whether it may be a URL whose slashes were forgotten, with credentials in it."""
+    """Return whether it may be a URL without its slashes, with credentials in it."""
     return bool(_LOGIN.search(source)) and not os.path.exists(source)
 
 
 def _is_reference(secret: str) -> bool:
-    """`${NAME}`, or `$NAME` where there is such a variable: else it is a password with a dollar."""
+    """Return whether it is `${NAME}`, or `$NAME` of an existing variable, and no password."""
     if not _REFERENCE.fullmatch(secret):
         return False
     return secret.startswith("${") or secret[1:] in os.environ
 
 
-def _table_apart(query: str) -> tuple[str, str, str]:
-    """Parameters, and the table behind them; a `#` in a password makes none."""
+def _split_table(query: str) -> tuple[str, str, str]:
+    """Split parameters from the table after them; a `#` in a password starts no table."""
     parameters, hash_, table = query.rpartition("#")
     if hash_ and _TABLE.fullmatch(table):
         return parameters, hash_, table
     return query, "", ""
 
 
-def _hidden(setting: str, hide: Any) -> str:
-    """One `name=value`, its value hidden unless it is known to hold no secret."""
+def _hide_setting(setting: str, hide: Any) -> str:
+    """Hide the value of one `name=value` unless it is known to hold no secret."""
     name, equals, value = setting.partition("=")
-    if not equals:  # what stands behind an & in a password
+    if not equals:  # the part after an & in a password
         return str(hide(setting))
     plain = unquote_plus(name).strip().lower()
     harmless = plain in _HARMLESS and not _INSIDE.search(unquote_plus(value))
@@ -270,7 +272,7 @@ def _hidden(setting: str, hide: Any) -> str:
 
 
 def _variable(name: str, value: str, digest: str, made: dict[str, str]) -> str:
-    """A variable that holds the value already, or that is not in use."""
+    """Return a variable that already holds the value, or that is unused."""
     ending = "" if name in _PASSWORDS else "_" + re.sub(r"\W", "_", name).upper()
     base = f"{PASSWORD}{ending}"
     number, candidate = 1, base

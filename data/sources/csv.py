@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import DataError
-from data.sources.files import existing
-from data.sources.shape import masked, to_wide
+from data.sources.files import check_file
+from data.sources.shape import mask_numbers, to_wide
 from data.sources.table import Table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -21,14 +21,14 @@ def read(path: Path) -> Table:
     Raises:
         DataError: missing, empty, not text, no separator that works, rows of different lengths.
     """
-    existing(path)
+    check_file(path)
     try:
         header = pd.read_csv(path, header=None, nrows=1, sep="\x1f")
         line = str(header.iloc[0, 0])
         separator = max(SEPARATORS, key=line.count)
         if separator not in line:
             raise DataError(
-                f"{path}: no separator in the header {masked(line[:80])!r}; separate columns by "
+                f"{path}: no separator in the header {mask_numbers(line[:80])!r}; separate columns by "
                 f"{', '.join(SEPARATORS.values())}"
             )
         _names(path, separator)
@@ -39,21 +39,21 @@ def read(path: Path) -> Table:
             "UTF-8 (in a spreadsheet: CSV UTF-8)"
         ) from None
     except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty; bring a header line and one row an interval") from None
+        raise DataError(f"{path} is empty; bring a header line and one row per interval") from None
     except pd.errors.ParserError as error:
         # pandas counts fields and lines here and quotes no cell
-        raise DataError(f"{path}: {str(error).strip()}; mend that line") from None
-    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes what is too much for row labels
+        raise DataError(f"{path}: {str(error).strip()}; correct that line") from None
+    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes extra fields for row labels
         raise DataError(
             f"{path}: rows have more fields than the header; give every column a name, and write whole "
             "numbers without commas"
         )
     if raw.empty:
-        raise DataError(f"{path} has a header and no rows; bring one row an interval")
+        raise DataError(f"{path} has a header and no rows; bring one row per interval")
     wide = to_wide(raw, str(path))
     empty = wide.iloc[:, 1:].isna().all()
     if empty.any() and not empty.all():
-        # where the header's line end is lost, it goes on with the counts of the first row
+        # a header without its line end continues with the counts of the first row
         raise DataError(
             f"{path}: {int(empty.sum())} of {len(empty)} columns hold no count in any row; check that "
             "the header ends its line, or leave them out"
@@ -73,6 +73,6 @@ def _names(path: Path, separator: str) -> None:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(
-            f"{path}: {names.count(twice)} columns are called {masked(twice)!r}; every region needs a "
-            "name of its own (is the header line missing?)"
+            f"{path}: {names.count(twice)} columns are called {mask_numbers(twice)!r}; every region "
+            "needs a name of its own (is the header line missing?)"
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 from data.errors import DataError
 
 
-def existing(path: Path) -> Path:
-    """The path, if it is a file with something in it.
+def check_file(path: Path) -> Path:
+    """Return the path if it is a non-empty file.
 
     Raises:
         DataError: missing (names that are close are suggested), a folder, or empty.
@@ -22,5 +22,5 @@ def existing(path: Path) -> Path:
         hint = f"did you mean {path.parent / close[0]}?" if close else "check the path"
         raise DataError(f"no file {path}; {hint}")
     if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty; bring a header line and one row an interval")
+        raise DataError(f"{path} is empty; bring a header line and one row per interval")
     return path

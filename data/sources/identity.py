@@ -1,7 +1,7 @@
-"""Canonical names of data sets: one place has one identity, however it is spelt.
+"""Canonical names of data sets: one place has one identity, in any spelling.
 
-Whoever charges for a release asks here which data set is read. What cannot be told without a
-connection stays apart: aliases of a host in the DNS, copies and hard links of a file, and views.
+Charges for releases use these names. What cannot be resolved without a connection stays separate:
+aliases of a host in the DNS, copies and hard links of a file, and views.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _FLAT = ("mysql", "clickhouse", "bigquery", "impala")
 _EXACT = ("postgresql", "clickhouse", "bigquery")
 """Dialects in which two names that differ in case are two tables; in others they share an account."""
 _PARSERS = {"postgresql": "postgres", "mssql": "tsql", "impala": "hive"}
-"""What sqlglot calls a dialect, where it has another name for it."""
+"""Names of dialects in sqlglot, where they differ."""
 _WAY_OUT = (
     "the tables that a query reads decide which account is charged; write it as a SELECT from tables "
     "by name, or name source.account"
@@ -62,7 +62,7 @@ _WAY_OUT = (
 
 
 def identities(source: str, query: str | None = None) -> tuple[str, ...]:
-    """Names by which a data set is the same, whatever it was called.
+    """Return the names that identify a data set, in any spelling of its source.
 
     Args:
         source: as for `data.sources.read` and `data.events.read.read_events`.
@@ -92,7 +92,7 @@ def identities(source: str, query: str | None = None) -> tuple[str, ...]:
 
 
 def _city(source: str) -> str:
-    """The made-up city with all of its settings, in one order."""
+    """Return the name of the made-up city with all of its settings, in one order."""
     from data.sources.synthetic import described
 
     return "synthetic:" + ",".join(
@@ -101,15 +101,15 @@ def _city(source: str) -> str:
 
 
 def _paris() -> tuple[str, ...]:
-    """The published data set, and its copy on this machine if there is one."""
+    """Return the names of the published data set and of its copy on this machine, if any."""
     from data.sources.paris import copy
 
-    found = copy()
-    return ("paris-cdr", *([_file(str(found))] if found else []))
+    path = copy()
+    return ("paris-cdr", *([_file(str(path))] if path else []))
 
 
 def _file(source: str) -> str:
-    """A file or folder without links, `..` and `~`."""
+    """Return the name of a file or folder, without links, `..` and `~`."""
     path = Path(source)
     if not path.exists():
         path = Path(os.path.expandvars(source)).expanduser()
@@ -117,7 +117,7 @@ def _file(source: str) -> str:
 
 
 def _table(address: Address, parts: list[str]) -> str:
-    """One table by its place: `dialect://host:port/database#schema.table`.
+    """Return the name of a table by its place: `dialect://host:port/database#schema.table`.
 
     Args:
         address: of the database.
@@ -136,7 +136,7 @@ def _table(address: Address, parts: list[str]) -> str:
         if dialect == "bigquery" and not host:
             host = database
         place = f"{host}{port}"
-    *before, table = (one if dialect in _EXACT else one.lower() for one in parts)
+    *before, table = (part if dialect in _EXACT else part.lower() for part in parts)
     schema = before[-1] if before else default
     if dialect in _FLAT:
         database, schema = schema if before else database, ""
@@ -155,7 +155,7 @@ def _table(address: Address, parts: list[str]) -> str:
 
 
 def _database_file(address: Address) -> str:
-    """Resolved path of an SQLite or DuckDB file."""
+    """Return the resolved path of an SQLite or DuckDB file."""
     place = address.path.removeprefix("/")
     if "uri=" in (address.query or ""):
         place = unquote(re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", place))
@@ -169,7 +169,7 @@ def _database_file(address: Address) -> str:
 def _server(
     address: Address, dialect: str, driver: str, settings: dict[str, str]
 ) -> tuple[str, str]:
-    """Host and port; this machine has one name, and the dialect's own port none."""
+    """Return host and port; all names of this machine are one, and default ports are dropped."""
     host = settings.get("host") or address.host or settings.get("hostaddr") or ""
     port = settings.get("port") or address.port
     if dialect == "postgresql":  # what libpq falls back to
@@ -201,7 +201,7 @@ def _host(host: str, dialect: str) -> str:
 
 
 def _database(address: Address, dialect: str, settings: dict[str, str]) -> tuple[str, str]:
-    """The database, and the schema of a table that names none."""
+    """Return the database, and the schema of tables without one."""
     database, _, schema = unquote(address.path).strip("/").partition("/")
     user = settings.get("user") or unquote((address.user or "").partition(":")[0])
     database = settings.get("dbname") or settings.get("database") or database
@@ -217,7 +217,7 @@ def _database(address: Address, dialect: str, settings: dict[str, str]) -> tuple
 
 
 def _tables_of(query: str, address: Address) -> tuple[str, ...]:
-    """Every table that a query reads."""
+    """Return the name of every table that a query reads."""
     import sqlglot
     from sqlglot import exp
 
@@ -232,34 +232,34 @@ def _tables_of(query: str, address: Address) -> tuple[str, ...]:
         raise DataError(f"{where}: the query cannot be parsed: {_WAY_OUT}") from None
     if not isinstance(tree, exp.Query) or tree.find(exp.DML, exp.DDL, exp.Into, exp.Command):
         raise DataError(f"{where}: the query is not a single SELECT: {_WAY_OUT}")
-    found = {_named(one, dialect, address, where) for one in _read_by(tree)}
-    if not found:
+    names = {_table_of_node(table, dialect, address, where) for table in _tables_in(tree)}
+    if not names:
         raise DataError(f"{where}: the query reads no table: {_WAY_OUT}")
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
-def _read_by(tree: exp.Query) -> list[exp.Table]:
-    """Tables of a query; within `WITH a AS (SELECT ... FROM a)` the second `a` is one of them."""
+def _tables_in(tree: exp.Query) -> list[exp.Table]:
+    """Return the tables of a query; in `WITH a AS (SELECT ... FROM a)` the second `a` is one."""
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
 
-    own = {one.alias for one in tree.find_all(exp.CTE)}
-    tables = [one for one in tree.find_all(exp.Table) if one.db or one.name not in own]
+    own = {table.alias for table in tree.find_all(exp.CTE)}
+    tables = [table for table in tree.find_all(exp.Table) if table.db or table.name not in own]
     for scope in traverse_scope(tree):
-        tables += [one for one in scope.sources.values() if isinstance(one, exp.Table)]
+        tables += [table for table in scope.sources.values() if isinstance(table, exp.Table)]
     return tables
 
 
-def _named(table: exp.Table, dialect: str, address: Address, where: str) -> str:
+def _table_of_node(table: exp.Table, dialect: str, address: Address, where: str) -> str:
     from sqlglot import exp
 
     if not isinstance(table.this, exp.Identifier):
         raise DataError(f"{where}: the query reads what a function returns: {_WAY_OUT}")
     if dialect == "duckdb" and re.search(r"[./]", table.name):  # DuckDB opens a file of that name
         return _file(table.name)
-    parts = [one for one in table.parts if isinstance(one, exp.Identifier)]
+    parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
     lower = dialect in ("postgresql", "redshift")
-    names = [one.name.lower() if lower and not one.quoted else one.name for one in parts]
+    names = [part.name.lower() if lower and not part.quoted else part.name for part in parts]
     return _table(address, names)
 
 

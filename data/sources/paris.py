@@ -38,19 +38,19 @@ def read(url: str = URL) -> Table:
 
 
 def copy() -> Path | None:
-    """The file that `read` would read without a download; None if there is none. It is not opened."""
+    """Return the file that `read` would read without a download, or None; it is not opened."""
     folder = os.environ.get("VEILCAST_DATA")
     places = [Path(folder) / "paris-cdr" / FILE] if folder else []
     return next((path for path in [*places, _cache() / FILE] if path.exists()), None)
 
 
 def _locate(url: str) -> Path:
-    """A verified copy of the file."""
-    found = copy()
-    if found is None:
-        found = _cache() / FILE
-        _download(url, found)
-    return _verified(found)
+    """Return a verified copy of the file."""
+    path = copy()
+    if path is None:
+        path = _cache() / FILE
+        _download(url, path)
+    return _verify(path)
 
 
 def _cache() -> Path:
@@ -59,11 +59,11 @@ def _cache() -> Path:
     return Path(platformdirs.user_cache_dir("veilcast")) / "paris-cdr"
 
 
-def _verified(path: Path) -> Path:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != SHA256:
+def _verify(path: Path) -> Path:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != SHA256:
         raise DataError(
-            f"{path} is not the published file (SHA-256 {found[:12]}…, expected {SHA256[:12]}…); "
+            f"{path} is not the published file (SHA-256 {digest[:12]}…, expected {SHA256[:12]}…); "
             "remove it, or put the original there"
         )
     return path

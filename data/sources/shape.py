@@ -1,4 +1,4 @@
-"""From a raw table to wide form: find the time column, turn long tables."""
+"""Wide form of raw tables: the time column is found, and long tables are pivoted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.errors import DataError
 
-Column = Any  # pandas' stubs ask for the type of the cells, which is what is not known yet
+Column = Any  # pandas' stubs need the type of the cells, which is not known yet
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date_time", "date", "interval", "period", "ds", "t")
 REGION_NAMES = ("region", "zone", "area", "place", "location", "cell", "station", "unique_id")
@@ -18,11 +18,11 @@ COUNT_NAMES = ("count", "counts", "value", "n", "persons", "people", "users", "y
 
 
 def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One `time` column and one column a region.
+    """Return one `time` column and one column per region.
 
-    Long tables (time, region, count) are turned; a region that has no row for an interval is missing
-    there, not 0. Where a (time, region) pair comes twice the time comes twice in the result, for the
-    validation to find.
+    Long tables (time, region, count) are pivoted; a region without a row for an interval is missing
+    there, not 0. A (time, region) pair that occurs twice gives two rows of that time, which validation
+    reports.
 
     Raises:
         DataError: no time column, nothing but one, or a name that holds lines of the table.
@@ -35,8 +35,8 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     time, columns = _time(raw, name)
     rest = raw.drop(columns=columns)
-    region = _named(rest, REGION_NAMES)
-    count = _named(rest, COUNT_NAMES)
+    region = _first_named(rest, REGION_NAMES)
+    count = _first_named(rest, COUNT_NAMES)
     if region and count and len(rest.columns) == 2:
         if rest[region].astype(str).str.contains("[\n\r]", regex=True).any():
             raise DataError(
@@ -44,52 +44,52 @@ def to_wide(raw: pd.DataFrame, name: str) -> pd.DataFrame:
             )
         numbers = pd.to_numeric(rest[region], errors="coerce").notna()
         if numbers.any() and not numbers.all():
-            # a count that slipped into the region's place would be shown as a name
+            # a count in the place of the region would be shown as a name
             raise DataError(
                 f"{name}: column {region!r} holds numbers in {int(numbers.sum())} of {len(rest)} rows "
-                "and names in the others; mend rows that lack a field, or give all regions names"
+                "and names in the others; correct rows that lack a field, or give all regions names"
             )
         empty = rest[count].isna()
         lost = int((empty & ~rest[region].isin(rest[region][~empty])).sum())
         if lost:
-            # a count that ran into the region's name would be shown with it
+            # a count merged into the region's name would be shown with it
             raise DataError(
                 f"{name}: {lost} of {len(rest)} rows name a region in column {region!r} that has no "
-                "count anywhere; mend rows that lack a separator, or leave the region out"
+                "count anywhere; correct rows that lack a separator, or leave the region out"
             )
-        return _turn(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
+        return _pivot(pd.DataFrame({"time": time, "region": rest[region], "count": rest[count]}))
     if rest.columns.empty:
         raise DataError(
-            f"{name}: the time column {columns[0]!r} is the only column; bring one column a region, "
+            f"{name}: the time column {columns[0]!r} is the only column; bring one column per region, "
             "or three columns time, region, count"
         )
     wide: pd.DataFrame = pd.concat([time.rename("time"), rest], axis=1)
     return wide
 
 
-def masked(header: str) -> str:
-    """A piece of a header without its numbers: where the header is missing, they are counts."""
+def mask_numbers(header: str) -> str:
+    """Mask the numbers in a piece of a header, which are counts where the header is missing."""
     return re.sub(r"\d+", "#", header)
 
 
 def _time(raw: pd.DataFrame, name: str) -> tuple[Column, list[str]]:
-    """The times, parsed if they can be, and the columns they come from."""
+    """Return the times, parsed where possible, and the columns they come from."""
     lower = {column.lower(): column for column in raw.columns}
     if "date" in lower and "hour" in lower:
         columns = [lower["date"], lower["hour"]]
-        return _parsed(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
-    column = _named(raw, TIME_NAMES)
+        return _parse(raw[columns[0]].astype(str) + " " + raw[columns[1]].astype(str)), columns
+    column = _first_named(raw, TIME_NAMES)
     if column is None:
-        shown = ", ".join(repr(masked(one)) for one in list(raw.columns)[:8])
+        shown = ", ".join(repr(mask_numbers(header)) for header in list(raw.columns)[:8])
         hint = f"name it one of {', '.join(TIME_NAMES)}"
-        if not any(char.isalpha() for one in raw.columns for char in one.replace("T", "")):
+        if not any(char.isalpha() for header in raw.columns for char in header.replace("T", "")):
             hint = "this looks like a row of counts: begin with a header line, say time,north,south"
         raise DataError(f"{name}: no time column among {shown}; {hint}")
-    return _parsed(raw[column]), [column]
+    return _parse(raw[column]), [column]
 
 
-def _parsed(time: Column) -> Column:
-    """Times as datetime64 if all of them can be read, else as they came (found in validation)."""
+def _parse(time: Column) -> Column:
+    """Parse times to datetime64 if all can be parsed, else return them as they are."""
     if pd.api.types.is_datetime64_any_dtype(time):
         return time
     if pd.api.types.is_numeric_dtype(time):
@@ -106,8 +106,8 @@ def _parsed(time: Column) -> Column:
     return time.astype(object)
 
 
-def _turn(long: pd.DataFrame) -> pd.DataFrame:
-    """Long to wide; the k-th repetition of a (time, region) pair goes to a k-th row of that time."""
+def _pivot(long: pd.DataFrame) -> pd.DataFrame:
+    """Pivot long to wide; the k-th repetition of a (time, region) pair goes to a k-th row."""
     repetition = long.groupby(["time", "region"], sort=False, dropna=False).cumcount()
     wide: pd.DataFrame = (
         long.assign(repetition=repetition)
@@ -119,7 +119,7 @@ def _turn(long: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def _named(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
-    """The first column whose lower-case name is one of `names`, in the order of `names`."""
+def _first_named(frame: pd.DataFrame, names: tuple[str, ...]) -> str | None:
+    """Return the first column whose lower-case name is one of `names`, in the order of `names`."""
     lower = {str(column).lower(): str(column) for column in frame.columns}
     return next((lower[name] for name in names if name in lower), None)

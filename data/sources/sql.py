@@ -69,11 +69,13 @@ def read(
     try:
         engine = create_engine(url)
         if query is None:
-            wanted: Executable = _rows(engine, schema, table, f"{shown}: no table {place!r}", since)
+            statement: Executable = _rows(
+                engine, schema, table, f"{shown}: no table {place!r}", since
+            )
         else:
-            wanted = text(query)
+            statement = text(query)
         with engine.connect() as connection:
-            answer = connection.execute(wanted, dict(parameters or {}))
+            answer = connection.execute(statement, dict(parameters or {}))
             # named even if there are no rows
             raw = pd.DataFrame(answer.all(), columns=list(answer.keys()))
         engine.dispose()
@@ -92,26 +94,27 @@ def read(
             "that the values of each column are of its type"
         ) from None
     if raw.empty and since is None:
-        raise DataError(f"{shown} has no rows; bring one row an interval")
+        raise DataError(f"{shown} has no rows; bring one row per interval")
     return Table(to_wide(raw, shown), shown)
 
 
 def _rows(
     engine: Engine, schema: str, table: str, absent: str, since: pd.Timestamp | None
 ) -> Executable:
-    """Rows of a table, whose name is looked up and never pasted into SQL.
+    """Select the rows of a table, whose name is looked up and never pasted into SQL.
 
     All of them, or those from a time on where the database can tell.
     """
     names = inspect(engine).get_table_names(schema or None)
     if table not in names:
         raise DataError(f"{absent}; there are {', '.join(sorted(names)[:10]) or 'none'}")
-    found = SqlTable(table, MetaData(schema or None), autoload_with=engine)
-    column = next((one for one in found.c if one.name.lower() in TIME_NAMES), None)
+    rows = SqlTable(table, MetaData(schema or None), autoload_with=engine)
+    times = [column for column in rows.c if column.name.lower() in TIME_NAMES]
+    column = times[0] if times else None
     if since is None or column is None or not isinstance(column.type, DateTime):
-        return select(found)
+        return select(rows)
     start = since.to_pydatetime()
-    return select(found).where(
+    return select(rows).where(
         column >= (start.replace(tzinfo=UTC) if column.type.timezone else start)
     )
 

@@ -25,7 +25,7 @@ def read(source: str) -> Table:
 
 
 def events(source: str) -> pd.DataFrame:
-    """The raw records of the same city: person, time, place; public as well, being made up.
+    """Return the raw records of the same city: person, time, place; public, since made up.
 
     Raises:
         DataError: an unknown setting, or a value out of range.
@@ -34,7 +34,7 @@ def events(source: str) -> pd.DataFrame:
 
 
 def described(source: str) -> City:
-    """The city that a source is the name of; its regions and its period are public, being made up.
+    """Return the city that a source names; its regions and its period are public.
 
     Raises:
         DataError: an unknown setting, or a value out of range.

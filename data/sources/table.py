@@ -1,4 +1,4 @@
-"""What a reader returns: counts in wide form, not validated yet."""
+"""The result of a reader: counts in wide form, not validated yet."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from data.bound import Bound
 
 @dataclass(frozen=True)
 class Table:
-    """Counts as they came, one column a region.
+    """Counts as read, one column per region.
 
     Attributes:
         frame: first column `time` (datetime64 where it could be parsed, text otherwise), then one
-            column a region with whatever was in it.
-        name: what the user typed, without credentials.
+            column per region with unchecked cells.
+        name: the source as typed, without credentials.
         public: whether the counts are published or made up, so that showing them exposes nobody.
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, the regions that may count one person in one interval, where declared.

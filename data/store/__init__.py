@@ -6,8 +6,8 @@
     append_forecasts(store, "city", Forecast(run, made_at, values, "input", ...))
     latest_forecasts(store, "city")
 
-Everything that appends is idempotent, and nothing that is there is ever changed. Raw counts are in
-tables of their own (`open_raw`), which are made only for those who keep raw counts.
+All functions that append are idempotent, and stored rows are never changed. Raw counts are in tables of
+their own (`open_raw`), which are made on first use only.
 """
 
 from data.store.checks import Check, checks_since, fingerprints, note_check
@@ -65,7 +65,7 @@ __all__ = [
 
 
 def open_store(url: str) -> Database:
-    """The store in a database, brought up to date.
+    """Open the store in a database, migrated to the current schema.
 
     Args:
         url: SQLAlchemy URL of SQLite or PostgreSQL (`Home.database_url`).

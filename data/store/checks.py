@@ -1,4 +1,4 @@
-"""Keyed fingerprints of what was counted, so that late events show without raw counts being kept."""
+"""Keyed fingerprints of counts, by which late events are detected without storing raw counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data.store.tables import CheckRow, PanelRow, ReleaseRow
 
 @dataclass(frozen=True)
 class Check:
-    """What a release was made from, as far as it may be kept.
+    """The storable facts about the counts that a release was made from.
 
     Attributes:
         start: of its first interval.
@@ -35,7 +35,7 @@ class Check:
 
 
 def fingerprints(secret: bytes, counts: pd.DataFrame) -> tuple[str, ...]:
-    """A keyed hash of each interval's counts and time; without the key it tells nothing."""
+    """Return a keyed hash of each interval's counts and time, useless without the key."""
     values = np.ascontiguousarray(counts.to_numpy(dtype=np.float64))
     return tuple(
         hmac.new(secret, f"{time}".encode() + line.tobytes(), hashlib.sha256).hexdigest()[:24]
@@ -44,7 +44,7 @@ def fingerprints(secret: bytes, counts: pd.DataFrame) -> tuple[str, ...]:
 
 
 def note_check(store: Database, key: str, bound: dict[str, Any], prints: tuple[str, ...]) -> None:
-    """Keep the fingerprints of a release; once, the first ones stay."""
+    """Store the fingerprints of a release, unless it has some already."""
     with store.writing() as session:
         release = session.scalars(select(ReleaseRow.id).where(ReleaseRow.key == key)).first()
         if release is not None and session.get(CheckRow, release) is None:
@@ -53,7 +53,7 @@ def note_check(store: Database, key: str, bound: dict[str, Any], prints: tuple[s
 
 
 def checks_since(store: Database, name: str, moment: datetime) -> tuple[Check, ...]:
-    """Fingerprints of the releases of a panel that end after `moment`, oldest first."""
+    """Return the fingerprints of a panel's releases that end after `moment`, oldest first."""
     query = (
         select(ReleaseRow.start, ReleaseRow.end, CheckRow.bound, CheckRow.prints)
         .join(CheckRow, CheckRow.release == ReleaseRow.id)

@@ -1,4 +1,4 @@
-"""The store's database: SQLite or PostgreSQL, brought up to date, written by one at a time."""
+"""The store's database: SQLite or PostgreSQL, migrated when it is opened, with one writer at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from data.store.raw_tables import SCHEMA as RAW
 _NEWEST = {False: "0002", True: "0001"}
 """The newest migration in `migrations`, and in `raw_migrations`."""
 _PATIENCE = 60
-"""Seconds that one writer waits for the others."""
+"""Seconds that a writer waits for other writers."""
 
 
 class Database:
@@ -38,7 +38,7 @@ class Database:
     def __init__(self, url: str, *, raw: bool = False) -> None:
         try:
             unambiguous(url)
-            self._url = _apart(make_url(url)) if raw else make_url(url)
+            self._url = _raw_url(make_url(url)) if raw else make_url(url)
         except (ArgumentError, DataError, ValueError):
             raise DataError(
                 "the store's database URL cannot be used; expected sqlite:///path or "
@@ -46,7 +46,7 @@ class Database:
             ) from None
         self._raw, self._newest = raw, _NEWEST[raw]
         self._postgres = self._url.get_backend_name() == "postgresql"
-        with self._explained():
+        with self._driver_errors():
             self.engine = _engine(self._url, private=raw)
             if raw and not self._postgres:
                 self.engine = self.engine.execution_options(schema_translate_map={RAW: None})
@@ -58,20 +58,20 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Where it is, without credentials."""
+        """The database's URL without credentials."""
         return shown(self._full)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that reads."""
-        with self._explained(), Session(self.engine) as session, session.begin():
+        """Open a transaction that reads."""
+        with self._driver_errors(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is alone in writing from its first statement, and whole or not at all."""
+        """Open a transaction that is the only writer from its first statement, all or nothing."""
         writer = self.engine.execution_options(veilcast_write=True)
-        with self._explained(), Session(writer) as session, session.begin():
+        with self._driver_errors(), Session(writer) as session, session.begin():
             if self._postgres:
                 table = f"{RAW}.raw_panels" if self._raw else "store_panels"
                 session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
@@ -92,13 +92,13 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(7016392042)"))
                 if self._raw:
                     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {RAW}"))
-            found = self._version(connection)
-            if found is not None and found > self._newest:
+            version = self._version(connection)
+            if version is not None and version > self._newest:
                 raise DataError(
-                    f"{self.name} has store schema {found}, this veilcast knows {self._newest}; use a "
+                    f"{self.name} has store schema {version}, this veilcast knows {self._newest}; use a "
                     "veilcast that is at least as new as the one that wrote it"
                 )
-            if found != self._newest:
+            if version != self._newest:
                 self._migrate(connection)
 
     def _version(self, connection: Connection) -> str | None:
@@ -106,8 +106,8 @@ class Database:
         if not inspect(connection).has_table(str(table), schema=schema):
             return None
         place = f"{schema}.{table}" if schema else table
-        found = connection.execute(text(f"SELECT version_num FROM {place}"))  # noqa: S608  (ours)
-        return found.scalar()
+        result = connection.execute(text(f"SELECT version_num FROM {place}"))  # noqa: S608  (ours)
+        return result.scalar()
 
     def _migrate(self, connection: Connection) -> None:
         import logging
@@ -123,8 +123,8 @@ class Database:
         command.upgrade(config, self._newest)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Errors of the database in words; statements and parameters, which hold counts, are not."""
+    def _driver_errors(self) -> Iterator[None]:
+        """Raise errors of the database in words, without statements and their parameters (counts)."""
         try:
             yield
         except NoSuchModuleError:
@@ -132,9 +132,9 @@ class Database:
                 f"{self._url.drivername} is no database that SQLAlchemy knows"
             ) from None
         except DBAPIError as error:
-            said = str(error.orig).strip().splitlines()
+            lines = str(error.orig).strip().splitlines()
             # a driver's first line names the reason; what follows may quote a row
-            reason = scrubbed(said[0], self._full) if said else "no reason given"
+            reason = scrubbed(lines[0], self._full) if lines else "no reason given"
             raise DataError(
                 f"the store {self.name} cannot be used: {reason}. "
                 "Nothing was written. Check VEILCAST_DATABASE_URL, that the server is up, and that "
@@ -142,8 +142,8 @@ class Database:
             ) from None
 
 
-def _apart(url: URL) -> URL:
-    """Where raw counts go: the same server, or a SQLite file beside the store's."""
+def _raw_url(url: URL) -> URL:
+    """Return the URL for raw counts: the same server, or a SQLite file beside the store's."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return url
     path = Path(str(url.database))

@@ -1,4 +1,4 @@
-"""Forecasts in the store, where others read them."""
+"""Forecasts in the store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecasts of some intervals, made at once.
+    """Forecasts of some intervals, made at the same time.
 
     Attributes:
         run: id of the training that they come from.
@@ -52,7 +52,7 @@ class Forecast:
 
 
 def append_forecasts(store: Database, panel: str, forecast: Forecast) -> int:
-    """Write forecasts of a panel; the same ones again (run, `made_at`, times) change nothing.
+    """Write forecasts of a panel; repeated ones (run, `made_at`, times) change nothing.
 
     Returns:
         How many rows were added.
@@ -97,7 +97,7 @@ def append_forecasts(store: Database, panel: str, forecast: Forecast) -> int:
 
 
 def latest_forecasts(store: Database, panel: str, *, run: str | None = None) -> pd.DataFrame:
-    """The forecasts of a panel that were made last, a row for each time and region.
+    """Return the latest forecasts of a panel, one row per time and region.
 
     Args:
         store: from `open_store`.
@@ -115,7 +115,7 @@ def latest_forecasts(store: Database, panel: str, *, run: str | None = None) -> 
 
 
 def forecast_names(store: Database) -> tuple[str, ...]:
-    """Names of all panels that have forecasts."""
+    """Return the names of all panels that have forecasts."""
     with store.reading() as session:
         query = select(ForecastRow.panel).distinct().order_by(ForecastRow.panel)
         return tuple(session.scalars(query))
@@ -124,7 +124,7 @@ def forecast_names(store: Database) -> tuple[str, ...]:
 def read_forecasts(
     store: Database, panel: str, *, start: datetime | None = None, end: datetime | None = None
 ) -> pd.DataFrame:
-    """All forecasts of the intervals in a half-open range, as `latest_forecasts` gives them."""
+    """Return all forecasts of a half-open range of intervals, in the form of `latest_forecasts`."""
     query = _rows(panel, None)
     if start is not None:
         query = query.where(ForecastRow.time >= start)

@@ -1,4 +1,4 @@
-"""Noised panels in the store: they grow at their end, and what was released stays as it is."""
+"""Noised panels in the store, which grow at their end and are never changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from data.store.tables import CountRow, ForecastRow, PanelRow, ReleaseRow, RunRo
 
 @dataclass(frozen=True)
 class Released:
-    """Under which charge counts were noised.
+    """The charge under which counts were noised.
 
     Attributes:
         key: the release's key in the ledger.
@@ -42,7 +42,7 @@ class Released:
 
 @dataclass(frozen=True)
 class Appended:
-    """What became of counts that were brought.
+    """Result of appending counts.
 
     Attributes:
         new: intervals that were added.
@@ -63,22 +63,24 @@ def append_panel(
 ) -> Appended:
     """Add noised counts to a panel, which is made by the first of them.
 
-    The same release again changes nothing, and an interval that is there is never changed.
+    Repeating a release changes nothing, and a stored interval is never changed.
 
     Args:
         store: from `open_store`.
         name: of the panel.
-        counts: noised, times × regions; rows of NaN (not observed) are not kept.
+        counts: noised, times × regions; rows of NaN (not observed) are not stored.
         released: the charge they were noised under.
         interval: length of one; by default the smallest step of `counts`.
 
     Raises:
-        DataError: the panel is there with other regions or another interval.
+        DataError: the stored panel has other regions or another interval.
     """
     observed = counts.dropna(how="all")
     length = interval if interval is not None else step(counts)
     with store.writing() as session:
-        panel = panel_row(session, PanelRow, name, [str(one) for one in counts.columns], length)
+        panel = panel_row(
+            session, PanelRow, name, [str(region) for region in counts.columns], length
+        )
         if session.scalars(select(ReleaseRow).where(ReleaseRow.key == released.key)).first():
             return Appended(0, len(observed))
         fresh = without_known(session, CountRow, panel.id, observed)
@@ -99,13 +101,13 @@ def append_panel(
 def read_panel(
     store: Database, name: str, *, start: datetime | None = None, end: datetime | None = None
 ) -> Panel:
-    """A noised panel, regular in time, rows of NaN where not observed.
+    """Return a noised panel, regular in time, with rows of NaN where not observed.
 
     Args:
         store: from `open_store`.
         name: of the panel.
-        start: of the first interval; by default all there is.
-        end: before which intervals start.
+        start: of the first interval; by default that of the panel.
+        end: all intervals start before it; by default no limit.
 
     Raises:
         DataError: no such panel, or fewer than two intervals in the range.
@@ -115,13 +117,13 @@ def read_panel(
 
 
 def panel_names(store: Database) -> tuple[str, ...]:
-    """Names of all noised panels."""
+    """Return the names of all noised panels."""
     with store.reading() as session:
         return tuple(session.scalars(select(PanelRow.name).order_by(PanelRow.name)))
 
 
 def rename_panel(store: Database, before: str, now: str) -> None:
-    """Give a panel another name, with its forecasts and its runs; what it holds stays as it is."""
+    """Give a panel another name, with its forecasts and its runs; its content is unchanged."""
     with store.writing() as session:
         session.execute(update(PanelRow).where(PanelRow.name == before).values(name=now))
         for kind in (ForecastRow, RunRow):
@@ -129,14 +131,14 @@ def rename_panel(store: Database, before: str, now: str) -> None:
 
 
 def panel_regions(store: Database, name: str) -> tuple[str, ...]:
-    """Regions of a noised panel, as they were at its first release; none if there is no such panel."""
+    """Return the regions of a noised panel as of its first release; none without such a panel."""
     with store.reading() as session:
-        found = session.scalars(select(PanelRow.regions).where(PanelRow.name == name)).first()
-    return tuple(json.loads(found)) if found else ()
+        regions = session.scalars(select(PanelRow.regions).where(PanelRow.name == name)).first()
+    return tuple(json.loads(regions)) if regions else ()
 
 
 def panel_releases(store: Database, name: str) -> tuple[Released, ...]:
-    """The charges that a panel's counts were noised under, oldest first."""
+    """Return the charges that a panel's counts were noised under, oldest first."""
     with store.reading() as session:
         panel = session.scalars(select(PanelRow.id).where(PanelRow.name == name)).first()
         query = select(ReleaseRow).where(ReleaseRow.panel == panel).order_by(ReleaseRow.id)
@@ -148,7 +150,7 @@ def panel_releases(store: Database, name: str) -> tuple[Released, ...]:
 
 
 def released_until(store: Database, name: str) -> pd.Timestamp | None:
-    """End of the last interval of a noised panel; None where there is no such panel."""
+    """Return the end of a noised panel's last interval; None without such a panel."""
     with store.reading() as session:
         query = (
             select(ReleaseRow.end)
@@ -156,14 +158,14 @@ def released_until(store: Database, name: str) -> pd.Timestamp | None:
             .where(PanelRow.name == name)
             .order_by(ReleaseRow.end.desc())
         )
-        found = session.scalars(query).first()
-    return None if found is None else pd.Timestamp(found)
+        end = session.scalars(query).first()
+    return None if end is None else pd.Timestamp(end)
 
 
 def panel_row(
     session: Session, kind: Any, name: str, regions: list[str], interval: pd.Timedelta
 ) -> Any:
-    """The row of a panel, made if there is none; shared with the tables of raw counts."""
+    """Return the row of a panel, made if there is none; shared with the tables of raw counts."""
     row = session.scalars(select(kind).where(kind.name == name)).first()
     seconds = int(interval.total_seconds())
     if row is None:
@@ -185,7 +187,7 @@ def panel_row(
 
 
 def without_known(session: Session, kind: Any, panel: int, counts: pd.DataFrame) -> pd.DataFrame:
-    """The rows of counts whose time is not in the store yet."""
+    """Return the rows of counts whose time is not in the store yet."""
     if counts.empty:
         return counts
     query = (
@@ -198,7 +200,7 @@ def without_known(session: Session, kind: Any, panel: int, counts: pd.DataFrame)
 
 
 def add(session: Session, kind: Any, counts: pd.DataFrame, **same: Any) -> None:
-    """Write counts, a row each."""
+    """Write counts, one row each."""
     rows: Iterator[dict[str, Any]] = (
         {"time": time.to_pydatetime(), "region": str(region), "value": float(value), **same}
         for time, line in zip(counts.index, counts.to_numpy(dtype=np.float64), strict=True)
@@ -217,7 +219,7 @@ def panel_of(
     end: datetime | None,
     place: str,
 ) -> Panel:
-    """A panel from its rows; shared with the tables of raw counts."""
+    """Return a panel from its rows; shared with the tables of raw counts."""
     row = session.scalars(select(kind).where(kind.name == name)).first()
     if row is None:
         known = ", ".join(session.scalars(select(kind.name).order_by(kind.name).limit(10)))
@@ -227,10 +229,10 @@ def panel_of(
         query = query.where(cells.time >= start)
     if end is not None:
         query = query.where(cells.time < end)
-    found = pd.DataFrame(session.execute(query).all(), columns=["time", "region", "value"])
-    if found["time"].nunique() < 2:
+    rows = pd.DataFrame(session.execute(query).all(), columns=["time", "region", "value"])
+    if rows["time"].nunique() < 2:
         raise DataError(f"{place}: panel {name!r} has fewer than two intervals in that period")
-    wide = found.pivot(index="time", columns="region", values="value")
+    wide = rows.pivot(index="time", columns="region", values="value")
     first, last = wide.index.min(), wide.index.max()
     regular = pd.date_range(first, last, freq=f"{row.interval_seconds}s", name="time")
     counts = wide.reindex(index=regular, columns=json.loads(row.regions)).astype(float)
@@ -239,7 +241,7 @@ def panel_of(
 
 
 def step(counts: pd.DataFrame) -> pd.Timedelta:
-    """The smallest step between two times of a frame."""
+    """Return the smallest step between two times of a frame."""
     if len(counts) < 2:
         raise ValueError("one interval does not tell how long it is; give its length")
     times = pd.DatetimeIndex(counts.index)

@@ -1,4 +1,4 @@
-"""Raw panels, for those who must keep them: apart from the store's shared tables."""
+"""Raw panels, in tables apart from the store's shared ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.store.raw_tables import RawCountRow, RawPanelRow
 
 
 def open_raw(url: str) -> Database:
-    """The tables of raw counts that belong to a store, made on first use.
+    """Open the tables of raw counts that belong to a store, made on first use.
 
     On PostgreSQL they are in the schema `veilcast_raw`, on which nobody but its owner has any right
     until it is granted; on SQLite in a file beside the store's (`veilcast.raw.db`) that only its
@@ -30,15 +30,15 @@ def open_raw(url: str) -> Database:
 def append_raw(
     raw: Database, name: str, counts: pd.DataFrame, *, interval: pd.Timedelta | None = None
 ) -> Appended:
-    """Add raw counts, times × regions, to a panel; an interval that is there is never changed.
+    """Add raw counts, times × regions, to a panel; a stored interval is never changed.
 
     Raises:
-        DataError: the panel is there with other regions or another interval.
+        DataError: the stored panel has other regions or another interval.
     """
     observed = counts.dropna(how="all")
     length = interval if interval is not None else panels.step(counts)
     with raw.writing() as session:
-        regions = [str(one) for one in counts.columns]
+        regions = [str(region) for region in counts.columns]
         panel = panels.panel_row(session, RawPanelRow, name, regions, length)
         fresh = panels.without_known(session, RawCountRow, panel.id, observed)
         panels.add(session, RawCountRow, fresh, panel=panel.id)
@@ -46,7 +46,7 @@ def append_raw(
 
 
 def read_raw(raw: Database, name: str) -> Panel:
-    """A raw panel.
+    """Return a raw panel.
 
     Raises:
         DataError: no such panel, or fewer than two intervals.

@@ -1,4 +1,4 @@
-"""Tables of raw counts, apart from all others: on PostgreSQL a schema, on SQLite a file of its own."""
+"""Tables of raw counts: a schema of its own on PostgreSQL, a file of its own on SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings in the store: which of them forecasts come from, and what each promises."""
+"""Trainings in the store: the origins of forecasts, and what each guarantees."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Run:
 
 
 def append_run(store: Database, run: Run) -> bool:
-    """Note a training; False if its id is there already, which changes nothing."""
+    """Store a training; return False and change nothing if its id is known."""
     with store.writing() as session:
         if session.get(RunRow, run.run) is not None:
             return False
@@ -42,7 +42,7 @@ def append_run(store: Database, run: Run) -> bool:
 
 
 def find_run(store: Database, run: str) -> Run | None:
-    """The training of an id."""
+    """Return the training with an id, or None."""
     with store.reading() as session:
         row = session.get(RunRow, run)
         if row is None:
@@ -51,7 +51,7 @@ def find_run(store: Database, run: str) -> Run | None:
 
 
 def read_runs(store: Database, panel: str | None = None) -> tuple[Run, ...]:
-    """Trainings, latest first; of one panel, if given."""
+    """Return trainings, latest first; of one panel, if given."""
     query = select(RunRow).order_by(RunRow.made_at.desc(), RunRow.run)
     if panel is not None:
         query = query.where(RunRow.panel == panel)

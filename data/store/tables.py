@@ -1,4 +1,4 @@
-"""The store's shared tables: noised panels, forecasts, runs. No raw count ever comes here."""
+"""The store's shared tables: noised panels, forecasts and runs, but no raw counts."""
 
 from __future__ import annotations
 

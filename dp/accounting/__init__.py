@@ -1,4 +1,4 @@
-"""Accounting of single mechanisms: from noise to epsilon(delta) and back."""
+"""Accounting of single mechanisms: epsilon(delta) from the noise, and the noise from a budget."""
 
 from dp.accounting.gaussian import (
     discrete_delta,

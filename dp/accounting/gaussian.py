@@ -1,9 +1,9 @@
-"""Accounting of Gaussian noise on counts: event to epsilon(delta), and calibration back.
+"""Accounting of Gaussian noise on counts: epsilon(delta) of an event, and calibration.
 
-Three privacy curves are here. `gaussian_delta` is exact for continuous noise and composes exactly
-through Σμ². `zcdp_delta` is safe for everything that is ρ-zCDP, the discrete Gaussian included, and a
-few per cent loose. `discrete_delta` is safe for the discrete Gaussian and as tight as the continuous
-curve wherever the noise is worth adding; it is the one that claims are made from.
+There are three privacy curves. `gaussian_delta` is exact for continuous noise and composes exactly
+through Σμ². `zcdp_delta` is an upper bound for everything that is ρ-zCDP, the discrete Gaussian
+included, and a few per cent loose. `discrete_delta` is an upper bound for the discrete Gaussian, as
+tight as the continuous curve at all practical noise levels; claims are made from it.
 """
 
 from __future__ import annotations
@@ -19,25 +19,35 @@ from dp.budget import Budget
 from dp.unit.contribution import ContributionBound
 
 _TIGHT = 1e-10
-"""How far, relatively, a calibrated value may lie on the safe side of the exact one."""
+"""Relative distance of a calibrated value from the exact one, on the safe side."""
 _TERMS = 4096
-"""How many terms of a tail are summed before the rest is bounded."""
+"""Terms of a tail that are summed before the rest is bounded."""
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Exact delta(epsilon) of Gaussian noise with μ = Δ₂/σ (Balle and Wang 2018, theorem 8)."""
+    """Return the exact delta(epsilon) of Gaussian noise, μ = Δ₂/σ (Balle and Wang 2018, theorem 8)."""
     # e^ε·Φ(−μ/2−ε/μ) in logarithms: the factor overflows long before the product matters.
     second = math.exp(min(0.0, epsilon + log_ndtr(-mu / 2 - epsilon / mu)))
     return max(0.0, float(ndtr(mu / 2 - epsilon / mu)) - second)
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Exact epsilon(delta) of Gaussian noise with μ = Δ₂/σ; for k releases μ = √Σμᵢ²."""
+    """Return the exact epsilon(delta) of Gaussian noise with μ = Δ₂/σ; for k releases μ = √Σμᵢ².
+
+    Example:
+        >>> round(gaussian_epsilon(mu=0.5, delta=1e-6), 3)
+        2.254
+    """
     return smallest_epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
 
 
 def gaussian_mu(budget: Budget) -> float:
-    """The largest μ = Δ₂/σ whose delta(epsilon) stays within the budget."""
+    """Return the largest μ = Δ₂/σ whose delta(epsilon) stays within the budget.
+
+    Example:
+        >>> round(gaussian_mu(Budget(epsilon=1.0, delta=1e-6)), 4)
+        0.2367
+    """
 
     def excess(log_mu: float) -> float:
         return gaussian_delta(math.exp(log_mu), budget.epsilon) - budget.delta
@@ -46,7 +56,7 @@ def gaussian_mu(budget: Budget) -> float:
 
 
 def zcdp_delta(rho: float, epsilon: float) -> float:
-    """Delta(epsilon) of a ρ-zCDP mechanism (Canonne, Kamath, Steinke 2020, proposition 12).
+    """Return delta(epsilon) of a ρ-zCDP mechanism (Canonne, Kamath, Steinke 2020, proposition 12).
 
     Any order α gives a valid bound, so the search for the best one need not be exact.
     """
@@ -63,17 +73,25 @@ def zcdp_delta(rho: float, epsilon: float) -> float:
 
 
 def zcdp_epsilon(rho: float, delta: float) -> float:
-    """Epsilon(delta) of a ρ-zCDP mechanism; ρ adds up over releases of any kind."""
+    """Return epsilon(delta) of a ρ-zCDP mechanism; ρ adds up over releases of any kind.
+
+    Example:
+        >>> round(zcdp_epsilon(rho=0.1, delta=1e-6), 3)
+        2.142
+    """
     return smallest_epsilon(lambda epsilon: zcdp_delta(rho, epsilon), delta)
 
 
 def discrete_rho(sigma: float, bound: ContributionBound) -> float:
-    """ρ = Δ₂²/(2σ²) of discrete Gaussian noise on counts (Canonne, Kamath, Steinke 2020, theorem 14)."""
+    """Return ρ = Δ₂²/(2σ²) of discrete Gaussian noise on counts.
+
+    (Canonne, Kamath, Steinke 2020, theorem 14.)
+    """
     return bound.sensitivity**2 / (2 * sigma**2)
 
 
 def discrete_delta(sigma: float, bound: ContributionBound, epsilon: float) -> float:
-    """Delta(epsilon), never below the true one, of discrete Gaussian noise on a panel of counts.
+    """Return delta(epsilon) of discrete Gaussian noise on a panel of counts, never below the true one.
 
     With weight 1 the privacy loss of the n = M·K counts that one unit can touch depends on the sum of
     n discrete Gaussians alone (a unit that touches fewer is a marginal of this case). Its law lies
@@ -101,12 +119,23 @@ def discrete_delta(sigma: float, bound: ContributionBound, epsilon: float) -> fl
 
 
 def discrete_epsilon(sigma: float, bound: ContributionBound, delta: float) -> float:
-    """Epsilon(delta), never below the true one, of discrete Gaussian noise on a panel of counts."""
+    """Return epsilon(delta) of discrete Gaussian noise on a panel, never below the true one.
+
+    Example:
+        >>> round(discrete_epsilon(70.0, ContributionBound(intervals=48, regions=2), delta=1e-6), 3)
+        0.569
+    """
     return smallest_epsilon(lambda epsilon: discrete_delta(sigma, bound, epsilon), delta)
 
 
 def discrete_sigma(budget: Budget, bound: ContributionBound) -> float:
-    """The smallest σ, in persons, whose epsilon at the budget's delta is not above the budget's."""
+    """Return the smallest σ, in persons, whose epsilon at the budget's delta is within the budget.
+
+    Example:
+        >>> bound = ContributionBound(intervals=48, regions=2)
+        >>> round(discrete_sigma(Budget(epsilon=1.0, delta=1e-6), bound), 2)
+        41.39
+    """
     low = bound.sensitivity / gaussian_mu(budget) * 0.5
     high = low * 8
     while discrete_delta(high, bound, budget.epsilon) > budget.delta:
@@ -122,7 +151,7 @@ def discrete_sigma(budget: Budget, bound: ContributionBound) -> float:
 
 
 def smallest_epsilon(curve: Callable[[float], float], delta: float) -> float:
-    """The smallest epsilon ≥ 0 at which a decreasing curve is not above delta, on the safe side."""
+    """Return the smallest epsilon ≥ 0 at which a decreasing curve is at most delta, rounded up."""
     if curve(0.0) <= delta:
         return 0.0
     low, high = 0.0, 1.0
@@ -134,16 +163,16 @@ def smallest_epsilon(curve: Callable[[float], float], delta: float) -> float:
     def excess(epsilon: float) -> float:
         return math.log(max(curve(epsilon), 1e-320) / delta)
 
-    found = float(brentq(excess, low, high, rtol=1e-14, xtol=1e-300))
-    # The root is known to either side of the truth; the safe side is wanted.
+    root = float(brentq(excess, low, high, rtol=1e-14, xtol=1e-300))
+    # The root may lie on either side of the true one; move it to the safe side.
     nudge = 0.0
-    while curve(found * (1 + nudge)) > delta:
+    while curve(root * (1 + nudge)) > delta:
         nudge = max(1e-15, nudge * 2)
-    return found * (1 + nudge)
+    return root * (1 + nudge)
 
 
 def _lattice_gap(sigma: float, count: int) -> float:
-    """τ: how far the sum of `count` discrete Gaussians is from a discrete Gaussian."""
+    """Return τ: how far the sum of `count` discrete Gaussians is from a discrete Gaussian."""
     # The first terms one by one, then all the others as if they were as large as the first of them.
     exact = min(count - 1, 50)
     rate = 2 * math.pi**2 * sigma**2
@@ -154,7 +183,7 @@ def _lattice_gap(sigma: float, count: int) -> float:
 
 
 def _log_tail(first: int, spread: float) -> tuple[float, float]:
-    """Bounds on log P[S ≥ first], S a discrete Gaussian around 0, first ≥ spread + 1.
+    """Return bounds on log P[S ≥ first], S a discrete Gaussian around 0, first ≥ spread + 1.
 
     The first terms are summed; the rest is bounded by integrals. Beyond one standard deviation the
     density is convex, so that each point is below its mean over the unit around it, and the

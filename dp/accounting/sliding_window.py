@@ -26,7 +26,7 @@ from dp.budget import Budget
 Floats = NDArray[np.float64]
 
 FINE, COARSE = 4_000, 500
-"""Points of the privacy loss between 0 and its largest value that is looked at."""
+"""Grid points of the privacy loss between 0 and its largest relevant value."""
 _TAIL = 10.0
 """Standard deviations of noise beyond which the loss counts as infinite: a mass of 1e-23."""
 _DROPPED = 1e-18
@@ -36,7 +36,7 @@ _MOST_NOISE = 1e6
 
 
 _MANY_CELLS = 100_000
-"""From there on the law of the sum has too many points to be written down."""
+"""From there on the law of the sum has too many points to be listed."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class CellNoise:
         return mu * (_TAIL + mu)
 
     def loss_distribution(self, spacing: float) -> Any:
-        """Pessimistic privacy loss distribution (dp-accounting's `PrivacyLossDistribution`).
+        """Return a pessimistic privacy loss distribution (dp-accounting's `PrivacyLossDistribution`).
 
         The loss depends on the sum of n discrete Gaussians, whose law is one discrete Gaussian of
         variance nσ² up to a factor e^±τ, τ ≤ 10·n·e^(−π²σ²) < 1e-15·n (Kairouz, Liu, Steinke 2021,
@@ -74,9 +74,8 @@ class CellNoise:
             from_gaussian_mechanism,
         )
 
-        if (
-            self.cells > _MANY_CELLS
-        ):  # a rounded Gaussian of variance σ² − 2 (`dp.composition.total`)
+        if self.cells > _MANY_CELLS:
+            # a rounded Gaussian of variance σ² − 2 (`dp.composition.total`)
             return from_gaussian_mechanism(
                 math.sqrt((self.sigma**2 - 2) / self.cells),
                 value_discretization_interval=spacing,
@@ -91,7 +90,7 @@ class CellNoise:
 
 
 def step_delta(hit: int, rate: float, noise: float, epsilon: Floats) -> Floats:
-    """Delta(epsilon) of one step, for each epsilon ≥ 0; [N].
+    """Return delta(epsilon) of one step for each epsilon ≥ 0, [N].
 
     P − e^ε·Q is positive beyond the point where the log ratio, odd and increasing, reaches ε.
 
@@ -106,7 +105,7 @@ def step_delta(hit: int, rate: float, noise: float, epsilon: Floats) -> Floats:
         return np.zeros_like(epsilon)
 
     def loss(points: Floats) -> tuple[Floats, Floats]:
-        """Log ratio of P to Q, and its slope."""
+        """Return the log ratio of P to Q, and its slope."""
         up = log_mass - (points[:, None] - counts) ** 2 / (2 * noise**2)
         down = log_mass - (points[:, None] + counts) ** 2 / (2 * noise**2)
         above, below = logsumexp(up, axis=1), logsumexp(down, axis=1)
@@ -124,7 +123,9 @@ def step_delta(hit: int, rate: float, noise: float, epsilon: Floats) -> Floats:
 
 
 def loss_distribution(hit: int, rate: float, noise: float, spacing: float) -> Any:
-    """Pessimistic privacy loss distribution of one step (dp-accounting's `PrivacyLossDistribution`).
+    """Return a pessimistic privacy loss distribution of one step.
+
+    It is dp-accounting's `PrivacyLossDistribution`.
 
     Args:
         hit: k, windows that a privacy unit can change.
@@ -153,10 +154,10 @@ def epsilon_of(
     steps: int,
     delta: float,
     *,
-    aside: CellNoise | None = None,
+    side_release: CellNoise | None = None,
     grid: int = FINE,
 ) -> float:
-    """Epsilon(delta), never below the true one, of `steps` steps.
+    """Return epsilon(delta) of `steps` steps, never below the true one.
 
     Args:
         hit: k, windows that a privacy unit can change.
@@ -164,10 +165,14 @@ def epsilon_of(
         noise: s, standard deviation of the noise over the clip; 0 is no privacy.
         steps: updates of the weights.
         delta: delta.
-        aside: a release of counts beside the training, composed with it.
+        side_release: a release of counts beside the training, composed with it.
         grid: points of the discretised loss.
+
+    Example:
+        >>> round(epsilon_of(hit=5, rate=0.2, noise=20.0, steps=200, delta=1e-6), 2)
+        7.28
     """
-    return epsilon_path(hit, rate, noise, (steps,), delta, aside=aside, grid=grid)[0]
+    return epsilon_path(hit, rate, noise, (steps,), delta, side_release=side_release, grid=grid)[0]
 
 
 def epsilon_path(
@@ -177,16 +182,17 @@ def epsilon_path(
     marks: tuple[int, ...],
     delta: float,
     *,
-    aside: CellNoise | None = None,
+    side_release: CellNoise | None = None,
     grid: int = COARSE,
 ) -> list[float]:
-    """Epsilon(delta) after each of several increasing numbers of steps, never below the true one."""
+    """Return epsilon(delta) after each of several increasing numbers of steps."""
     if not noise:
         return [math.inf] * len(marks)
     # With very much noise the step's own grid would be too fine for what is composed with it.
-    width = max(largest_loss(hit, rate, noise), aside.largest_loss / 50 if aside else 0.0) / grid
+    coarsest = side_release.largest_loss / 50 if side_release else 0.0
+    width = max(largest_loss(hit, rate, noise), coarsest) / grid
     step = loss_distribution(hit, rate, noise, width)
-    total = None if aside is None else aside.loss_distribution(width)
+    total = None if side_release is None else side_release.loss_distribution(width)
     path: list[float] = []
     done = 0
     for mark in marks:
@@ -197,18 +203,20 @@ def epsilon_path(
 
 
 def noise_for(
-    budget: Budget, *, hit: int, rate: float, steps: int, aside: CellNoise | None = None
+    budget: Budget, *, hit: int, rate: float, steps: int, side_release: CellNoise | None = None
 ) -> float:
-    """The smallest noise multiplier whose epsilon at the budget's delta is not above the budget's.
+    """Return the smallest noise multiplier whose epsilon at the budget's delta is within the budget.
 
     Raises:
-        ValueError: no noise multiplier that is worth trying gets there; the message has the
-            smallest epsilon that can be reached.
+        ValueError: no practical noise multiplier reaches it; the message has the smallest epsilon that
+            can be reached.
     """
 
     def excess(noise: float, grid: int = COARSE) -> float:
-        found = epsilon_of(hit, rate, noise, steps, budget.delta, aside=aside, grid=grid)
-        return found - budget.epsilon
+        epsilon = epsilon_of(
+            hit, rate, noise, steps, budget.delta, side_release=side_release, grid=grid
+        )
+        return epsilon - budget.epsilon
 
     # With much noise the step is close to one Gaussian of the mean number of windows.
     low = high = max(0.1, 2 * hit * rate * math.sqrt(steps) / gaussian_mu(budget))
@@ -216,7 +224,7 @@ def noise_for(
     while excess(high) > 0:
         low, high, stride = high, high * stride, stride * 1.3
         if high > _MOST_NOISE * hit:
-            least = epsilon_of(hit, rate, high, steps, budget.delta, aside=aside)
+            least = epsilon_of(hit, rate, high, steps, budget.delta, side_release=side_release)
             raise ValueError(
                 f"epsilon={budget.epsilon:g} cannot be reached at delta={budget.delta:g}; the "
                 f"smallest that can is {least:.3g}"
@@ -232,10 +240,14 @@ def noise_for(
 
 
 def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
-    """What is usually reported: epsilon for one window, as if it were a person's whole record.
+    """Return the epsilon that is usually reported, that of one window as if it were a whole record.
 
     Poisson-subsampled Gaussian steps, one window added or removed. Not a guarantee for an interval
     or a person, who are in many windows; for comparison only.
+
+    Example:
+        >>> round(naive_epsilon(rate=0.2, noise=20.0, steps=200, delta=1e-6), 2)
+        0.58
     """
     if not noise:
         return math.inf
@@ -248,20 +260,20 @@ def naive_epsilon(rate: float, noise: float, steps: int, delta: float) -> float:
 
 @lru_cache(maxsize=64)
 def _binomial(hit: int, rate: float) -> tuple[Floats, Floats]:
-    """How many of the changed windows are in a batch: counts and log probabilities."""
-    from scipy.stats import binom  # slow to import, and looking at a ledger needs none of it
+    """Return how many of the changed windows are in a batch: counts and log probabilities."""
+    from scipy.stats import binom  # slow to import, and not needed to read a ledger
 
     law = binom(hit, rate)
     first = max(0, int(law.ppf(_DROPPED)) - 1)
     last = min(hit, int(law.isf(_DROPPED)) + 1)
     counts = np.arange(first, last + 1)
     log_mass = law.logpmf(counts)
-    kept = np.isfinite(log_mass)
-    return counts[kept].astype(np.float64), log_mass[kept]
+    finite = np.isfinite(log_mass)
+    return counts[finite].astype(np.float64), log_mass[finite]
 
 
 def largest_loss(hit: int, rate: float, noise: float) -> float:
-    """Privacy loss at the point beyond which P has next to no mass."""
+    """Return the privacy loss at the point beyond which P has next to no mass."""
     counts, log_mass = _binomial(hit, rate)
     at = counts[-1] + _TAIL * noise
     up = logsumexp(log_mass - (at - counts) ** 2 / (2 * noise**2))

@@ -1,4 +1,4 @@
-"""Audit: what can be measured of a mechanism as it is implemented, against what it claims."""
+"""Audit: measured lower bounds on the privacy loss of a mechanism, against what it claims."""
 
 from dp.audit.bounds import clopper_pearson, rate_bound, tradeoff_bound, two_sided_bound
 from dp.audit.guesses import Guesses, Measured, measure, plan

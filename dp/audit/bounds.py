@@ -1,8 +1,8 @@
-"""Lower bounds on epsilon from what an attacker guessed right.
+"""Lower bounds on epsilon from the right guesses of an attacker.
 
-`rate_bound` and `tradeoff_bound` need one run of the mechanism, whatever the canaries have to do with
-each other; `two_sided_bound` needs independent trials. All are one-sided: an honest claim is below
-the bound with probability `1 − confidence` at most.
+`rate_bound` and `tradeoff_bound` need one run of the mechanism, and canaries need not be independent;
+`two_sided_bound` needs independent trials. All are one-sided: a true claim is below the bound with
+probability `1 − confidence` at most.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from scipy.stats import beta, binom
 from dp.accounting.gaussian import gaussian_epsilon
 
 _LARGEST = 64.0
-"""Epsilon and μ beyond which nothing is looked for."""
+"""Largest epsilon and μ that are searched."""
 
 
 def rate_p_value(canaries: int, guesses: int, right: int, epsilon: float, delta: float) -> float:
-    """The most probable that `right` guesses are under (epsilon, delta)-DP.
+    """Return the largest probability of `right` or more guesses under (epsilon, delta)-DP.
 
     Steinke, Nasr, Jagielski 2023 (arXiv:2305.08846), theorem 5.2: right guesses are dominated by
     Binom(r, e^ε/(1 + e^ε)), and δ adds 2mδ·max_i P[v > Binom ≥ v − i]/i.
@@ -42,14 +42,14 @@ def rate_p_value(canaries: int, guesses: int, right: int, epsilon: float, delta:
 def rate_bound(
     canaries: int, guesses: int, right: int, delta: float, confidence: float = 0.95
 ) -> float:
-    """The largest epsilon that the guesses refute, 0 if none; arguments as of `rate_p_value`."""
+    """Return the largest epsilon that the guesses refute, 0 if none; arguments as of `rate_p_value`."""
     return _largest_refuted(
         lambda epsilon: rate_p_value(canaries, guesses, right, epsilon, delta) < 1 - confidence
     )
 
 
 def refutes_gaussian(canaries: int, guesses: int, right: int, mu: float, level: float) -> bool:
-    """Whether μ-Gaussian DP makes `right` or more guesses less probable than `level`.
+    """Return whether μ-Gaussian DP makes `right` or more guesses less probable than `level`.
 
     Mahloujifar, Melis, Chaudhuri 2024 (arXiv:2410.22235), theorem 9 and algorithm 3. With p_j the
     probability of j right guesses, r_i = Σ_{j≥i} j·p_j/m and h_i = Σ_{j≥i} (r − j)·p_j/m, flipping one
@@ -77,19 +77,20 @@ def refutes_gaussian(canaries: int, guesses: int, right: int, mu: float, level: 
 def tradeoff_bound(
     canaries: int, guesses: int, right: int, delta: float, confidence: float = 0.95
 ) -> float:
-    """The same from f-DP: epsilon at `delta` of the largest Gaussian trade-off that is refuted.
+    """Return epsilon at `delta` of the largest Gaussian trade-off curve that the guesses refute (f-DP).
 
     A bound for mechanisms whose trade-off curve is Gaussian: noise on counts exactly, long trainings
     nearly. Arguments as of `refutes_gaussian`.
     """
-    found = _largest_refuted(
-        lambda mu: refutes_gaussian(canaries, guesses, right, mu, 1 - confidence)
-    )
-    return gaussian_epsilon(found, delta) if found else 0.0
+    mu = _largest_refuted(lambda mu: refutes_gaussian(canaries, guesses, right, mu, 1 - confidence))
+    return gaussian_epsilon(mu, delta) if mu else 0.0
 
 
 def clopper_pearson(right: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Exact two-sided interval of a probability (Clopper and Pearson 1934), trials independent."""
+    """Return the exact two-sided interval of a probability, from independent trials.
+
+    (Clopper and Pearson 1934.)
+    """
     tail = (1 - confidence) / 2
     low = float(beta.ppf(tail, right, trials - right + 1)) if right else 0.0
     high = float(beta.ppf(1 - tail, right + 1, trials - right)) if right < trials else 1.0
@@ -104,7 +105,7 @@ def two_sided_bound(
     delta: float,
     confidence: float = 0.95,
 ) -> float:
-    """Epsilon from independent trials: TPR ≤ e^ε·FPR + δ, and the same of the complements.
+    """Return a bound on epsilon from independent trials: TPR ≤ e^ε·FPR + δ, and of the complements.
 
     Kairouz, Oh, Viswanath 2015; each rate at its Clopper-Pearson end, the confidence shared.
 
@@ -119,15 +120,15 @@ def two_sided_bound(
     # two ends are used, each missed with probability (1 − confidence)/2
     tpr = clopper_pearson(true_positives, positives, confidence)
     fpr = clopper_pearson(false_positives, negatives, confidence)
-    found = 0.0
+    epsilon = 0.0
     for much, little in ((tpr[0], fpr[1]), (1 - fpr[1], 1 - tpr[0])):
         if much > delta:
-            found = max(found, math.log((much - delta) / little))
-    return found
+            epsilon = max(epsilon, math.log((much - delta) / little))
+    return epsilon
 
 
 def _largest_refuted(refuted: Callable[[float], bool]) -> float:
-    """The largest value that is refuted, from below; refuting is monotone."""
+    """Return the largest value that is refuted, from below; refuting is monotone."""
     low, high = 0.0, 1.0
     if not refuted(1e-9):
         return 0.0

@@ -1,4 +1,4 @@
-"""Canaries in a panel: made-up persons, each in cells of their own, in it or not by a fair coin."""
+"""Canaries in a panel: made-up persons, each in cells of their own, included by a fair coin."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Planted:
     released: Floats
 
     def scores(self, noise: CountNoise, base: float) -> Floats:
-        """Sum of what was released over each canary's cells, less what is there without it, [m]."""
+        """Return the sum of the released counts over each canary's cells, less the base count, [m]."""
         cells = self.released - base
-        found: Floats = cells.sum(axis=0).reshape(-1, noise.bound.regions).sum(axis=1)
-        return found
+        sums: Floats = cells.sum(axis=0).reshape(-1, noise.bound.regions).sum(axis=1)
+        return sums
 
 
 def plant(noise: CountNoise, canaries: int, *, base: int = 100, seed: int | None = None) -> Planted:
     """Release a made-up panel in which every canary contributes all that the bound allows.
 
     Under "add or remove the records of one unit" an included canary adds w_max to each of its M·K
-    cells. The charge goes to a ledger in memory: the data are nobody's.
+    cells. The charge goes to a ledger in memory, since the data are made up.
 
     Args:
         noise: the mechanism.
@@ -58,7 +58,7 @@ def plant(noise: CountNoise, canaries: int, *, base: int = 100, seed: int | None
 
 
 def permit_for(noise: CountNoise) -> Permit:
-    """A permit of a ledger that is forgotten; right for made-up data alone."""
+    """Return a permit of a ledger in memory that is dropped; for made-up data only."""
     start = dt.datetime(2024, 1, 1)
     ledger = Ledger("sqlite://")
     charge = Charge(

@@ -1,8 +1,8 @@
 """Canaries in a private training: windows whose gradients are directions that nothing else uses.
 
 A canary is a privacy unit: it changes `hit` windows, and its coin decides whether their gradients are
-+g or −g, since neighbours differ by change. |g| is far above the clip, so that each of them arrives
-in the sum as ±C along an axis of its own, as the worst unit that the accountant allows for. They go
++g or −g, since neighbours differ by change. |g| is far above the clip, so that each of them enters the
+sum as ±C along an axis of its own, like the worst unit that the accountant allows for. They pass
 through the sampler, the clipping and the noise of the real training, beside real windows.
 """
 
@@ -36,9 +36,9 @@ class Training:
     Attributes:
         model: any module whose layers can be clipped.
         take: positions of windows to a batch, made-up data.
-        loss: model and batch to one loss a window, [B].
+        loss: maps model and batch to one loss per window, [B].
         windows: how many `take` has.
-        learning_rate: of SGD on the noised gradients; what the auditor sees is before it.
+        learning_rate: of SGD on the noised gradients; the auditor sees the gradients before it.
     """
 
     model: nn.Module
@@ -49,8 +49,8 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came of the canaries.
+class Scores:
+    """The coins and the scores of the canaries.
 
     Attributes:
         included: the coins, [m]; True for +g.
@@ -69,30 +69,30 @@ def plant(
     *,
     training: Training | None = None,
     seed: int | None = None,
-) -> Seen:
+) -> Scores:
     """Train once with canaries.
 
     Args:
         sampling: what is audited; rate, windows hit, updates and noise are kept.
         clip: C.
         canaries: m.
-        training: what else is learned, on made-up data; None for canaries alone.
+        training: a training on made-up data that canaries are added to; None for canaries alone.
         seed: of the coins, never of batches or noise; None for any.
     """
     others = training.windows if training else 0
     hit = sampling.hit
     windows = others + canaries * hit
-    # the rate is batch / windows: rounded down, so that no more is asked of the mechanism
+    # the rate is batch / windows: rounded down, so that the audited rate is not exceeded
     batch = max(1, int(sampling.rate * windows * (1 + 1e-12)))
-    used = replace(sampling, windows=windows, batch=batch, aside=None)
+    used = replace(sampling, windows=windows, batch=batch, side_release=None)
     coins = np.random.default_rng(seed).random(canaries) < 0.5
     probed = _Probed(canaries, training.model if training else None)
-    seen = torch.zeros(canaries, dtype=torch.float64)
+    scores = torch.zeros(canaries, dtype=torch.float64)
 
     def watch(*_: object) -> None:
         gradient = probed.probe.weight.grad
         assert gradient is not None  # noqa: S101  (every update is noised)
-        seen.add_(gradient[0].double())
+        scores.add_(gradient[0].double())
 
     rate = training.learning_rate if training else 1e-3
     optimizer = SGD(probed.parameters(), lr=rate)
@@ -101,7 +101,7 @@ def plant(
     steps = _Steps(used, clip, Generator())
     for rows in steps.batches():
         steps.step(probed, optimizer, _batch(rows, others, hit, signs, training), _loss(training))
-    return Seen(coins, seen.numpy() * batch / clip)
+    return Scores(coins, scores.numpy() * batch / clip)
 
 
 class _Probed(nn.Module):

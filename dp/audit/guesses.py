@@ -1,8 +1,8 @@
-"""Guesses: how many, decided before anything is looked at; which, by the score of each canary.
+"""Guesses of an audit: how many is decided in advance, which by the score of each canary.
 
-Each bound is tried with three numbers of guesses, which share the chance of error: those that would
-find most if the claim were exactly true and if the noise were half of what it should be, and all coins,
-which finds most where there is no noise.
+Each bound is tried with three numbers of guesses, which share the error probability: the best numbers
+if the claim is exactly true and if the noise is half of what it should be, and all coins, the best
+number if there is no noise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BOUNDS: dict[str, Bound] = {
 
 @dataclass(frozen=True)
 class Guesses:
-    """How many coins are guessed, for each bound; half of them as included, half as not.
+    """Numbers of coins to guess for each bound, half of them as included, half as not.
 
     Attributes:
         canaries: m.
@@ -48,13 +48,13 @@ class Guesses:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one bound found.
+    """The measurement of one bound.
 
     Attributes:
         bound: its name.
-        guesses: r, of the three numbers that found most.
+        guesses: r, of the three numbers the one with the largest epsilon.
         right: v.
-        epsilon: measured lower bound at the claimed delta; 0 if nothing was found.
+        epsilon: measured lower bound at the claimed delta; 0 if nothing is refuted.
     """
 
     bound: str
@@ -64,20 +64,23 @@ class Measured:
 
 
 def plan(canaries: int, claimed: Budget, confidence: float = 0.95) -> Guesses:
-    """The numbers of guesses.
+    """Choose the numbers of guesses.
 
     They follow from the claim alone, before the mechanism runs: scores are taken to be Gaussian, and
     those of included canaries to lie μ higher.
     """
     return Guesses(
-        canaries, claimed, confidence, dict(_numbers(canaries, claimed, _shared(confidence)))
+        canaries,
+        claimed,
+        confidence,
+        dict(_numbers(canaries, claimed, _shared_confidence(confidence))),
     )
 
 
 def measure(
     guesses: Guesses, scores: NDArray[np.float64], included: NDArray[np.bool_]
 ) -> tuple[Measured, ...]:
-    """Guess coins by their scores, and what follows.
+    """Guess coins by their scores and return what each bound measures.
 
     Args:
         guesses: fixed in advance.
@@ -93,8 +96,10 @@ def measure(
 
     def bound(name: str, number: int, right: int) -> Measured:
         m, claimed = guesses.canaries, guesses.claimed
-        found = BOUNDS[name](m, number, right, claimed.delta, _shared(guesses.confidence))
-        return Measured(name, number, right, found)
+        epsilon = BOUNDS[name](
+            m, number, right, claimed.delta, _shared_confidence(guesses.confidence)
+        )
+        return Measured(name, number, right, epsilon)
 
     def ends(number: int) -> int:
         half = number // 2
@@ -106,14 +111,14 @@ def measure(
                 *(bound(name, number, ends(number)) for number in numbers),
                 bound(name, guesses.canaries, every),
             ),
-            key=lambda one: one.epsilon,
+            key=lambda measured: measured.epsilon,
         )
         for name, numbers in guesses.numbers.items()
     )
 
 
-def _shared(confidence: float) -> float:
-    """Of each of three bounds that hold together with `confidence`."""
+def _shared_confidence(confidence: float) -> float:
+    """Return the confidence of each of three bounds that hold together with `confidence`."""
     return 1 - (1 - confidence) / 3
 
 
@@ -135,11 +140,11 @@ def _numbers(
         ]
         return int(tried[int(np.argmax(expected))])
 
-    return tuple((name, (best(one, mu), best(one, 2 * mu))) for name, one in BOUNDS.items())
+    return tuple((name, (best(bound, mu), best(bound, 2 * mu))) for name, bound in BOUNDS.items())
 
 
 def _accuracy(share: float, mu: float) -> float:
-    """Probability that one of the highest `share` of all scores belongs to an included canary."""
+    """Return the probability that one of the highest `share` of scores is of an included canary."""
 
     def above(point: float) -> tuple[float, float]:
         return float(ndtr(mu / 2 - point)), float(ndtr(-mu / 2 - point))

@@ -1,7 +1,7 @@
 """Search for the key that noise came from, among fewer keys than there should be.
 
-Whoever finds the key takes the noise off. A search succeeds against a generator whose key is short,
-whatever epsilon was accounted; against a key of 128 bits or more it has no chance. So two things are
+Anybody who finds the key can remove the noise. A search succeeds against a generator with a short key,
+whatever epsilon was accounted for; against a key of 128 bits or more it is hopeless. So two things are
 measured: how many bits of the key the noise depends on, and whether an enumeration finds anything.
 """
 
@@ -25,12 +25,12 @@ Noise = Callable[[int], Floats]
 ENOUGH = 128
 """Bits of a key that no search gets through."""
 _NUMBERS = 4
-"""Of noise that are looked at: more than enough to tell keys apart."""
+"""Values of noise that are compared: more than enough to tell keys apart."""
 
 
 @dataclass(frozen=True)
 class KeySearch:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         keys: that were tried.
@@ -44,23 +44,23 @@ class KeySearch:
 
 
 def key_bits() -> int:
-    """Bits of the key that a training's noise and batches come from."""
+    """Return the number of bits of the key that a training's noise and batches come from."""
     return 8 * len(Seed().value)
 
 
 def first_noise(key: int) -> Floats:
-    """The first noise of the generator of private trainings, standard deviation 1."""
+    """Return the first noise of the generator of private trainings, standard deviation 1."""
     drawn = Generator(_key(key)).normal(torch.zeros(_NUMBERS), 1.0)
     return drawn.double().numpy()
 
 
 def first_batch(key: int) -> Floats:
-    """The first numbers that batches are drawn by."""
+    """Return the first uniform numbers that batches are drawn by."""
     return Generator(_key(key)).uniform(_NUMBERS).numpy()
 
 
 def bits_that_count(draw: Noise, bits: int) -> int:
-    """Bits of a key of which a change shows in what is drawn."""
+    """Return the number of key bits of which a change shows in the numbers drawn."""
     key = secrets.randbits(bits)
     usual = draw(key)
     return sum(not np.array_equal(usual, draw(key ^ (1 << bit))) for bit in range(bits))
@@ -85,7 +85,7 @@ def search(released: Floats, neighbours: tuple[Floats, Floats], keys: Iterable[i
 
 
 def released_under(key: int | None) -> tuple[Floats, tuple[Floats, Floats]]:
-    """A release under a key, or under one that nobody has, and its two neighbours."""
+    """Return a release under a key (None for a random one) and its two neighbours."""
     neighbours = np.zeros(_NUMBERS), np.full(_NUMBERS, 0.02)
     if key is not None:
         return neighbours[0] + first_noise(key), neighbours
@@ -94,5 +94,5 @@ def released_under(key: int | None) -> tuple[Floats, tuple[Floats, Floats]]:
 
 
 def _key(number: int) -> bytes:
-    """A number as a key."""
+    """Return a number as a key."""
     return number.to_bytes(KEY_BYTES, "little")

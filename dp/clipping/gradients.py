@@ -1,4 +1,4 @@
-"""One forward pass, one backward pass, and the clipped sum of all samples' gradients."""
+"""Clipped sums of per-sample gradients from one forward and one backward pass."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dp.clipping.workspace import Workspace
 
 @dataclass(frozen=True)
 class Clipped:
-    """What a pass found out about each sample of a run; all of it is private data.
+    """Losses and gradient norms of the samples of a run; all of it is private data.
 
     Attributes:
         losses: [B].
-        norms: L2 norm of each sample's gradient before clipping, [B]; None where none was clipped.
-        clip: what it was clipped to; None where it was not.
+        norms: L2 norm of each sample's gradient before clipping, [B]; None if nothing was clipped.
+        clip: largest norm after clipping; None if nothing was clipped.
     """
 
     losses: Tensor
@@ -33,10 +33,10 @@ class Clipper:
     """Sets `.grad` of every trainable parameter to Σ_i min(1, clip/‖g_i‖)·g_i.
 
     g_i is the gradient of sample i's loss with respect to all trainable parameters. A sample whose
-    norm is not finite, or too large to be squared, counts for nothing and leaves the others alone. In
-    the denominator ‖g_i‖ is rounded up by what the arithmetic may have lost (`dp.clipping.rounding`),
-    so that whatever values a sample has, its share is within the clip. Memory is used
-    again from call to call, so what recurrent layers return inside the loss is valid until the next
+    norm is not finite, or too large to be squared, counts for nothing and does not affect the others.
+    In the denominator ‖g_i‖ is rounded up by what the arithmetic may have lost
+    (`dp.clipping.rounding`), so that for any values of a sample its share is within the clip. Memory is
+    reused from call to call: the outputs of recurrent layers inside the loss are valid until the next
     call.
 
     Args:
@@ -58,24 +58,24 @@ class Clipper:
         """Run the model once, forward and backward.
 
         Args:
-            loss: calls the model once and returns one loss a sample, [B], each of its own sample
-                alone.
+            loss: calls the model once and returns one loss per sample, [B], which depends on no other
+                sample.
 
         Raises:
             UnsupportedLayer: a layer is called twice in one pass, or given an initial state.
-            ValueError: the loss is not one value a sample.
+            ValueError: the loss is not one value per sample.
         """
         return _run([self.model], self._space, lambda: loss()[None], None, [self.clip])[0]
 
 
 class Stack:
-    """The same for R models of one architecture in one computation, each with a batch of its own.
+    """A `Clipper` for R models of one architecture in one computation, each with its own batch.
 
-    Values that the first model's layers are called with have a leading run axis, [R, B, ...]; of its
-    rows the first few are a run's batch, the rest is padding that counts for nothing.
+    Inputs of the first model's layers have a leading run axis, [R, B, ...]; the first rows of a run
+    are its batch, the rest is padding that counts for nothing.
 
-    Whether a sample's gradient is clipped is the choice of each run. Where it is not, `.grad` is that
-    of the mean loss.
+    Each run chooses whether its samples' gradients are clipped. Otherwise `.grad` is that of the mean
+    loss.
     """
 
     def __init__(self) -> None:
@@ -92,13 +92,13 @@ class Stack:
 
         Args:
             models: whose gradients are set, R.
-            loss: calls the first model once and returns one loss a row, [R, B].
+            loss: calls the first model once and returns one loss per row, [R, B].
             sizes: rows of each run's batch, R; may be 0.
             clips: of each run, above 0; None to clip nothing.
 
         Raises:
             UnsupportedLayer: a layer's per-sample gradients are not known, or it is called twice.
-            ValueError: a clip is not above 0, or the loss is not one value a row.
+            ValueError: a clip is not above 0, or the loss is not one value per row.
         """
         for model, clip in zip(models, clips, strict=True):
             if clip is not None:
@@ -108,7 +108,7 @@ class Stack:
 
 
 def clipped_gradients(model: nn.Module, loss: Callable[[], Tensor], clip: float) -> Clipped:
-    """The same for a single pass; see `Clipper`."""
+    """Run a single pass of a `Clipper` and return its result."""
     return Clipper(model, clip)(loss)
 
 
@@ -125,7 +125,7 @@ def _run(
         losses = loss()
         if losses.dim() != 2 or len(losses) != len(models):
             raise ValueError(
-                f"expected one loss a sample, [B], of each of {len(models)} runs, "
+                f"expected one loss per sample, [B], of each of {len(models)} runs, "
                 f"got shape {tuple(losses.shape)}"
             )
         batches = [losses.shape[1]] * len(models) if sizes is None else sizes
@@ -139,7 +139,7 @@ def _run(
                 norms = squared.sqrt()
                 if norms.shape != losses.shape:
                     raise ValueError(
-                        f"expected {norms.shape[1]} losses, one a sample, got {losses.shape[1]}"
+                        f"expected {norms.shape[1]} losses, one per sample, got {losses.shape[1]}"
                     )
                 factors = _factors((squared + rounding).sqrt(), clips)
                 lost = ~torch.isfinite(factors)
@@ -151,10 +151,10 @@ def _run(
         for parameter in model.parameters():
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)  # not used by the loss
-    found = losses.detach()
+    per_sample = losses.detach()
     return [
         Clipped(
-            found[run, :size],
+            per_sample[run, :size],
             norms[run, :size] if norms is not None and clip is not None else None,
             clip,
         )
@@ -163,7 +163,7 @@ def _run(
 
 
 def _shares(losses: Tensor, sizes: Sequence[int], clips: Sequence[float | None]) -> Tensor:
-    """What each sample's loss counts before it is clipped, [R, B]; padding counts for nothing."""
+    """Return the weight of each sample's loss before clipping, [R, B]; padding has weight 0."""
     shares = torch.zeros(losses.shape, dtype=losses.dtype)
     for share, size, clip in zip(shares, sizes, clips, strict=True):
         share[:size] = 1.0 if clip is not None else 1.0 / max(1, size)
@@ -171,10 +171,10 @@ def _shares(losses: Tensor, sizes: Sequence[int], clips: Sequence[float | None])
 
 
 def _factors(norms: Tensor, clips: Sequence[float | None]) -> Tensor:
-    """min(1, clip/‖g‖) of each sample, [R, B]; 1 where a run clips nothing.
+    """Return min(1, clip/‖g‖) of each sample, [R, B]; 1 where a run clips nothing.
 
-    NaN where the norm is not finite: that of a sample with absurd values, or of one whose square is
-    beyond the largest float. Such a sample counts for nothing.
+    NaN where the norm is not finite, because the sample has extreme values or its square overflows.
+    Such a sample counts for nothing.
     """
     bounds = norms.new_tensor([torch.inf if clip is None else clip for clip in clips])[:, None]
     factors = bounds / torch.maximum(norms, bounds)
@@ -183,7 +183,7 @@ def _factors(norms: Tensor, clips: Sequence[float | None]) -> Tensor:
 
 
 def _without_runs(forward: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """A layer's forward for values of one run, without the axis."""
+    """Wrap a layer's forward pass for values of one run, without the run axis."""
 
     def call(inputs: Tensor) -> Any:
         result = forward(inputs[None])

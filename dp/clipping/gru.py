@@ -1,4 +1,4 @@
-"""One GRU layer, run by hand so that the gradients at its gates are seen."""
+"""One GRU layer with an explicit time loop, so that the gradients at its gates are available."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from dp.clipping.unrolled import Layer, Terms
 class Gru(torch.autograd.Function):
     """r, z, n = σ(i_r + h_r), σ(i_z + h_z), tanh(i_n + r·h_n); h' = n + z·(h − n).
 
-    As torch has it, i = W_ih x + b_ih and h = W_hh h + b_hh: the reset gate scales the hidden side of
-    n, bias included (Cho et al. 2014, arXiv:1406.1078, in the variant of cuDNN). So the two sides share
-    their gradients in r and z, and have each their own in n.
+    As in torch, i = W_ih x + b_ih and h = W_hh h + b_hh: the reset gate scales the hidden side of n,
+    bias included (Cho et al. 2014, arXiv:1406.1078, in the variant of cuDNN). So both sides share their
+    gradients in r and z, and have separate ones in n.
     """
 
     @staticmethod
     def forward(
         ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor]:
-        """States [T, R, B, directions × H], and the last of them, [directions, R, B, H].
+        """Return the states [T, R, B, directions × H] and the last of them, [directions, R, B, H].
 
         Args:
             ctx: autograd's.
             sequence: [T, R, B, F].
-            anchor: needs a gradient, so that autograd comes back.
+            anchor: needs a gradient, so that autograd calls `backward`.
             layer: parameters of R runs.
-            tape: where gradients are noted.
+            tape: where gradients are recorded.
         """
         space = tape.space
         inputs = layer.read(sequence, space)
@@ -67,14 +67,14 @@ class Gru(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        """Back through time; the gate gradients go to the tape, none to the parameters."""
+        """Run back through time; gate gradients go to the tape, none to the parameters."""
         inputs, gates, states = ctx.kept
         layer: Layer = ctx.layer
         along, last = gradients
         grad = torch.zeros_like(states[0]) if last is None else last.flatten(0, 1).clone()
         steps = None if along is None else layer.along_back(along).unbind()
         carry = torch.empty_like(grad)
-        # r and z, which both sides share, then n as the hidden side has it, then as the input has it
+        # r and z, shared by both sides, then n of the hidden side, then n of the input side
         sides = ctx.tape.space.take(layer.name("sides"), gates, *gates.shape)
         weights = [weight.transpose(1, 2) for weight in layer.stacked("weight_hh")]
         both, to_both, hidden = gates[:, :2].unbind(), sides[:, :2].unbind(), states.unbind()

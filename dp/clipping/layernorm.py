@@ -23,20 +23,20 @@ class LayerNormRecord:
     bias: Tensor | None
 
     def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
-        """Squared L2 norm of each sample's gradient, [R, B]; of what is written, so nothing is lost."""
+        """Return the squared L2 norm of each sample's gradient, [R, B]; nothing is lost to rounding."""
         total = self.weight.square().sum(dim=2)
         if self.bias is not None:
             total = total + self.bias.square().sum(dim=2)
         return total, total.new_zeros(())
 
     def without(self, lost: Tensor) -> LayerNormRecord:
-        """See `Record`."""
+        """Return the record without lost samples; see `Record`."""
         weight = self.weight.masked_fill(lost[..., None], 0)
         bias = None if self.bias is None else self.bias.masked_fill(lost[..., None], 0)
         return replace(self, weight=weight, bias=bias)
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
-        """Weighted sums."""
+        """Write the weighted sums."""
         for run, layer in enumerate(self.layers):
             layer.weight.grad = _sum(self.weight[run], factors, run).view_as(layer.weight)
             if self.bias is not None:
@@ -70,7 +70,7 @@ class _Affine(torch.autograd.Function):
 
 
 def _beside(parameters: Sequence[Tensor], like: Tensor) -> Tensor:
-    """Parameters of R runs that broadcast against values [R, B, ..., K]."""
+    """Stack parameters of R runs so that they broadcast against values [R, B, ..., K]."""
     joined = torch.stack(list(parameters))
     return joined.view(len(joined), *(1,) * (like.dim() - joined.dim()), *joined.shape[1:])
 
@@ -78,7 +78,7 @@ def _beside(parameters: Sequence[Tensor], like: Tensor) -> Tensor:
 def layer_norm(
     layers: Sequence[nn.LayerNorm], tape: Tape, anchor: Tensor, inputs: Tensor
 ) -> Tensor:
-    """The layer's output, shaped like its input, noted on the tape."""
+    """Return the layer's output, shaped like its input, and record it on the tape."""
     layer = layers[0]
     normal = functional.layer_norm(inputs, layer.normalized_shape, None, None, layer.eps)
     result: Tensor = _Affine.apply(normal, anchor, layers, tape)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Which layers are known, and how a stock module of each is run, once for all runs.
+"""The supported layers, and how a stock module of each is run once for all runs.
 
 Values have a leading run axis, R; a module stands for the modules of the same name in R models.
 """
@@ -25,7 +25,7 @@ Forward = Callable[..., Any]
 def gru(
     modules: Sequence[nn.GRU], tape: Tape, anchor: Tensor, inputs: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """What `nn.GRU` returns: states [R, B, T, D·H] (or time first), last states [layers·D, R, B, H]."""
+    """Return the output of `nn.GRU`: states [R, B, T, D·H] (or time first), last [layers·D, R, B, H]."""
     along, last = _stack(modules, Gru, tape, anchor, inputs)
     return along, torch.cat([hidden for (hidden,) in last])
 
@@ -33,7 +33,7 @@ def gru(
 def lstm(
     modules: Sequence[nn.LSTM], tape: Tape, anchor: Tensor, inputs: Tensor
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """What `nn.LSTM` returns: states, and last states and cells, [layers·D, R, B, H] each."""
+    """Return the output of `nn.LSTM`: states, and last states and cells, [layers·D, R, B, H] each."""
     along, last = _stack(modules, Lstm, tape, anchor, inputs)
     return along, (
         torch.cat([hidden for hidden, _ in last]),
@@ -47,13 +47,13 @@ FORWARDS: dict[type[nn.Module], Forward] = {
     nn.GRU: gru,
     nn.LSTM: lstm,
 }
-"""Forward passes that note on a tape what per-sample gradients need, by the layer's exact type."""
+"""Forward passes that record the inputs of per-sample gradients, by the layer's exact type."""
 
 
 def _stack(
     modules: Sequence[nn.RNNBase], cell: type[Any], tape: Tape, anchor: Tensor, inputs: Tensor
 ) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-    """All layers: states of the top one, and what each ended with, direction by direction."""
+    """Run all layers and return the top layer's states and the last states of each direction."""
     module = modules[0]
     sequence = inputs.permute(2, 0, 1, 3) if module.batch_first else inputs.transpose(0, 1)
     ends: list[tuple[Tensor, ...]] = []

@@ -23,7 +23,7 @@ class LinearRecord:
     grad: Tensor
 
     def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
-        """Squared L2 norm of each sample's gradient, [R, B], and its rounding."""
+        """Return the squared L2 norm of each sample's gradient, [R, B], and its rounding."""
         bias = 0 if self.layers[0].bias is None else 1
         _, _, steps, width = self.inputs.shape
         values = self.inputs.square().sum(dim=3) + bias
@@ -43,14 +43,14 @@ class LinearRecord:
         return total, lost
 
     def without(self, lost: Tensor) -> LinearRecord:
-        """See `Record`."""
+        """Return the record without lost samples; see `Record`."""
         rows = lost[:, :, None, None]
         return replace(
             self, inputs=self.inputs.masked_fill(rows, 0), grad=self.grad.masked_fill(rows, 0)
         )
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
-        """Weighted sum: one product over samples and steps."""
+        """Write the weighted sum, one product over samples and steps."""
         grad = self.grad if factors is None else self.grad * factors[:, :, None, None]
         rows = grad.flatten(1, 2)
         for layer, weight in zip(
@@ -89,11 +89,11 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(layers: Sequence[nn.Linear], tape: Tape, anchor: Tensor, inputs: Tensor) -> Tensor:
-    """The layer's output, [R, B, ..., O], noted on the tape."""
+    """Return the layer's output, [R, B, ..., O], and record it on the tape."""
     result: Tensor = _Linear.apply(inputs, anchor, layers, tape)  # type: ignore[no-untyped-call]
     return result
 
 
 def _with_steps(values: Tensor) -> Tensor:
-    """[R, B, ..., K] as [R, B, T, K]."""
+    """Return values [R, B, ..., K] as [R, B, T, K]."""
     return values.flatten(2, -2) if values.dim() > 3 else values[:, :, None]

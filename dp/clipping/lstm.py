@@ -1,4 +1,4 @@
-"""One LSTM layer, run by hand so that the gradients at its gates are seen."""
+"""One LSTM layer with an explicit time loop, so that the gradients at its gates are available."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from dp.clipping.tape import Tape
 from dp.clipping.unrolled import Layer, Terms
 
 _ORDER = (0, 1, 3, 2)
-"""Gates i, f, o, g, the three alike side by side, as rows of the weights; and the way back."""
+"""Rows of the weights for gates i, f, o, g, with the three sigmoids adjacent; its own inverse."""
 
 
 class Lstm(torch.autograd.Function):
     """i, f, g, o = σ, σ, tanh, σ of W_ih x + b_ih + W_hh h + b_hh; c' = f·c + i·g; h' = o·tanh c'.
 
-    (Hochreiter and Schmidhuber 1997, as torch has it.) Both sides share all gradients.
+    As in torch (Hochreiter and Schmidhuber 1997). Both sides share all gradients.
     """
 
     @staticmethod
     def forward(
         ctx: Any, sequence: Tensor, anchor: Tensor, layer: Layer, tape: Tape
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """States [T, R, B, directions × H], the last of them and of the cells, [directions, R, B, H].
+        """Return states [T, R, B, directions × H], last states and last cells [directions, R, B, H].
 
         Args:
             ctx: autograd's.
             sequence: [T, R, B, F].
-            anchor: needs a gradient, so that autograd comes back.
+            anchor: needs a gradient, so that autograd calls `backward`.
             layer: parameters of R runs.
-            tape: where gradients are noted.
+            tape: where gradients are recorded.
         """
         space = tape.space
         inputs = layer.read(sequence, space)
@@ -41,8 +41,8 @@ class Lstm(torch.autograd.Function):
         weights = _ordered(layer.stacked("weight_hh"))
         biases = None
         if layer.bias:
-            sides = layer.stacked("bias_ih"), layer.stacked("bias_hh")
-            biases = _ordered([one + other for one, other in zip(*sides, strict=True)])
+            sides = zip(layer.stacked("bias_ih"), layer.stacked("bias_hh"), strict=True)
+            biases = _ordered([on_input + on_hidden for on_input, on_hidden in sides])
         # All input products at once; becomes i, f, o, g in place, step by step. The fifth is tanh c'.
         gates = space.take(layer.name("gates"), inputs, length, 5, places, batch, layer.hidden)
         layer.project(inputs, _ordered(layer.stacked("weight_ih")), biases, gates, space)
@@ -67,7 +67,7 @@ class Lstm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
-        """Back through time; the gate gradients go to the tape, none to the parameters."""
+        """Run back through time; gate gradients go to the tape, none to the parameters."""
         inputs, gates, states, cells = ctx.kept
         layer: Layer = ctx.layer
         along, last, last_cell = gradients

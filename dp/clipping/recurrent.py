@@ -2,9 +2,9 @@
 
 The gradient of one sample's weights is Σ_t b_t a_tᵀ, with a_t the layer's input or previous hidden
 state and b_t the gradient at the gates' pre-activations. Its squared norm is
-Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩: two T × T Gram matrices stand in for a gradient of 3H × D values
-a sample (Goodfellow 2015, arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after
-Bu et al. 2023, arXiv:2210.00038). The weighted sum is one matrix product over all samples and steps.
+Σ_{t,s} ⟨b_t, b_s⟩⟨a_t, a_s⟩: two T × T Gram matrices replace a gradient of 3H × D values per sample
+(Goodfellow 2015, arXiv:1510.01799; Li et al. 2022, arXiv:2110.05679; book-keeping after Bu et al. 2023,
+arXiv:2210.00038). The weighted sum is one matrix product over all samples and steps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dp.clipping import rounding
-from dp.clipping.unrolled import Layer, Terms, parted
+from dp.clipping.unrolled import Layer, Terms, split_axis
 from dp.clipping.workspace import Workspace
 
 _BLOCK = 2**20
@@ -40,16 +40,16 @@ class RecurrentRecord:
     terms: Terms
 
     def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
-        """Squared L2 norm of each sample's gradient, [R, B], by the cheaper of two forms."""
+        """Return the squared L2 norm of each sample's gradient, [R, B], by the cheaper of two forms."""
         norms = self._by_gram if self._gram_is_cheaper() else self._by_sample
         parts = zip(*(norms(places, space) for places in self._places()), strict=True)
         total, lost = (
-            parted(torch.cat(part), 0, self.layer.directions).sum(dim=0) for part in parts
+            split_axis(torch.cat(part), 0, self.layer.directions).sum(dim=0) for part in parts
         )
         return total, lost
 
     def without(self, lost: Tensor) -> RecurrentRecord:
-        """See `Record`."""
+        """Return the record without lost samples; see `Record`."""
         rows = lost.repeat(self.layer.directions, 1)[..., None]
         return replace(
             self,
@@ -59,7 +59,7 @@ class RecurrentRecord:
         )
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
-        """Weighted sums of all weights in one product, Σ_t,b factor · b (h, x, 1)ᵀ."""
+        """Write the weighted sums of all weights in one product, Σ_t,b factor · b (h, x, 1)ᵀ."""
         length, blocks, places, batch, hidden = self.terms.grads.shape
         width = self.inputs.shape[3]
         columns = hidden + width + 1
@@ -87,11 +87,11 @@ class RecurrentRecord:
                 values[:, :size].flatten(1, 2),
             )
         by_block = total.view(places, blocks, hidden, columns)
-        for side, wanted, of_weight in (
+        for side, blocks_of_side, of_weight in (
             ("ih", self.terms.on_input, slice(hidden, -1)),
             ("hh", self.terms.on_hidden, slice(0, hidden)),
         ):
-            chosen = by_block[:, list(wanted)].flatten(1, 2)
+            chosen = by_block[:, list(blocks_of_side)].flatten(1, 2)
             self._set(f"weight_{side}", chosen[..., of_weight].contiguous())
             if self.layer.bias:
                 self._set(f"bias_{side}", chosen[..., -1].contiguous())
@@ -101,7 +101,7 @@ class RecurrentRecord:
             parameter.grad = grad
 
     def _places(self) -> Iterator[slice]:
-        """The G places, a few at a time."""
+        """Yield slices of the G places, a few places at a time."""
         length, _, places, batch, _ = self.terms.grads.shape
         each = max(1, _BLOCK // (batch * length * length))
         for start in range(0, places, each):
@@ -113,7 +113,7 @@ class RecurrentRecord:
         entries = hidden * (
             len(self.terms.on_input) * self.inputs.shape[3] + len(self.terms.on_hidden) * hidden
         )
-        # per-sample gradients are written and read once more: measured twice as dear per entry
+        # per-sample gradients are written and read once more: twice as slow per entry, as measured
         return length * (blocks * hidden + width) <= 2 * entries
 
     def _by_gram(self, places: slice, space: Workspace) -> tuple[Tensor, Tensor]:
@@ -160,17 +160,17 @@ class RecurrentRecord:
 
 
 def _by_sample(values: Tensor) -> Tensor:
-    """[T, G, B, K] as [G·B, T, K]."""
+    """Return values [T, G, B, K] as [G·B, T, K]."""
     return values.flatten(1, 2).transpose(0, 1)
 
 
 def _diagonal(gram: Tensor) -> Tensor:
-    """‖v_t‖² of [N, T, T], [N, T]."""
+    """Return ‖v_t‖², [N, T], from Gram matrices [N, T, T]."""
     return gram.diagonal(dim1=1, dim2=2)
 
 
 def _gram(parts: Sequence[Tensor], space: Workspace, name: str) -> Tensor:
-    """⟨v_t, v_s⟩ of each sample, added up over parts: [N, T, K] each to [N, T, T]."""
+    """Return ⟨v_t, v_s⟩ of each sample, added up over parts: [N, T, K] each to [N, T, T]."""
     count, length, _ = parts[0].shape
     result = space.take(f"gram {name}", parts[0], count, length, length)
     torch.bmm(parts[0], parts[0].transpose(1, 2), out=result)

@@ -1,10 +1,10 @@
-"""What single precision may have lost of a norm.
+"""Rounding of norms in single precision, and an upper bound on it.
 
-The squared norm of Σ_t b_t a_tᵀ is a sum of products that may be huge and cancel, so that what is left
-of it is rounding. A sample can be made so; its norm would come out too small, and it would count for
+The squared norm of Σ_t b_t a_tᵀ is a sum of products that may be huge and cancel, leaving little but
+rounding. A sample can be crafted that way: its computed norm would be too small, and it would count for
 more than the clip. The loss is bounded by (Σ_t ‖a_t‖‖b_t‖)² (Higham 2002, section 3.1), of which a
-share is added: it bounds, too, how far a sample's large terms can push aside the digits of the others
-in the clipped sum.
+share is added to the norm. It also bounds how many digits of other samples a sample's large terms can
+displace in the clipped sum.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TINY = 1e-15
 
 
 def lost(inputs: Tensor, grads: Tensor) -> Tensor:
-    """Upper bound on the rounding in the squared norm of Σ_t b_t a_tᵀ, [...].
+    """Return an upper bound on the rounding in the squared norm of Σ_t b_t a_tᵀ, [...].
 
     Args:
         inputs: ‖a_t‖², [..., T].

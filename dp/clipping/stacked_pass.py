@@ -1,4 +1,4 @@
-"""One forward and one backward pass of R models of one architecture, layer by layer side by side."""
+"""Stacked passes: R models of one architecture run forward and backward side by side, layer by layer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def taped(
     space: Workspace,
     wrap: Callable[..., Callable[[Tensor], object]] | None = None,
 ) -> Iterator[Tape]:
-    """As long as the block runs, layers of the first model compute those of all, and note it on a tape.
+    """Let the first model's layers compute those of all models within the block, recorded on a tape.
 
     Args:
-        models: of one architecture. Parameters are read where they are: models keep their stock
-            layers, names and state.
-        space: memory that is used again.
-        wrap: makes a layer's forward of one that has a run axis; by default it keeps the axis.
+        models: of one architecture. Parameters are used in place: models keep their stock layers, names
+            and state.
+        space: reusable memory.
+        wrap: converts a forward pass with a run axis to the layer's; by default the axis stays.
     """
     tape = Tape(space)
     patched: list[nn.Module] = []
@@ -36,7 +36,7 @@ def taped(
         for name, module in models[0].named_modules():
             own = next(module.parameters(recurse=False), None)
             if own is not None and own.requires_grad:
-                # Without an input that needs gradients autograd would not come back here.
+                # Without an input that needs gradients, autograd would not call the backward pass.
                 anchor = torch.zeros((), device=own.device, requires_grad=True)
                 peers = [modules[name] for modules in others]
                 forward = partial(FORWARDS[type(module)], peers, tape, anchor)
@@ -46,7 +46,7 @@ def taped(
     finally:
         for module in patched:
             del module.__dict__["forward"]
-        # the graph holds the tape, whose records hold the graph: nobody else would free them
+        # break the cycle: the graph holds the tape, whose records hold the graph
         tape.records.clear()
 
 

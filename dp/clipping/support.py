@@ -1,4 +1,4 @@
-"""Which models can be clipped sample by sample, and what to do about those that cannot."""
+"""Models whose gradients can be clipped per sample, and alternatives to layers that cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_layers(model: nn.Module) -> None:
     compute something else), no layer may mix the samples of a batch, and no parameter may be shared.
 
     Raises:
-        UnsupportedLayer: which layer, why, and what to use instead.
+        UnsupportedLayer: a layer cannot be clipped; the message names it, the reason and a replacement.
     """
     owners: dict[int, str] = {}
     for name, module in model.named_modules():

@@ -15,21 +15,21 @@ class Record(Protocol):
     """One layer's share in the gradient of every sample of the batches of R runs."""
 
     def squared_norms(self, space: Workspace) -> tuple[Tensor, Tensor]:
-        """Squared L2 norm of each sample's gradient of this layer's parameters, [R, B].
+        """Return the squared L2 norm of each sample's gradient of this layer's parameters, [R, B].
 
-        And a bound on its rounding (`dp.clipping.rounding`), which broadcasts against it.
+        Also return a bound on its rounding (`dp.clipping.rounding`), which broadcasts against it.
         """
 
     def without(self, lost: Tensor) -> Record:
-        """The same with zeros in place of all values of the samples where `lost`, [R, B], is true.
+        """Return the record with zeros for all values of the samples where `lost`, [R, B], is true.
 
-        A factor of 0 does not do: 0 times what is not finite is not a number.
+        A factor of 0 is not enough: 0 times a value that is not finite is NaN.
         """
 
     def write(self, factors: Tensor | None, space: Workspace) -> None:
         """Set `.grad` of this layer's parameters to the sum of gradients times factors, [R, B].
 
-        Without factors each gradient counts as it is.
+        Without factors, gradients are not scaled.
         """
 
 
@@ -41,7 +41,7 @@ class Tape:
     records: list[Record] = field(default_factory=list)
 
     def squared_norms(self) -> tuple[Tensor, Tensor]:
-        """Squared L2 norm of each sample's gradient of all parameters, [R, B], and its rounding."""
+        """Return the squared L2 norm of each sample's whole gradient, [R, B], and its rounding."""
         parts = [record.squared_norms(self.space) for record in self.records]
         norms = torch.stack([norm for norm, _ in parts]).sum(dim=0)
         return norms, torch.stack([lost.expand_as(norms) for _, lost in parts]).sum(dim=0)

@@ -1,4 +1,4 @@
-"""One recurrent layer over time: its weights side by side, what goes in, and what comes back.
+"""One recurrent layer unrolled over time: its weights side by side, its inputs and its gradients.
 
 All runs and both directions of a layer are computed side by side, G = directions × R of them: the
 reverse direction reads the sequence turned round, so that both go through the same loop.
@@ -39,15 +39,15 @@ class Layer:
 
     @property
     def bias(self) -> bool:
-        """Whether there is one on each side."""
+        """Whether both sides have a bias."""
         return self.modules[0].bias
 
     def name(self, buffer: str) -> tuple[int, int, str]:
-        """Of a buffer that the layer needs until its backward pass."""
+        """Return the name of a buffer that the layer needs until its backward pass."""
         return id(self.modules[0]), self.number, buffer
 
     def parameters(self, kind: str) -> list[nn.Parameter]:
-        """`weight_ih`, `weight_hh`, `bias_ih` or `bias_hh`: G of them, directions outermost."""
+        """Return `weight_ih`, `weight_hh`, `bias_ih` or `bias_hh`: G of them, directions outermost."""
         return [
             getattr(module, f"{kind}_l{self.number}{suffix}")
             for suffix in ("", "_reverse")[: self.directions]
@@ -55,14 +55,17 @@ class Layer:
         ]
 
     def stacked(self, kind: str) -> list[Tensor]:
-        """The same gate by gate: weights to multiply from the right, [G, ., H], or biases, [G, 1, H]."""
+        """Return parameters per gate: weights for products from the right, [G, ., H], or biases.
+
+        Biases are [G, 1, H].
+        """
         joined = torch.stack([parameter.detach() for parameter in self.parameters(kind)])
         if kind.startswith("bias"):
             return list(torch.split(joined[:, None], self.hidden, dim=2))
         return list(torch.split(joined.transpose(1, 2), self.hidden, dim=2))
 
     def read(self, sequence: Tensor, space: Workspace) -> Tensor:
-        """[T, R, B, F] to [T, G, B, F], every direction in the order in which it reads."""
+        """Return [T, R, B, F] as [T, G, B, F], every direction in the order in which it reads."""
         if self.directions == 1:
             return sequence.contiguous()
         length, runs, batch, width = sequence.shape
@@ -79,7 +82,7 @@ class Layer:
         out: Tensor,
         space: Workspace,
     ) -> None:
-        """W_ih x (+ bias) of each gate for all time steps, into [T, J, G, B, H].
+        """Write W_ih x (+ bias) of each gate for all time steps into [T, J, G, B, H].
 
         Args:
             inputs: [T, G, B, F].
@@ -100,37 +103,37 @@ class Layer:
             out[:, gate].copy_(product.view(places, length, batch, -1).transpose(0, 1))
 
     def states(self, inputs: Tensor, space: Workspace, kind: str) -> Tensor:
-        """Room for the states before and after each step, [T + 1, G, B, H], the first one zero."""
+        """Return room for the states before and after each step, [T + 1, G, B, H], the first zero."""
         length, places, batch, _ = inputs.shape
         result = space.take(self.name(kind), inputs, length + 1, places, batch, self.hidden)
         result[0].zero_()
         return result
 
     def along(self, states: Tensor, space: Workspace) -> Tensor:
-        """States after each step as the layer returns them, [T, R, B, directions × H]."""
+        """Return the states after each step as the layer returns them, [T, R, B, directions × H]."""
         after = states[1:]
         if self.directions == 1:
             return after
-        one, other = parted(after, 1, 2).unbind(1)
-        both = space.take(self.name("along"), after, *one.shape[:3], 2 * self.hidden)
-        both[..., : self.hidden].copy_(one)
-        for target, step in zip(both[..., self.hidden :], reversed(other.unbind()), strict=True):
+        forward, backward = split_axis(after, 1, 2).unbind(1)
+        both = space.take(self.name("along"), after, *forward.shape[:3], 2 * self.hidden)
+        both[..., : self.hidden].copy_(forward)
+        for target, step in zip(both[..., self.hidden :], reversed(backward.unbind()), strict=True):
             target.copy_(step)
         return both
 
     def last(self, states: Tensor) -> Tensor:
-        """States after the step that was processed last, [directions, R, B, H]."""
-        return parted(states[-1], 0, self.directions).clone()
+        """Return the states after the step that was processed last, [directions, R, B, H]."""
+        return split_axis(states[-1], 0, self.directions).clone()
 
     def along_back(self, grad: Tensor) -> Tensor:
-        """Gradients of what `along` returned, in the order of processing, [T, G, B, H]."""
+        """Return the gradients of the result of `along` in the order of processing, [T, G, B, H]."""
         if self.directions == 1:
             return grad
-        one, other = grad.chunk(2, dim=3)
-        return torch.stack([one, other.flip(0)], dim=1).flatten(1, 2)
+        forward, backward = grad.chunk(2, dim=3)
+        return torch.stack([forward, backward.flip(0)], dim=1).flatten(1, 2)
 
     def to_inputs(self, terms: Terms) -> Tensor:
-        """Gradients of the sequence that was read, [T, R, B, F]."""
+        """Return the gradients of the sequence that was read, [T, R, B, F]."""
         length, _, places, batch, _ = terms.grads.shape
         weights = self.stacked("weight_ih")
         total = terms.grads.new_zeros(places, length * batch, weights[0].shape[1])
@@ -140,8 +143,8 @@ class Layer:
         grad = total.view(places, length, batch, -1).transpose(0, 1)
         if self.directions == 1:
             return grad
-        one, other = parted(grad, 1, 2).unbind(1)
-        return one + other.flip(0)
+        forward, backward = split_axis(grad, 1, 2).unbind(1)
+        return forward + backward.flip(0)
 
 
 @dataclass(frozen=True)
@@ -159,14 +162,14 @@ class Terms:
     on_hidden: tuple[int, ...]
 
     def sides(self) -> dict[tuple[bool, bool], list[int]]:
-        """Blocks by whether they are on the input's side and on the hidden side."""
-        found: dict[tuple[bool, bool], list[int]] = {}
+        """Return the blocks by whether they are on the input's side and on the hidden side."""
+        blocks: dict[tuple[bool, bool], list[int]] = {}
         for block in range(self.grads.shape[1]):
-            found.setdefault((block in self.on_input, block in self.on_hidden), []).append(block)
-        return found
+            blocks.setdefault((block in self.on_input, block in self.on_hidden), []).append(block)
+        return blocks
 
 
-def parted(values: Tensor, dim: int, parts: int) -> Tensor:
-    """One axis as two, the first of them `parts` long."""
+def split_axis(values: Tensor, dim: int, parts: int) -> Tensor:
+    """Split one axis in two, the first of them `parts` long."""
     shape = (*values.shape[:dim], parts, -1, *values.shape[dim + 1 :])
     return values.reshape(shape)

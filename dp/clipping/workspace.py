@@ -1,8 +1,8 @@
-"""Memory that is used again step after step.
+"""Reusable memory for large tensors.
 
-Large tensors that are made and dropped at every step cost more than the arithmetic on them: the
-operating system hands out zeroed pages each time. Batches under Poisson sampling differ in size, so
-a buffer is as large as the largest batch so far, and smaller ones use its beginning.
+Allocating large tensors at every step costs more than the arithmetic on them, since the operating
+system returns zeroed pages each time. Batches under Poisson sampling differ in size, so a buffer is as
+large as the largest batch so far, and smaller ones use its beginning.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 
 
 class Workspace:
-    """Buffers by name; what one of them holds is lost when the same name is taken again."""
+    """Buffers by name; taking a name again overwrites its buffer."""
 
     def __init__(self) -> None:
         self._buffers: dict[Hashable, Tensor] = {}
 
     def take(self, name: Hashable, like: Tensor, *shape: int) -> Tensor:
-        """An uninitialised tensor of this shape, with the dtype and on the device of `like`."""
+        """Return an uninitialised tensor of this shape, with the dtype and on the device of `like`."""
         size = prod(shape)
         key = (name, like.dtype, like.device)
         buffer = self._buffers.get(key)

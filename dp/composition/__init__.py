@@ -1,4 +1,4 @@
-"""Composition: many releases of one data set together, for any unit."""
+"""Composition: the total cost of many releases of one data set, for any unit."""
 
 from dp.composition.risk import trade_off
 from dp.composition.total import Total, total

@@ -1,4 +1,4 @@
-"""A training as a dp-accounting `DpEvent`, for accountants and ledgers that speak its language."""
+"""Trainings as `DpEvent`s of dp-accounting, for its accountants and ledgers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class WindowedGaussianDpEvent(dp_accounting.DpEvent):  # type: ignore[misc]
 
 
 def training_event(sampling: WindowSampling) -> dp_accounting.DpEvent:
-    """The whole training: every update, and what was released beside them."""
+    """Return the event of a whole training: every update, and the release beside them."""
     update = WindowedGaussianDpEvent(sampling.hit, sampling.rate, sampling.noise_multiplier)
     updates = dp_accounting.SelfComposedDpEvent(update, sampling.steps)
-    if sampling.aside is None:
+    if sampling.side_release is None:
         return updates
     # n cells that change by 1 each: one Gaussian of sensitivity √n
-    aside = dp_accounting.GaussianDpEvent(sampling.aside.sigma / sampling.aside.cells**0.5)
-    return dp_accounting.ComposedDpEvent([updates, aside])
+    side = dp_accounting.GaussianDpEvent(
+        sampling.side_release.sigma / sampling.side_release.cells**0.5
+    )
+    return dp_accounting.ComposedDpEvent([updates, side])

@@ -1,4 +1,4 @@
-"""What a promise means to somebody it is made to: the whole curve, and what an attacker gains."""
+"""What a guarantee means to a person: trade-off curves, and the chances of an attacker."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DELTAS = tuple(10.0**-exponent for exponent in range(3, 13))
 
 
 def risk(total: Total, *, what: str) -> dict[str, Any]:
-    """The curve epsilon(delta), the trade-off curve and an attacker's chance, as JSON values.
+    """Return the curve epsilon(delta), the trade-off curve and an attacker's chance, as JSON values.
 
-    The attacker is the worst there is: knows all other records, and has to tell two neighbouring
-    data sets apart. With even odds beforehand the best guess is right with probability
-    (1 + delta(0)) / 2, since delta at epsilon 0 is the total variation (Dong, Roth, Su 2022).
+    The attacker is the worst case: they know all other records and have to tell two neighbouring data
+    sets apart. With even odds beforehand the best guess is right with probability (1 + delta(0)) / 2,
+    since delta at epsilon 0 is the total variation (Dong, Roth, Su 2022).
 
     Args:
         total: everything that was released.
@@ -41,10 +41,17 @@ def risk(total: Total, *, what: str) -> dict[str, Any]:
 
 
 def trade_off(total: Total) -> list[dict[str, float]]:
-    """The least type II error β at each type I error α of any test between neighbours.
+    """Return the least type II error β at each type I error α of any test between neighbours.
 
     β(α) = max over ε of 1 − δ(ε) − e^ε·α and of e^−ε·(1 − δ(ε) − α), from delta(epsilon) alone
     (Dong, Roth, Su 2022, proposition 2.12); never above the true curve.
+
+    Example:
+        >>> from dp import Budget, ContributionBound, calibrate, total
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> curve = trade_off(total([noise.event()]))
+        >>> curve[5]["type_1"], round(curve[5]["type_2"], 2)
+        (0.05, 0.92)
     """
     epsilons, deltas = _profile(total)
     curve = []
@@ -57,7 +64,7 @@ def trade_off(total: Total) -> list[dict[str, float]]:
 
 
 def least_false_alarms(total: Total, power: float) -> float:
-    """The least type I error of a test that finds a share `power` of the cases there are.
+    """Return the least type I error of a test that finds a share `power` of all cases.
 
     From P(S) ≤ e^ε·Q(S) + δ(ε), for the test's region S and for its complement; never above the
     true error, since any ε gives a bound.
@@ -74,7 +81,7 @@ def least_false_alarms(total: Total, power: float) -> float:
 
 @lru_cache(maxsize=8)
 def _profile(total: Total) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Delta(epsilon) at epsilons from 0 to where hardly anything is left."""
+    """Return delta(epsilon) at epsilons from 0 to where hardly any delta is left."""
     top = total.epsilon(1e-9)
     epsilons = np.linspace(0.0, top if math.isfinite(top) else 0.0, 41)
     return epsilons, np.array([total.delta(float(epsilon)) for epsilon in epsilons])

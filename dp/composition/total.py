@@ -1,4 +1,4 @@
-"""Many releases of one data set together: the whole curve delta(epsilon), from events.
+"""Totals of many releases of one data set: the whole curve delta(epsilon), from events.
 
 Noised counts. A discrete Gaussian of parameter σ around a whole number has, up to a factor e^±κ, the
 law of a randomised rounding of a continuous Gaussian of variance σ² − r² around it (Peikert 2010,
@@ -9,7 +9,7 @@ e^(κN) in delta and 2κN in epsilon for N touched counts: with r² = 2 less tha
 Trainings are composed as privacy loss distributions, and so is everything where both occur
 (dominating pairs compose: Zhu, Dong, Wang 2022, theorem 10).
 
-What adds up is kept as whole numbers, so that neither order nor rounding can change a total.
+Sums are kept as whole numbers, so that neither order nor rounding can change a total.
 """
 
 from __future__ import annotations
@@ -31,42 +31,42 @@ Event = dict[str, Any]
 COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
 
 _ROUNDING = 2.0
-"""r²: variance given up to the randomised rounding."""
+"""r²: variance spent on the randomised rounding."""
 _KAPPA = 5 * math.exp(-2 * math.pi**2 * _ROUNDING)
 _UNIT = 2**80
-"""Fixed point of what adds up; rounded up."""
+"""Unit of the fixed-point sums, which are rounded up."""
 _POINTS = 400_000
-"""The most points that the privacy loss of a part is looked at when parts are composed."""
+"""The most grid points of the privacy loss of a part when parts are composed."""
 _WEAKEST = 5_000.0
-"""Times the noise that was asked for: what does not fit then is not worth releasing."""
+"""Multiple of the requested noise beyond which a release that does not fit is not worth making."""
 
 
 @dataclass(frozen=True)
 class Total:
-    """What several events come to for one privacy unit.
+    """The total of several events for one privacy unit.
 
     Attributes:
         releases: how many there are.
         cells: N, noised counts that the unit touches, over all releases.
-        mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `loud` instead.
+        mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `low_noise` instead.
         rho: Σ nw²/(2σ²) of zero-concentrated DP, fixed point; of noised counts.
-        loud: releases of counts with σ² < 2r².
+        low_noise: releases of counts with σ² < 2r².
         sigma: of all noised counts, if it is one and the same and weights are 1.
         trainings: events of trainings, as JSON, with their number.
-        open: releases that promise this unit nothing.
+        open: releases without a guarantee for this unit.
     """
 
     releases: int = 0
     cells: int = 0
     mu2: int = 0
     rho: int = 0
-    loud: int = 0
+    low_noise: int = 0
     sigma: float | None = None
     trainings: tuple[tuple[str, int], ...] = ()
     open: int = 0
 
     def plus(self, event: Event | None) -> Total:
-        """This and one more event; None for one that promises the unit nothing."""
+        """Return the total with one more event; None for one without a guarantee for the unit."""
         more = replace(self, releases=self.releases + 1)
         if event is None:
             return replace(more, open=self.open + 1)
@@ -80,46 +80,49 @@ class Total:
         raise ValueError(f"events of mechanism {event['mechanism']!r} cannot be accounted for")
 
     def delta(self, epsilon: float) -> float:
-        """Delta(epsilon), never below the true one."""
+        """Return delta at an epsilon, never below the true one; 1 if nothing is promised."""
         if self.open:
             return 1.0
         if not self.trainings:
             return _counts_delta(self, epsilon) if self.cells else 0.0
-        if self.loud:
+        if self.low_noise:
             return min(1.0, math.nextafter(self._epsilon_bracket(epsilon), 1))
         slack = _KAPPA * self.cells
-        found = self._losses.get_delta_for_epsilon(max(0.0, epsilon - 2 * slack))
-        return min(1.0, float(found) * math.exp(slack))
+        delta = self._losses.get_delta_for_epsilon(max(0.0, epsilon - 2 * slack))
+        return min(1.0, float(delta) * math.exp(slack))
 
     def epsilon(self, delta: float) -> float:
-        """Epsilon(delta), never below the true one; infinite if there is none."""
+        """Return epsilon at a delta, never below the true one; infinite if there is none."""
         if self.open:
             return math.inf
         if not self.trainings:
             return smallest_epsilon(self.delta, delta) if self.cells else 0.0
-        if self.loud:  # both at half of delta, added up
+        if self.low_noise:  # both at half of delta, added up
             counts = replace(self, trainings=()).epsilon(delta / 2)
-            return counts + replace(self, cells=0, loud=0).epsilon(delta / 2)
+            return counts + replace(self, cells=0, low_noise=0).epsilon(delta / 2)
         if not self.cells and len(self.trainings) == 1 and self.trainings[0][1] == 1:
             return window_sampling.sampling_of(json.loads(self.trainings[0][0])).epsilon(delta)
         slack = _KAPPA * self.cells
-        found = self._losses.get_epsilon_for_delta(delta * math.exp(-slack))
-        return float(found) + 2 * slack
+        epsilon = self._losses.get_epsilon_for_delta(delta * math.exp(-slack))
+        return float(epsilon) + 2 * slack
 
     def within(self, cap: Budget) -> bool:
-        """Whether the cap is kept."""
+        """Return whether the total is within a cap."""
         if self.trainings:
             return self.epsilon(cap.delta) <= cap.epsilon
         return self.delta(cap.epsilon) <= cap.delta
 
     def to_json(self) -> str:
-        """As canonical JSON; whole numbers too long for most readers are text."""
-        return json.dumps({**asdict(self), "mu2": str(self.mu2), "rho": str(self.rho)})
+        """Return the total as canonical JSON; whole numbers too long for most readers are text."""
+        values = {**asdict(self), "mu2": str(self.mu2), "rho": str(self.rho)}
+        values["loud"] = values.pop("low_noise")  # its name in ledgers
+        return json.dumps(values)
 
     @classmethod
     def from_json(cls, text: str) -> Total:
-        """The total that `to_json` gave."""
+        """Read the total from the result of `to_json`."""
         values = json.loads(text)
+        values["low_noise"] = values.pop("loud")
         return cls(
             **{
                 **values,
@@ -130,7 +133,7 @@ class Total:
         )
 
     def _epsilon_bracket(self, epsilon: float) -> float:
-        """Delta at epsilon by bisection of the inverse."""
+        """Return delta at epsilon by bisection of the inverse."""
         low, high = -300.0, 0.0
         while high - low > 1e-6:
             middle = (low + high) / 2
@@ -151,7 +154,8 @@ class Total:
         if self.cells:
             largest.append(mu * (mu + 10))
             finest.append(max(largest[-1] / 4_000, 1e-7))
-        # One grid for all: as fine as the quietest needs, as coarse as the loudest can be held.
+        # One grid for all: as fine as the part with the smallest losses needs, as coarse as the one
+        # with the largest allows.
         spacing = max(min(finest), max(largest) / _POINTS)
         parts = [_of_runs(text, count, spacing) for text, count in self.trainings]
         if self.cells:
@@ -167,21 +171,29 @@ class Total:
 
 
 def total(events: list[Event | None]) -> Total:
-    """All events together."""
-    found = Total()
+    """Return the total of all events.
+
+    Example:
+        >>> from dp import calibrate
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> twice = total([noise.event(), noise.event()])
+        >>> twice.releases, round(twice.epsilon(delta=1e-6), 2)
+        (2, 1.45)
+    """
+    result = Total()
     for event in events:
-        found = found.plus(event)
-    return found
+        result = result.plus(event)
+    return result
 
 
 def weaker(event: Event, factor: float) -> Event:
-    """The same release with `factor` times the noise."""
+    """Return the event of the same release with `factor` times the noise."""
     noise = "sigma" if event["mechanism"] == COUNTS else "noise_multiplier"
     return {**event, noise: event[noise] * factor}
 
 
 def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
-    """The largest epsilon that a release like `event` may have so that the total keeps to `cap`."""
+    """Return the largest epsilon of a release like `event` that keeps the total within `cap`."""
     if not before.releases:
         return cap.epsilon
     if not before.within(cap):
@@ -204,47 +216,47 @@ def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
 def _with_counts(total: Total, event: Event) -> Total:
     bound = ContributionBound(*(event[name] for name in ("intervals", "regions", "weight")))
     square, variance = bound.cells * bound.weight**2, event["sigma"] ** 2
-    loud = variance < 2 * _ROUNDING
+    low_noise = variance < 2 * _ROUNDING
     same = bound.weight == 1 and (total.sigma == event["sigma"] or not total.cells)
     return replace(
         total,
         cells=total.cells + bound.cells,
-        mu2=total.mu2 + (0 if loud else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
+        mu2=total.mu2 + (0 if low_noise else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
         rho=total.rho + math.ceil(square / (2 * variance) * _UNIT),
-        loud=total.loud + loud,
+        low_noise=total.low_noise + low_noise,
         sigma=event["sigma"] if same else None,
     )
 
 
 def largest_epsilon(totals: Iterable[Total], delta: float) -> float:
-    """The largest epsilon(delta) of several totals; 0 of none.
+    """Return the largest epsilon(delta) of several totals; 0 of none.
 
-    Whether a total is within what was found so far is looked up much faster than its own epsilon.
+    Checking whether a total is within the largest epsilon so far is much faster than computing its own.
     """
-    found = 0.0
-    for total in sorted(totals, key=lambda one: one.mu2, reverse=True):
-        if found == math.inf:
+    largest = 0.0
+    for total in sorted(totals, key=lambda total: total.mu2, reverse=True):
+        if largest == math.inf:
             break
-        if found == 0.0 or not total.within(Budget(found, delta)):
-            found = max(found, total.epsilon(delta))
-    return found
+        if largest == 0.0 or not total.within(Budget(largest, delta)):
+            largest = max(largest, total.epsilon(delta))
+    return largest
 
 
 def _counts_delta(total: Total, epsilon: float) -> float:
-    """Delta(epsilon) of noised counts: the smallest of what is known to be above the true one."""
-    if total.sigma is not None:  # at most what zCDP says, too
-        found = [discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon)]
+    """Return delta(epsilon) of noised counts: the smallest of several upper bounds."""
+    if total.sigma is not None:  # never above the zCDP bound
+        bounds = [discrete_delta(total.sigma, ContributionBound(total.cells, 1), epsilon)]
     else:
-        found = [zcdp_delta(total.rho / _UNIT, epsilon)]
-    if not total.loud:
+        bounds = [zcdp_delta(total.rho / _UNIT, epsilon)]
+    if not total.low_noise:
         slack = _KAPPA * total.cells
         continuous = gaussian_delta(math.sqrt(total.mu2 / _UNIT), epsilon - 2 * slack)
-        found.append(continuous * math.exp(slack))
-    return min(found)
+        bounds.append(continuous * math.exp(slack))
+    return min(bounds)
 
 
 def _plain(event: Event) -> Event:
-    """A training's event without what its account does not depend on."""
+    """Return a training's event without the fields that its account does not depend on."""
     names = ("mechanism", "rate", "windows", "batch", "steps", "hit", "noise_multiplier", "aside")
     return {name: event[name] for name in names}
 

@@ -1,11 +1,12 @@
-"""What a release that was calibrated for one privacy unit costs another unit of the same data.
+"""Unit conversion: what a release calibrated for one privacy unit costs another unit of the same data.
 
-A panel noised for `user-day` also tells something about a `user`, and more of it: whoever caps the
-`user` must see it. Everything needed is public and kept with the charge: intervals, regions, windows.
+A panel noised for `user-day` also reveals something about a `user`, at a higher cost, which counts
+against a cap for the `user`. Everything needed is public and stored with the charge: intervals, regions,
+windows.
 
-Where records were cut to K intervals of a unit, they are coupled: without one of a person's days, K
-intervals of other days may be counted in its place, so that a shorter unit changes what it had itself
-and as much again elsewhere.
+Where records were cut to K intervals of a unit, they are coupled: if one of a person's days is removed,
+K intervals of other days may be counted in its place, so that a shorter unit changes its own intervals
+and as many others.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ _LENGTH = (PrivacyUnit.USER_INTERVAL, PrivacyUnit.USER_DAY, PrivacyUnit.USER_WEE
 
 
 def event_for_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> Event | None:
-    """The release as it is accounted for a unit; None if it promises that unit nothing.
+    """Return the event of a release as it is accounted for a unit; None without a guarantee for it.
 
     Args:
-        unit: whose cost is asked for.
+        unit: the unit whose cost is returned.
         charge: for the unit that the release was calibrated for.
         grid: clocks and intervals of all releases of the data set, this one included.
 
     Returns:
-        The event with the cost of `unit` in place of the own one; never less than the own one for the
-        own unit and for those that hold it.
+        The event with the cost of `unit` in place of the charge's own; never less than the own cost for
+        the own unit and for units that contain it.
     """
     event = charge.event
     if "panel" not in event:
@@ -57,9 +58,9 @@ def event_for_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> Event | None:
 
 
 def times_of_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
-    """The units that a release can tell something about, as a range of times (`Period.unit_range`)."""
+    """Return the units that a release can reveal anything about, as a range (`Period.unit_range`)."""
     if unit is PrivacyUnit.USER or not grid.one_clock:
-        return EVER  # nobody knows which days are the same
+        return EVER  # which days are the same is not known
     if "panel" not in charge.event:
         return charge.period.unit_range(unit)
     if grid.uniform or not _interval_long(unit):
@@ -67,14 +68,14 @@ def times_of_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
     else:
         first, last = _longest(unit, charge.period, grid)
     if _touch(unit, charge, grid).coupled and not _enforced(charge):
-        # cut at the source, in releases of other periods too
+        # cut at the source, which affects releases of other periods too
         far = _coupled_reach(unit, charge, grid)
         first, last = min(first, far[0]), max(last, far[1])
     return first, last
 
 
 def _coupled_reach(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
-    """Where records of a unit can lie in whose place some of the release are counted."""
+    """Return where records of a unit can lie in whose place some of the release are counted."""
     if isinstance(unit, IntervalUnit):
         return EVER
     first, last = charge.period.unit_range(charge.unit)
@@ -84,7 +85,7 @@ def _coupled_reach(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
 
 @dataclass(frozen=True)
 class _Touch:
-    """Where one unit can change the counts of a release.
+    """The intervals of a release whose counts one unit can change.
 
     Attributes:
         width: consecutive intervals that hold all of its own records.
@@ -116,7 +117,7 @@ def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
 
 
 def _crosses(charge: Charge, grid: TimeGrid) -> bool:
-    """Whether an interval can belong to two of the units that were cut."""
+    """Return whether an interval can belong to two of the units that were cut."""
     return crosses_borders(charge.unit, interval=charge.period.interval, start=_start(charge, grid))
 
 
@@ -138,16 +139,16 @@ def _training(unit: Unit, charge: Charge, grid: TimeGrid) -> Event:
         hit = reach.affected(touch.width)
     hit = min(hit, touch.changed * each) if _limit(charge) is not None else hit
     hit = max(hit + touch.coupled * each, _least(unit, charge, event["hit"]))
-    seen = {**event, "hit": min(event["windows"], hit)}
+    converted = {**event, "hit": min(event["windows"], hit)}
     if event["aside"] is not None:
-        aside = event["aside"]
-        cells = max(_cells(unit, panel, touch), _least(unit, charge, aside["cells"]))
-        seen["aside"] = {**aside, "cells": cells}
-    return seen
+        side = event["aside"]
+        cells = max(_cells(unit, panel, touch), _least(unit, charge, side["cells"]))
+        converted["aside"] = {**side, "cells": cells}
+    return converted
 
 
 def _least(unit: Unit, charge: Charge, own: int) -> int:
-    """What was charged to the own unit, for it and whatever holds it; else nothing."""
+    """Return what was charged to the own unit, for it and larger ones; 0 for others."""
     mine = charge.unit
     if unit == mine:
         return own
@@ -157,7 +158,7 @@ def _least(unit: Unit, charge: Charge, own: int) -> int:
 
 
 def _cells(unit: Unit, panel: dict[str, Any], touch: _Touch) -> int:
-    """Squared change of the scale's histograms by a unit (`dp.mechanisms.scale`).
+    """Return the squared change of the scale's histograms by a unit (`dp.mechanisms.scale`).
 
     A region has two histograms, and a pair of intervals moves one record in each of them from one cell
     to another. Pairs start `distance` apart, and w consecutive intervals meet those that start within
@@ -171,7 +172,7 @@ def _cells(unit: Unit, panel: dict[str, Any], touch: _Touch) -> int:
 
 
 def _width(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
-    """Consecutive intervals of the release that a unit can have records in."""
+    """Return the number of consecutive intervals of the release that hold all records of a unit."""
     period = charge.period
     if _interval_long(unit):
         if grid.uniform and grid.one_clock:
@@ -187,7 +188,7 @@ def _width(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
 
 
 def _longest(unit: Unit, period: Period, grid: TimeGrid) -> TimeRange:
-    """The range of a unit of the longest intervals, of which the period may hold a part."""
+    """Return the range of a unit of the longest intervals, of which the period may hold a part."""
     (first, last), length = period.seconds, int(_span(unit, grid).total_seconds())
     if grid.offset is None or isinstance(unit, IntervalUnit):
         return first - length + 1, last  # named by the second in which it starts
@@ -200,7 +201,7 @@ def _start(charge: Charge, grid: TimeGrid) -> datetime | None:
 
 
 def _same(unit: Unit, charge: Charge, grid: TimeGrid) -> bool:
-    """Whether a unit is the own one, and means the same stretches of time."""
+    """Return whether a unit is the own one, and means the same stretches of time."""
     return unit == charge.unit and (grid.one_clock or unit is PrivacyUnit.USER)
 
 
@@ -218,13 +219,13 @@ def _observed(charge: Charge) -> int:
 
 
 def _enforced(charge: Charge) -> bool:
-    """Whether records were cut when the release was counted, and in no other release with it."""
-    said = charge.event["panel"].get("enforced")
-    return bool(charge.recipe.get("source", {}).get("events") if said is None else said)
+    """Return whether records were cut in counting this release, and in no other release with it."""
+    enforced = charge.event["panel"].get("enforced")
+    return bool(charge.recipe.get("source", {}).get("events") if enforced is None else enforced)
 
 
 def _limit(charge: Charge) -> int | None:
-    """K, where a person of the own unit can have more records than were counted.
+    """Return K where a person of the own unit can have more records than were counted, else None.
 
     Those that were cut at the source may have had more than the release has intervals.
     """
@@ -233,7 +234,7 @@ def _limit(charge: Charge) -> int | None:
         return None
     if "intervals_per_unit" in panel:
         limit = panel["intervals_per_unit"]
-    else:  # charged before it was kept
+    else:  # charged before it was recorded
         limit = charge.recipe.get("privacy", {}).get("intervals_per_unit")
     observed = _MANY
     if limit is None or _enforced(charge):

@@ -1,4 +1,4 @@
-"""The ledger: what was spent on whom, written down before noise is drawn."""
+"""The ledger: what was spent on whom, recorded before noise is drawn."""
 
 from dp.charge import Charge
 from dp.ledger.identity import fingerprint, local_secret

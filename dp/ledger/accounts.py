@@ -1,4 +1,4 @@
-"""Accounts: one a data set and privacy unit; every charge to the data set is added to each of them."""
+"""Accounts, one per data set and privacy unit; a charge to a data set is added to all of them."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from dp.unit.time_grid import TimeGrid
 
 
 def of(session: Session, family: Family | None) -> tuple[Account, ...]:
-    """Accounts of a data set under all of its names; none if there is no such data set."""
+    """Return the accounts of a data set under all of its names; none for no data set."""
     if family is None:
         return ()
     return _ordered(session, select(AccountRow).where(AccountRow.dataset.in_(family.names)))
 
 
-def every(session: Session) -> tuple[Account, ...]:
-    """All accounts, by data set."""
+def all_accounts(session: Session) -> tuple[Account, ...]:
+    """Return all accounts, ordered by data set."""
     return _ordered(session, select(AccountRow))
 
 
-def _ordered(session: Session, wanted: Select[tuple[AccountRow]]) -> tuple[Account, ...]:
-    query = wanted.order_by(AccountRow.dataset, AccountRow.id)
+def _ordered(session: Session, query: Select[tuple[AccountRow]]) -> tuple[Account, ...]:
+    query = query.order_by(AccountRow.dataset, AccountRow.id)
     return tuple(from_row(row) for row in session.scalars(query))
 
 
 def from_row(row: AccountRow) -> Account:
-    """The account of a row."""
+    """Return the account of a row."""
     cap = None
     if row.cap_epsilon is not None and row.cap_delta is not None:
         cap = Budget(row.cap_epsilon, row.cap_delta)
     return Account(row.id, row.dataset, parse_unit(row.unit), row.population, cap)
 
 
-def the_one(session: Session, dataset: str, unit: Unit) -> Account:
-    """The account of a data set for a unit.
+def find(session: Session, dataset: str, unit: Unit) -> Account:
+    """Return the account of a data set for a unit.
 
     Raises:
-        LedgerError: there is none; the message has the names that come close.
+        LedgerError: there is none; the message suggests similar names.
     """
-    found = of(session, datasets.named(session, dataset))
-    for account in found:
+    accounts = of(session, datasets.find(session, dataset))
+    for account in accounts:
         if account.unit == unit:
             return account
-    if found:
-        units = ", ".join(account.unit.value for account in found)
+    if accounts:
+        units = ", ".join(account.unit.value for account in accounts)
         raise LedgerError(f"{dataset} has no account for unit {unit.value}; it has {units}")
-    names = sorted({account.dataset for account in every(session)})
+    names = sorted({account.dataset for account in all_accounts(session)})
     close = difflib.get_close_matches(dataset, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none yet'}"
     raise LedgerError(
@@ -67,18 +67,18 @@ def the_one(session: Session, dataset: str, unit: Unit) -> Account:
     )
 
 
-def opened(session: Session, family: Family, unit: Unit, population: str | None) -> Account:
-    """The account, opened if need be with what earlier charges for other units cost this one."""
-    found, dataset = of(session, family), family.names[0]
-    for account in found:
+def open_account(session: Session, family: Family, unit: Unit, population: str | None) -> Account:
+    """Return the account; open it if needed, with the cost of earlier charges for other units."""
+    accounts, dataset = of(session, family), family.names[0]
+    for account in accounts:
         if population and account.population and population != account.population:
             raise LedgerError(
                 f"{account.dataset} is on record with the population {account.population!r}, this run "
                 f"declares {population!r}; other people are another data set: give it another name "
                 "(source.account)"
             )
-    known = next((one.population for one in found if one.population), population)
-    for account in found:
+    known = next((account.population for account in accounts if account.population), population)
+    for account in accounts:
         if account.unit == unit:
             return account
     body = {
@@ -100,7 +100,7 @@ def opened(session: Session, family: Family, unit: Unit, population: str | None)
     )
     session.flush()
     account = Account(row.seq, dataset, unit, known, None)
-    if found:
+    if accounts:
         rebuild(session, [account], family)
     return account
 
@@ -122,7 +122,8 @@ def add(
         charge: what is about to be spent.
         grid: of the data set, with this charge.
         caps: that hold for the account.
-        everywhere: whether to look at what the charge does not reach as well, which has just changed.
+        everywhere: whether to check stretches that the charge does not reach as well, because their
+            totals have just been rebuilt.
     """
     reach = times_of_unit(account.unit, charge, grid)
     event = event_for_unit(account.unit, charge, grid)
@@ -138,15 +139,15 @@ def add(
 
 
 def rebuild(session: Session, accounts: Iterable[Account], family: Family) -> None:
-    """Totals from all entries of the data set."""
-    charges = live(entries.all_entries(session), family)
+    """Rebuild totals from all entries of the data set."""
+    charges = active_entries(entries.all_entries(session), family)
     for account in accounts:
         before = totals.load(session, account)
         due = totals.of_charges(account, charges, family.grid)
         totals.replace(session, account, before, due)
 
 
-def live(entries: list[Entry], family: Family) -> list[Entry]:
-    """Entries of a data set that count: all that were not given back."""
+def active_entries(entries: list[Entry], family: Family) -> list[Entry]:
+    """Return the entries of a data set that count: all that were not given back."""
     names = set(family.names)
-    return [one for one in entries if one.dataset in names and one.state != "voided"]
+    return [entry for entry in entries if entry.dataset in names and entry.state != "voided"]

@@ -1,4 +1,4 @@
-"""The ledger's database: SQLite or PostgreSQL, brought up to date, written by one at a time."""
+"""The ledger's database: SQLite or PostgreSQL, migrated when it is opened, with one writer at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dp.ledger import place
 SCHEMA = "0002"
 """The newest migration in `migrations/versions`."""
 _PATIENCE = 60
-"""Seconds that one writer waits for the others."""
+"""Seconds that a writer waits for other writers."""
 
 
 class Database:
@@ -37,7 +37,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         try:
-            self._url = place.parsed(url)
+            self._url = place.parse(url)
             self.engine = _engine(url)
         except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: the port
             raise LedgerError(
@@ -45,28 +45,28 @@ class Database:
                 "postgresql://user:password@host/name in VEILCAST_DATABASE_URL (in a password, write @ "
                 "as %40, : as %3A, / as %2F, ? as %3F and # as %23)"
             ) from None
-        with self._explained():
+        with self._driver_errors():
             self._bring_up_to_date()
 
     @property
     def name(self) -> str:
-        """Where it is, without credentials."""
-        return place.shown(self._url)
+        """The database's URL without credentials."""
+        return place.without_credentials(self._url)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that reads."""
-        with self._explained(), Session(self.engine) as session, session.begin():
+        """Open a transaction that reads."""
+        with self._driver_errors(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is alone in writing from its first statement, and whole or not at all.
+        """Open a transaction that is the only writer from its first statement, all or nothing.
 
         Reading what was spent and writing the next charge must be one step.
         """
         writer = self.engine.execution_options(veilcast_write=True)
-        with self._explained(), Session(writer) as session, session.begin():
+        with self._driver_errors(), Session(writer) as session, session.begin():
             if self._postgres:
                 session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}s'"))
                 session.execute(text("LOCK TABLE ledger_log IN EXCLUSIVE MODE"))
@@ -74,10 +74,10 @@ class Database:
 
     @contextmanager
     def hold(self, key: str) -> Iterator[None]:
-        """Be the only process that works on a release; a process that dies lets go."""
+        """Hold the exclusive lock on a release; a process that dies releases it."""
         number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
         if self._postgres:
-            with self._explained():
+            with self._driver_errors():
                 connection = self.engine.connect()
                 connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": number})
                 connection.commit()
@@ -92,7 +92,7 @@ class Database:
         if not self._url.database or self._url.database == ":memory:":
             yield
             return
-        with _locked(Path(f"{self._url.database}.locks"), f"{number & (2**64 - 1):016x}"):
+        with _file_lock(Path(f"{self._url.database}.locks"), f"{number & (2**64 - 1):016x}"):
             yield
 
     @property
@@ -101,34 +101,34 @@ class Database:
 
     def _bring_up_to_date(self) -> None:
         with self.engine.connect() as connection:
-            found = _version(connection)
-        if found == SCHEMA:
+            version = _version(connection)
+        if version == SCHEMA:
             return
         with self.engine.execution_options(veilcast_write=True).begin() as connection:
             if self._postgres:
                 connection.execute(text("SELECT pg_advisory_xact_lock(7016392041)"))
-            found = _version(connection)
-            if found is None and inspect(connection).has_table("ledger_entries"):
+            version = _version(connection)
+            if version is None and inspect(connection).has_table("ledger_entries"):
                 raise LedgerError(
                     f"{self.name} was written by a veilcast before 0.2, whose ledger had no accounts; "
                     "keep it as a record, and move it away or choose another VEILCAST_HOME"
                 )
-            if found is not None and found > SCHEMA:
+            if version is not None and version > SCHEMA:
                 raise LedgerError(
-                    f"{self.name} has ledger schema {found}, this veilcast knows {SCHEMA}; use a "
+                    f"{self.name} has ledger schema {version}, this veilcast knows {SCHEMA}; use a "
                     "veilcast that is at least as new as the one that wrote it"
                 )
-            if found != SCHEMA:
+            if version != SCHEMA:
                 _migrate(connection)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Errors of the database in words; the text of a statement could quote what was stored."""
+    def _driver_errors(self) -> Iterator[None]:
+        """Raise errors of the database in words; the text of a statement could quote stored values."""
         try:
             yield
         except DBAPIError as error:
-            said = str(error.orig).strip().splitlines()
-            reason = place.scrubbed(said[0], self._url) if said else "no reason given"
+            lines = str(error.orig).strip().splitlines()
+            reason = place.scrub(lines[0], self._url) if lines else "no reason given"
             away = isinstance(error, OperationalError) and self._postgres
             raise (LedgerUnreachableError if away else LedgerError)(
                 f"the ledger {self.name} cannot be used: {reason}. "
@@ -136,8 +136,8 @@ class Database:
             ) from None
 
 
-def _advice(said: str) -> str:
-    said = said.lower()
+def _advice(message: str) -> str:
+    message = message.lower()
     for sign, advice in (
         ("readonly", "Make it writable by this user."),
         ("read-only", "Make it writable by this user."),
@@ -148,7 +148,7 @@ def _advice(said: str) -> str:
         ("lock timeout", f"Others have been writing for {_PATIENCE} s; try again."),
         ("not a database", "It is no SQLite file; choose another."),
     ):
-        if sign in said:
+        if sign in message:
             return advice
     return "Check VEILCAST_DATABASE_URL and that the server is up."
 
@@ -200,14 +200,14 @@ def _engine(url: str) -> Engine:
 
 
 @contextmanager
-def _locked(folder: Path, name: str) -> Iterator[None]:
-    """An exclusive lock on a file, which the system drops with the process."""
+def _file_lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which the system drops with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
-        try:  # the one before us may have removed the file that we waited for
+        try:  # the previous holder may have removed the file that we waited for
             if os.stat(path).st_ino == os.fstat(file).st_ino:
                 break
         except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""Data sets: one however it is called, wherever it is reached, and however much it has grown.
+"""Data sets, recognised under any name, at any place, and after they have grown.
 
-A charge is known by its name, by the further names of its source (resolved paths, canonical URLs), by
-the fingerprint of its panel, and by prints of parts of it. Whatever it has in common with a data set on
-record makes it that data set; two of them that turn out to be one are a family, whose accounts are all
-charged together from then on.
+A charge is matched by its name, by the further names of its source (resolved paths, canonical URLs), by
+the fingerprint of its panel, and by prints of parts of it. Anything it shares with a data set on record
+makes it that data set; data sets that turn out to be one form a family, whose accounts are all charged
+together from then on.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dp.ledger.entries import all_entries
 from dp.ledger.tables import AccountRow, DatasetRow, LogRow, NameRow
 from dp.ledger.values import Entry
 from dp.unit.privacy_unit import PrivacyUnit
-from dp.unit.time_grid import UNSAID, TimeGrid
+from dp.unit.time_grid import UNRECORDED, TimeGrid
 
 _SHARED = 2
-"""Prints in common that make two panels the same data; one could be a coincidence."""
+"""Shared prints that make two panels the same data; a single one could be a coincidence."""
 _FILE = "file:"
 
 
 @dataclass(frozen=True)
 class Family:
-    """Data sets that are one.
+    """Data sets that turned out to be the same one.
 
     Attributes:
         id: number of the oldest one.
@@ -46,36 +46,36 @@ class Family:
     grid: TimeGrid
 
 
-def named(session: Session, name: str, aliases: Iterable[str] = ()) -> Family | None:
-    """The data sets known by a name, or by one of its further names; None if there is none."""
+def find(session: Session, name: str, aliases: Iterable[str] = ()) -> Family | None:
+    """Return the data sets known by a name or a further name; None if there is none."""
     rows = _by_name(session, [name, *aliases])
     return _family(session, rows[0].family) if rows else None
 
 
 def register(session: Session, name: str, aliases: Iterable[str]) -> Family:
-    """A data set that nothing was charged to yet, or the one that is known by any of the names."""
-    known = named(session, name, aliases)
+    """Return the data set known by any of the names, or a new one without charges."""
+    known = find(session, name, aliases)
     if known is None:
-        row = _opened(session, name)
+        row = _new_row(session, name)
         known = Family(row.id, (name,), TimeGrid())
     remember(session, known.id, [name, *aliases], ())
     return known
 
 
 def admit(session: Session, charge: Charge) -> tuple[Family, bool, Charge]:
-    """The data set of a charge, which is noted to be one more release of it.
+    """Record a charge as one more release of its data set, and return that data set.
 
     Returns:
-        The data set, with the charge in its grid; whether totals of earlier charges must be worked out
-        anew, since two data sets became one or the meaning of "one interval" has changed; the charge
-        with no prints but new ones, for the log.
+        The data set, with the charge in its grid; whether totals of earlier charges must be rebuilt,
+        since two data sets became one or the meaning of "one interval" has changed; the charge with only
+        its new prints, for the log.
 
     Raises:
-        LedgerError: the charge goes by another clock than all before it.
+        LedgerError: the charge uses another clock than all earlier ones.
     """
     rows = _matches(session, charge)
     if not rows:
-        row = _opened(session, charge.dataset)
+        row = _new_row(session, charge.dataset)
         rows = [row]
     families = sorted({row.family for row in rows})
     before = _family(session, families[0])
@@ -86,12 +86,12 @@ def admit(session: Session, charge: Charge) -> tuple[Family, bool, Charge]:
     changed = bool(before.grid.clocks) and not before.grid.same_costs(after)
     _store(session, before.id, after)
     new = remember(session, before.id, [charge.dataset, *charge.aliases], charge.sketch)
-    fresh = replace(charge, sketch=tuple(one for one in charge.sketch if one in new))
+    fresh = replace(charge, sketch=tuple(value for value in charge.sketch if value in new))
     return replace(before, grid=after), joined or changed, fresh
 
 
 def grid_with(family: Family | None, charges: Iterable[Charge]) -> TimeGrid:
-    """The grid that a data set would have with further charges; nothing is written."""
+    """Return the grid that a data set would have with further charges; nothing is written."""
     grid = TimeGrid() if family is None else family.grid
     for charge in charges:
         grid = _plus(grid, charge)
@@ -99,7 +99,7 @@ def grid_with(family: Family | None, charges: Iterable[Charge]) -> TimeGrid:
 
 
 def grid_of(entries: Iterable[Charge]) -> TimeGrid:
-    """The grid of all charges of a data set, oldest first."""
+    """Return the grid of all charges of a data set, oldest first."""
     return grid_with(None, entries)
 
 
@@ -109,28 +109,28 @@ def _plus(grid: TimeGrid, charge: Charge) -> TimeGrid:
 
 
 def _matches(session: Session, charge: Charge) -> list[DatasetRow]:
-    """Data sets that a charge belongs to, oldest first."""
-    found = {row.id: row for row in _by_name(session, [charge.dataset])}
+    """Return the data sets that a charge belongs to, oldest first."""
+    datasets = {row.id: row for row in _by_name(session, [charge.dataset])}
     for row in _by_name(session, charge.aliases):
         if not _declared_apart(session, row, charge):
-            found[row.id] = row
+            datasets[row.id] = row
     query = (
         select(DatasetRow)
         .join(AccountRow, AccountRow.dataset == DatasetRow.name)
         .join(LogRow, LogRow.account == AccountRow.id)
         .where(LogRow.fingerprint == charge.fingerprint)
     )
-    found |= {row.id: row for row in session.scalars(query)}
+    datasets |= {row.id: row for row in session.scalars(query)}
     prints = session.scalars(select(NameRow.dataset).where(NameRow.value.in_(charge.sketch)))
     enough = min(_SHARED, len(charge.sketch))
     for number, shared in Counter(prints).items():
         if shared >= enough:
-            found[number] = session.get_one(DatasetRow, number)
-    return [found[number] for number in sorted(found)]
+            datasets[number] = session.get_one(DatasetRow, number)
+    return [datasets[number] for number in sorted(datasets)]
 
 
 def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
-    """Data sets with one of the names, oldest first."""
+    """Return the data sets with one of the names, oldest first."""
     called = list(names)
     digests = [_digest(name) for name in called]
     query = (
@@ -140,7 +140,7 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
     )
     rows = {row.id: row for row in session.scalars(query)}
     places = [name for name in called if name.startswith(_FILE) or "#" in name]
-    if places:  # names from before they had one spelling
+    if places:  # names from the time before spellings were unified
         for row in session.scalars(select(DatasetRow).where(DatasetRow.old)):
             if any(_may_be(row.name, name) for name in places):
                 rows[row.id] = row
@@ -148,7 +148,7 @@ def _by_name(session: Session, names: Iterable[str]) -> list[DatasetRow]:
 
 
 def _may_be(old: str, name: str) -> bool:
-    """Whether an old name may be that of a place: they end alike, as far as that can be told.
+    """Return whether an old name may mean the place: both end alike, as far as is recorded.
 
     Relative paths were kept as typed, and URLs with whatever port, driver and schema they had.
     """
@@ -161,14 +161,14 @@ def _may_be(old: str, name: str) -> bool:
 
 
 def _bare(url: str) -> tuple[str, str, str]:
-    """Host, database and own name of a table, without what may have been left out."""
+    """Return host, database and own name of a table, without the optional parts."""
     place, _, table = url.rpartition("://")[2].rpartition("#")
     host, _, database = place.partition("?")[0].partition("/")
     return host.partition(":")[0].lower(), database.lower(), table.rpartition(".")[2].lower()
 
 
 def _declared_apart(session: Session, row: DatasetRow, charge: Charge) -> bool:
-    """Whether the operator has named both accounts and says that they are about other people."""
+    """Return whether the operator named both accounts and declares different populations."""
     query = select(AccountRow.population).where(AccountRow.dataset == row.name)
     on_record = [population for population in session.scalars(query) if population]
     explicit = charge.recipe.get("source", {}).get("account") == charge.dataset
@@ -198,13 +198,13 @@ def _check_clock(session: Session, family: Family, after: TimeGrid, charge: Char
 
 
 def _clock(timezone: str | None) -> str:
-    if timezone == UNSAID:
+    if timezone == UNRECORDED:
         return "UTC or the source (it was not kept which)"
     return "the source, which names no zone" if timezone is None else timezone
 
 
 def _join(session: Session, families: list[int], charge: Charge) -> Family:
-    """Make several families one; the log says so."""
+    """Join several families into one, and log it."""
     oldest = families[0]
     names = [name for number in families for name in _family(session, number).names]
     body = {"datasets": names, "called": charge.dataset}
@@ -227,7 +227,7 @@ def _family(session: Session, number: int) -> Family:
     return Family(number, tuple(row.name for row in rows), TimeGrid.from_json(rows[0].grid))
 
 
-def _opened(session: Session, name: str) -> DatasetRow:
+def _new_row(session: Session, name: str) -> DatasetRow:
     row = DatasetRow(name=name, family=0, grid=TimeGrid().to_json(), old=False)
     session.add(row)
     session.flush()
@@ -244,7 +244,7 @@ def _store(session: Session, number: int, grid: TimeGrid) -> None:
 def remember(
     session: Session, dataset: int, names: Iterable[str], prints: Iterable[str]
 ) -> set[str]:
-    """Note what a data set is recognised by from now on; what of it is new."""
+    """Store names and prints that a data set is recognised by, and return the new ones."""
     values = values_of(names, prints)
     query = select(NameRow.value).where(NameRow.dataset == dataset, NameRow.value.in_(values))
     new = values - set(session.scalars(query))
@@ -253,8 +253,8 @@ def remember(
     return new
 
 
-def noted(session: Session, family: Family) -> set[str]:
-    """All that a data set is recognised by, as `values_of` gives it."""
+def recognised_by(session: Session, family: Family) -> set[str]:
+    """Return all names and prints that a data set is recognised by, as `values_of` gives them."""
     query = (
         select(NameRow.value)
         .join(DatasetRow, NameRow.dataset == DatasetRow.id)
@@ -264,7 +264,7 @@ def noted(session: Session, family: Family) -> set[str]:
 
 
 def values_of(names: Iterable[str], prints: Iterable[str]) -> set[str]:
-    """Names and prints as they are noted."""
+    """Return names and prints as they are stored."""
     return {*(_digest(name) for name in names), *prints}
 
 

@@ -1,4 +1,4 @@
-"""Entries as the log has them: reservations, each with the state that later lines gave it."""
+"""Entries read from the log: reservations, each with the state that later lines gave it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dp.ledger.tables import LogRow
 from dp.ledger.values import Entry
 from dp.unit.period import Period
 from dp.unit.privacy_unit import parse_unit
-from dp.unit.time_grid import UNSAID
+from dp.unit.time_grid import UNRECORDED
 
 
 def all_entries(session: Session, after: int = 0) -> list[Entry]:
-    """Every entry, oldest first; those after a number, if given."""
+    """Return all entries, oldest first; only those after a number, if given."""
     states: dict[int, str] = {}
     for entry, kind in session.execute(
         select(LogRow.entry, LogRow.kind).where(LogRow.entry > after).order_by(LogRow.seq)
@@ -30,20 +30,20 @@ def all_entries(session: Session, after: int = 0) -> list[Entry]:
 
 
 def find(session: Session, key: str) -> Entry | None:
-    """The entry under an idempotency key."""
+    """Return the entry under an idempotency key."""
     query = select(LogRow).where(LogRow.key == key).order_by(LogRow.seq.desc()).limit(1)
     row = session.scalars(query).first()
     return entry_of(session, row) if row else None
 
 
 def entry_of(session: Session, row: LogRow) -> Entry:
-    """The entry that a line opens."""
+    """Return the entry that a line opens, with its latest state."""
     query = select(LogRow.kind).where(LogRow.entry == row.seq).order_by(LogRow.seq.desc()).limit(1)
     return as_entry(row, session.scalars(query).first() or "reserved")
 
 
 def as_entry(row: LogRow, state: str) -> Entry:
-    """The same, once its state is known."""
+    """Return the entry that a line opens, with a known state."""
     body = json.loads(row.body)
     return Entry(
         id=row.seq,
@@ -69,7 +69,7 @@ def as_entry(row: LogRow, state: str) -> Entry:
 
 
 def body_of(charge: Charge, dataset: str) -> dict[str, Any]:
-    """What a line keeps of a charge."""
+    """Return the fields of a charge that its line keeps."""
     return {
         "dataset": dataset,
         "called": charge.dataset,
@@ -90,7 +90,7 @@ def body_of(charge: Charge, dataset: str) -> dict[str, Any]:
 
 
 def _clock_before(recipe: dict[str, Any]) -> str:
-    """The clock of a charge that was made before clocks were kept, as far as its recipe tells."""
+    """Return the clock of a charge made before clocks were recorded, as far as its recipe has it."""
     events = recipe.get("events", {}) if recipe.get("source", {}).get("events") else {}
     zone: str = events.get("timezone", "UTC")
-    return UNSAID if zone == "UTC" else zone
+    return UNRECORDED if zone == "UTC" else zone

@@ -1,4 +1,4 @@
-"""Names for data sets and releases that can be stored without telling what is in them."""
+"""Keyed names of data sets and releases, which can be stored without revealing their content."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def local_secret(path: Path) -> bytes:
-    """The installation's secret key, made on first use and readable by its owner only.
+    """Return the installation's secret key, made on first use and readable by its owner only.
 
-    A bare hash of small counts could be found again by trying; a keyed one cannot.
+    A bare hash of small counts could be inverted by trial; a keyed one cannot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     candidate = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
@@ -39,7 +39,7 @@ def local_secret(path: Path) -> bytes:
 
 
 def fingerprint(secret: bytes, counts: pd.DataFrame) -> str:
-    """Keyed fingerprint of a panel: its regions, its times and its counts."""
+    """Return the keyed fingerprint of a panel: its regions, its times and its counts."""
     digest = hmac.new(secret, digestmod=hashlib.sha256)
     digest.update(json.dumps([str(name) for name in counts.columns]).encode())
     digest.update(counts.index.to_numpy(dtype="datetime64[ns]").view(np.int64).tobytes())
@@ -48,20 +48,20 @@ def fingerprint(secret: bytes, counts: pd.DataFrame) -> str:
 
 
 _BLOCK = 32
-"""Intervals that are printed together."""
+"""Intervals of a block, hashed together."""
 _PRINTS = 512
-"""How many prints a sketch has at most: a few days of a few months in a few regions still meet two."""
+"""Most prints of a sketch: a few days of a few months in a few regions still share two."""
 _DISTINCT = 4
-"""Different counts that a block must hold; blocks of closed nights are alike everywhere."""
+"""Distinct counts that a block must hold; blocks of quiet nights are alike everywhere."""
 
 
 def sketch(secret: bytes, counts: pd.DataFrame, interval: timedelta) -> tuple[str, ...]:
-    """Keyed prints by which a panel is known that grew, was cut, or has its columns in another order.
+    """Return keyed prints that a panel still shares after it grew, was cut, or had columns reordered.
 
     Of all blocks of 32 intervals of one region those with the smallest keyed hashes (bottom-k sketch,
     Broder 1997). Two panels that share many blocks share many prints; others share none. Blocks with
-    hardly any different counts are printed with the whole panel, so that they are like no other's, and
-    how many prints there are does not tell how many such blocks.
+    hardly any distinct counts are hashed together with the whole panel, so that they match no other
+    panel's, and the number of prints does not reveal how many such blocks there are.
 
     Args:
         secret: the installation's key.
@@ -77,20 +77,20 @@ def sketch(secret: bytes, counts: pd.DataFrame, interval: timedelta) -> tuple[st
     values = counts.to_numpy(dtype=np.float64)
     names = [json.dumps([str(name), span]).encode() for name in counts.columns]
     whole = bytes.fromhex(fingerprint(secret, counts))
-    found: set[str] = set()
+    prints: set[str] = set()
     for start in starts:
         block = values[start : start + _BLOCK]
         if len(block) < _BLOCK or np.isnan(block).any():
             continue
         for name, column in zip(names, block.T, strict=True):
-            told = column.tobytes() if len(set(column.tolist())) >= _DISTINCT else whole
+            content = column.tobytes() if len(set(column.tolist())) >= _DISTINCT else whole
             digest = hashlib.blake2b(key=secret[:64], digest_size=8, person=b"sketch")
-            digest.update(name + str(times[start]).encode() + told)
-            found.add(digest.hexdigest())
-    return tuple(sorted(found)[:_PRINTS])
+            digest.update(name + str(times[start]).encode() + content)
+            prints.add(digest.hexdigest())
+    return tuple(sorted(prints)[:_PRINTS])
 
 
 def release_key(secret: bytes, identity: dict[str, Any]) -> str:
-    """Idempotency key: equal for equal releases, and only for those."""
+    """Return an idempotency key: equal for equal releases, and only for those."""
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Charges: reserved within the cap, committed before noise is drawn, kept whatever happens after."""
+"""The ledger: charges are reserved within the cap, committed before the noise, and never removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATES = ("reserved", "committed", "released", "voided")
 
 
 class Ledger:
-    """The ledger in one database.
+    """A ledger in one database.
 
     Args:
         url: SQLAlchemy URL of a SQLite or PostgreSQL database.
@@ -42,39 +42,39 @@ class Ledger:
         self.hold = self.database.hold
 
     def reserve(self, charge: Charge, *, cap: Budget | None = None) -> Entry:
-        """Set budget aside; every unit of the data set that has a cap is looked at.
+        """Reserve budget for a charge, within the caps of all units of the data set.
 
         Args:
             charge: what is about to be spent.
             cap: a cap for the charge's unit beside the account's own; the smaller one counts.
 
         Returns:
-            The entry; the same one again if the key is reserved already.
+            The entry; the existing one if the key is already reserved.
 
         Raises:
             BudgetRefused: a total would pass its cap; nothing is written.
-            LedgerError: the key has been committed already, or the population or the clock is another
-                one.
+            LedgerError: the key is already committed, or the population or the clock differs from that
+                of earlier charges.
         """
         with self.database.writing() as session:
-            found = entries.find(session, charge.key)
-            if found is not None and found.state == "reserved":
-                return found
-            if found is not None and found.state != "voided":
-                raise LedgerError(f"entry {found.id} has this key already and is {found.state}")
-            family, anew, kept = datasets.admit(session, charge)
-            own = accounts.opened(session, family, charge.unit, charge.population)
+            entry = entries.find(session, charge.key)
+            if entry is not None and entry.state == "reserved":
+                return entry
+            if entry is not None and entry.state != "voided":
+                raise LedgerError(f"entry {entry.id} has this key already and is {entry.state}")
+            family, anew, logged = datasets.admit(session, charge)
+            own = accounts.open_account(session, family, charge.unit, charge.population)
             charged = accounts.of(session, family)
             if anew:
                 accounts.rebuild(session, charged, family)
             for account in charged:
-                given = [account.cap, cap if account.id == own.id else None]
-                caps = [one for one in given if one is not None]
+                candidates = [account.cap, cap if account.id == own.id else None]
+                caps = [limit for limit in candidates if limit is not None]
                 accounts.add(session, account, charge, family.grid, caps, everywhere=anew)
             row = log.append(
                 session,
                 "reserved",
-                entries.body_of(kept, family.names[0]),
+                entries.body_of(logged, family.names[0]),
                 account=own.id,
                 key=charge.key,
                 fingerprint=charge.fingerprint,
@@ -82,7 +82,7 @@ class Ledger:
             return entries.entry_of(session, row)
 
     def commit(self, entry: Entry, mark: str | None = None) -> Permit:
-        """Make a reservation final; from here on noise may have been drawn.
+        """Commit a reservation; from here on noise may have been drawn.
 
         Args:
             entry: reserved.
@@ -92,10 +92,10 @@ class Ledger:
         return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
 
     def repeat(self, entry: Entry, mark: str) -> Permit:
-        """Leave to draw the very numbers of a committed entry once more; its release was lost.
+        """Return a permit to draw the same numbers of a committed entry again, whose release was lost.
 
         Raises:
-            LedgerError: they came from another seed, or there is a release.
+            LedgerError: they came from another seed, or the release exists.
         """
         if entry.state != "committed" or self.mark(entry) != mark:
             raise LedgerError(
@@ -104,7 +104,7 @@ class Ledger:
         return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
 
     def mark(self, entry: Entry) -> str | None:
-        """Mark of the seed that a committed entry's noise comes from; None without one."""
+        """Return the mark of the seed that a committed entry's noise comes from; None without one."""
         with self.database.reading() as session:
             query = select(LogRow.body).where(LogRow.entry == entry.id, LogRow.kind == "committed")
             body = session.scalars(query).first()
@@ -114,12 +114,12 @@ class Ledger:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""
         with self.database.writing() as session:
             _step(session, entry, "voided", {}, after="reserved")
-            family = datasets.named(session, entry.dataset)
+            family = datasets.find(session, entry.dataset)
             assert family is not None  # noqa: S101  (it was charged)
             accounts.rebuild(session, accounts.of(session, family), family)
 
     def release(self, permit: Permit, content: bytes) -> None:
-        """Keep what was released, and note that it can be returned, in one transaction."""
+        """Store a release and mark its entry as released, in one transaction."""
         digest = hashlib.sha256(content).hexdigest()
         with self.database.writing() as session:
             row = session.get(LogRow, permit.entry)
@@ -134,36 +134,38 @@ class Ledger:
             session.add(ReleaseRow(entry=permit.entry, content=content))
 
     def released(self, key: str) -> bytes:
-        """What was released under a key.
+        """Return the content that was released under a key.
 
         Raises:
-            LedgerError: nothing was, or it is no longer what was released.
+            LedgerError: nothing was released under it, or the content was changed since.
         """
         with self.database.reading() as session:
             entry = entries.find(session, key)
-            kept = session.get(ReleaseRow, entry.id) if entry else None
-            if kept is None:
+            release = session.get(ReleaseRow, entry.id) if entry else None
+            if release is None:
                 raise LedgerError(
                     f"{self.database.name} has no release {key[:12]}; train again (the same request "
                     "is charged again only if its release is not there)"
                 )
-            query = select(LogRow.body).where(LogRow.entry == kept.entry, LogRow.kind == "released")
-            noted = json.loads(session.scalars(query).one())["sha256"]
-            if hashlib.sha256(kept.content).hexdigest() != noted:
+            query = select(LogRow.body).where(
+                LogRow.entry == release.entry, LogRow.kind == "released"
+            )
+            digest = json.loads(session.scalars(query).one())["sha256"]
+            if hashlib.sha256(release.content).hexdigest() != digest:
                 raise LedgerError(
-                    f"the release of entry {kept.entry} is not what was kept: {self.database.name} was "
-                    "damaged or changed. Put a copy of the database back, or make another release "
+                    f"the release of entry {release.entry} is not what was kept: {self.database.name} "
+                    "was damaged or changed. Put a copy of the database back, or make another release "
                     "(privacy.draw), which is charged"
                 )
-            return kept.content
+            return release.content
 
     def find(self, key: str) -> Entry | None:
-        """The entry under an idempotency key."""
+        """Return the entry under an idempotency key."""
         with self.database.reading() as session:
             return entries.find(session, key)
 
     def entry(self, number: int) -> Entry:
-        """The entry of a number."""
+        """Return the entry with a number."""
         with self.database.reading() as session:
             row = session.get(LogRow, number)
             if row is None or row.kind != "reserved":
@@ -173,9 +175,9 @@ class Ledger:
     def entries(
         self, dataset: str | None = None, unit: Unit | None = None, *, after: int = 0
     ) -> tuple[Entry, ...]:
-        """Entries, oldest first; of one data set, of one unit, and after a number, if given."""
+        """Return entries, oldest first; of one data set, of one unit, and after a number, if given."""
         with self.database.reading() as session:
-            family = None if dataset is None else datasets.named(session, dataset)
+            family = None if dataset is None else datasets.find(session, dataset)
             names = () if family is None else family.names
             return tuple(
                 entry
@@ -184,51 +186,49 @@ class Ledger:
             )
 
     def accounts(self) -> tuple[Account, ...]:
-        """All accounts, by data set."""
+        """Return all accounts, ordered by data set."""
         with self.database.reading() as session:
-            return accounts.every(session)
+            return accounts.all_accounts(session)
 
     def account(self, dataset: str, unit: Unit) -> Account:
-        """One account.
+        """Return the account of a data set and a unit.
 
         Raises:
             LedgerError: there is none.
         """
         with self.database.reading() as session:
-            return accounts.the_one(session, dataset, unit)
+            return accounts.find(session, dataset, unit)
 
     def spent(self, dataset: str, unit: Unit, delta: float) -> float:
-        """Epsilon at `delta` of everything charged to a data set, for the most affected unit.
+        """Return epsilon at `delta` of all charges to a data set, for the most affected unit.
 
-        Charges for other units are counted as they look to this one (`dp.composition.unit_conversion`).
+        Charges for other units are converted to this one (`dp.composition.unit_conversion`).
         """
         with self.database.reading() as session:
-            family = datasets.named(session, dataset)
+            family = datasets.find(session, dataset)
             if family is None:
                 return 0.0
-            found = [one for one in accounts.of(session, family) if one.unit == unit]
-            if found:
-                return totals.epsilon(totals.load(session, found[0]), delta)
-            made_up = Account(0, dataset, unit, None, None)
-            charges = accounts.live(entries.all_entries(session), family)
-            return totals.epsilon(totals.of_charges(made_up, charges, family.grid), delta)
+            matching = [account for account in accounts.of(session, family) if account.unit == unit]
+            if matching:
+                return totals.epsilon(totals.load(session, matching[0]), delta)
+            account = Account(0, dataset, unit, None, None)
+            charges = accounts.active_entries(entries.all_entries(session), family)
+            return totals.epsilon(totals.of_charges(account, charges, family.grid), delta)
 
     def known_as(self, dataset: str, aliases: Iterable[str] = ()) -> tuple[str, ...]:
-        """All names of a data set that have accounts, oldest first; none if there is no such one."""
+        """Return all names of a data set that have accounts, oldest first; none if it is unknown."""
         with self.database.reading() as session:
-            family = datasets.named(session, dataset, aliases)
+            family = datasets.find(session, dataset, aliases)
             return () if family is None else family.names
 
     def grid_with(self, charges: Sequence[Charge]) -> TimeGrid:
-        """The clock and the intervals that a data set would have with further charges to it."""
+        """Return the clock and the intervals that a data set would have with further charges."""
         with self.database.reading() as session:
             first = charges[0]
-            return datasets.grid_with(
-                datasets.named(session, first.dataset, first.aliases), charges
-            )
+            return datasets.grid_with(datasets.find(session, first.dataset, first.aliases), charges)
 
     def worst(self, account: Account) -> list[Total]:
-        """What has been spent on the most affected units, as curves."""
+        """Return the totals of the most affected units, as curves."""
         with self.database.reading() as session:
             return list(totals.largest(totals.load(session, account).values()))
 
@@ -249,21 +249,21 @@ class Ledger:
             unit: privacy unit.
             cap: the new cap; None for none.
             because: the reason, for the log.
-            new: whether the data set may be one that nothing was charged to yet.
+            new: whether the data set may be one without charges.
             aliases: further names of the data set, as those of a `Charge`.
 
         Raises:
             LedgerError: no such account, or more than the cap has been spent.
         """
         with self.database.writing() as session:
-            family = datasets.named(session, dataset, aliases)
+            family = datasets.find(session, dataset, aliases)
             if family is None and not new:
-                accounts.the_one(session, dataset, unit)
+                accounts.find(session, dataset, unit)  # raises
             family = datasets.register(session, dataset, aliases)
-            account = accounts.opened(session, family, unit, None)
+            account = accounts.open_account(session, family, unit, None)
             stretches = totals.load(session, account)
             if cap is not None and not all(
-                one.within(cap) for one in totals.largest(stretches.values())
+                total.within(cap) for total in totals.largest(stretches.values())
             ):
                 spent = totals.epsilon(stretches, cap.delta)
                 if spent == math.inf:
@@ -284,7 +284,7 @@ class Ledger:
             return accounts.from_row(row)
 
     def head(self) -> str:
-        """Hash of the last line of the log: who notes it can tell later whether any was changed."""
+        """Return the hash of the log's last line, by which later changes of the log are detected."""
         with self.database.reading() as session:
             query = select(LogRow.hash).order_by(LogRow.seq.desc()).limit(1)
             return session.scalars(query).first() or log.START

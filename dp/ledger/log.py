@@ -1,4 +1,4 @@
-"""The log: lines that are only ever added, each with the hash of the one before."""
+"""The append-only log: each line holds the hash of the line before it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dp.ledger.tables import LogRow
 
 START = "0" * 64
-"""What the first line has for the hash of the one before."""
+"""Stands for the previous hash in the first line."""
 
 
 def append(
@@ -27,7 +27,7 @@ def append(
     key: str | None = None,
     fingerprint: str | None = None,
 ) -> LogRow:
-    """Add a line; for the account that the line opens, give None."""
+    """Append a line; for the account that the line opens, give None."""
     last = session.execute(
         select(LogRow.seq, LogRow.hash).order_by(LogRow.seq.desc()).limit(1)
     ).first()
@@ -51,8 +51,8 @@ def append(
 
 
 def hash_of(row: LogRow) -> str:
-    """SHA-256 of everything in a line but its hash."""
-    told = (
+    """Return the SHA-256 of everything in a line but its hash."""
+    fields = (
         row.seq,
         row.time,
         row.kind,
@@ -63,11 +63,11 @@ def hash_of(row: LogRow) -> str:
         row.body,
         row.previous,
     )
-    return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(fields, ensure_ascii=False).encode()).hexdigest()
 
 
 def breaks(rows: Iterable[LogRow]) -> Iterator[tuple[int, str]]:
-    """Lines that are not what was written, or are not where they were written."""
+    """Yield lines that were changed, moved or removed, and what is wrong."""
     previous, expected = START, 1
     for row in rows:
         if row.seq != expected:

@@ -1,4 +1,4 @@
-"""Where the ledger is, for people: its URL without credentials."""
+"""The place of the ledger for display: its URL without credentials."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SHORT = 4
 _HARMLESS = ("cache", "host", "mode", "sslmode", "uri")
 
 
-def parsed(url: str) -> URL:
-    """A database URL, if no part of a password can be taken for something else.
+def parse(url: str) -> URL:
+    """Parse a database URL in which no part of a password can be mistaken for something else.
 
     Raises:
         ArgumentError: it is none, or has an `@` in its password.
@@ -27,18 +27,18 @@ def parsed(url: str) -> URL:
     return made
 
 
-def shown(url: URL) -> str:
-    """Dialect, host, port and database: a password may also be in the query."""
+def without_credentials(url: URL) -> str:
+    """Return dialect, host, port and database; the query is left out, as it may hold a password."""
     return URL.create(
         url.drivername, host=url.host, port=url.port, database=url.database
     ).render_as_string()
 
 
-def scrubbed(text: str, url: URL) -> str:
-    """A driver's message without a password that it may quote."""
+def scrub(text: str, url: URL) -> str:
+    """Return a driver's message without any password that it may quote."""
     values = [
-        [one] if isinstance(one, str) else list(one)
-        for name, one in url.query.items()
+        [value] if isinstance(value, str) else list(value)
+        for name, value in url.query.items()
         if name not in _HARMLESS
     ]
     for secret in sorted([str(url.password or ""), *chain(*values)], key=len, reverse=True):

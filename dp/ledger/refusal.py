@@ -1,4 +1,4 @@
-"""The refusal of a charge: what was asked, spent and left, and what would fit instead."""
+"""Refusals of charges: the requested, spent and remaining budget, and what would fit instead."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from dp.unit.period import EVER
 def refusal(
     account: Account, charge: Charge, event: Event | None, touched: Stretches, cap: Budget
 ) -> BudgetRefused:
-    """Why a charge does not fit.
+    """Return the refusal of a charge that does not fit.
 
     Args:
         account: the account whose cap would be passed.
-        charge: what was asked for.
-        event: as the account's unit sees it; None if it promises that unit nothing.
+        charge: the requested charge.
+        event: converted to the account's unit; None without a guarantee for that unit.
         touched: what has been spent on the units that the charge reaches.
         cap: the cap.
     """
     spent = totals.epsilon(touched, cap.delta)
-    asked = Total().plus(event).epsilon(cap.delta)
+    requested = Total().plus(event).epsilon(cap.delta)
     left = 0.0
     if event is not None:
         full = totals.largest(touched.values())
         left = min(largest_fitting(cap, event, total) for total in full)
     unit = account.unit
     return BudgetRefused(
-        asked=asked,
+        requested=requested,
         spent=spent,
         left=left,
         account=account.dataset,
@@ -53,11 +53,11 @@ def _fits(
 ) -> list[str]:
     if event is None:
         return []
-    found = []
+    fits = []
     if left > 0:
-        found.append(f"epsilon {_down(left)} for {account.unit.value}")
+        fits.append(f"epsilon {_round_down(left)} for {account.unit.value}")
         if account.unit != charge.unit:
-            found[-1] += (
+            fits[-1] += (
                 f", which is the binding cap: a release for {charge.unit.value} with more noise"
             )
     free = [
@@ -66,18 +66,18 @@ def _fits(
         if stretch != EVER and total.plus(event).within(cap)
     ]
     if free:
-        start, end = max(free, key=lambda one: one[1] - one[0])
-        found.append(f"all of it for the period from {_day(start)} to {_day(end)}")
+        start, end = max(free, key=lambda stretch: stretch[1] - stretch[0])
+        fits.append(f"all of it for the period from {_day(start)} to {_day(end)}")
     elif account.unit == charge.unit and event["mechanism"] == COUNTS:
         (total,) = list(totals.largest(touched.values()))[:1]
-        if fewer := _fewer(event, total, cap):
+        if fewer := _most_intervals(event, total, cap):
             days = fewer * charge.period.interval
-            found.append(f"the same noise on a panel of {fewer} intervals ({days})")
-    return found
+            fits.append(f"the same noise on a panel of {fewer} intervals ({days})")
+    return fits
 
 
-def _fewer(event: Event, total: Total, cap: Budget) -> int:
-    """The most intervals that the same noise can cover."""
+def _most_intervals(event: Event, total: Total, cap: Budget) -> int:
+    """Return the most intervals that the same noise can cover within the cap."""
     low, high = 0, int(event["intervals"])
     while high - low > 1:
         middle = (low + high) // 2
@@ -86,8 +86,8 @@ def _fewer(event: Event, total: Total, cap: Budget) -> int:
     return low
 
 
-def _down(value: float) -> str:
-    """Three digits, rounded down."""
+def _round_down(value: float) -> str:
+    """Round down to three digits."""
     scale = 10.0 ** (2 - math.floor(math.log10(value)))
     return f"{math.floor(value * scale) / scale:g}"
 

@@ -1,4 +1,4 @@
-"""The ledger's tables: one log that is only ever added to, and what is derived from it."""
+"""Tables of the ledger: one append-only log, and what is derived from it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AccountRow(Base):
 
 
 class DatasetRow(Base):
-    """A data set by name; derived. Those that were found to be the same one are a family."""
+    """A data set by name; derived. Data sets that turned out to be the same one are a family."""
 
     __tablename__ = "ledger_datasets"
 
@@ -65,7 +65,7 @@ class DatasetRow(Base):
 
 
 class NameRow(Base):
-    """What a data set is recognised by: further names and prints of its content; derived."""
+    """A further name or a print of the content that a data set is recognised by; derived."""
 
     __tablename__ = "ledger_names"
 
@@ -88,7 +88,7 @@ class TotalRow(Base):
 
 
 class ReleaseRow(Base):
-    """What was released under an entry, so that it can be returned and is never drawn twice."""
+    """The content released under an entry, so that it can be returned and is never drawn twice."""
 
     __tablename__ = "ledger_releases"
 

@@ -1,7 +1,7 @@
-"""What has been spent, stretch of time by stretch of time, kept up to date charge by charge.
+"""Totals per stretch of time, updated with every charge.
 
-A charge adds to the units that may have records in its period and to no others, so that looking at
-those alone is enough, however long the history is.
+A charge adds to the units that may have records in its period and to no others, so that only those need
+to be read, however long the history is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Stretches = dict[TimeRange, Total]
 
 
 def load(session: Session, account: Account, reach: TimeRange | None = None) -> Stretches:
-    """What has been spent, as far as it overlaps `reach`."""
+    """Return what has been spent, as far as it overlaps `reach`."""
     query = select(TotalRow.start, TotalRow.end, TotalRow.total).where(
         TotalRow.account == account.id
     )
@@ -35,7 +35,7 @@ def load(session: Session, account: Account, reach: TimeRange | None = None) -> 
 
 
 def add(before: Stretches, reach: TimeRange, event: Event | None) -> tuple[Stretches, Stretches]:
-    """Stretches with one more event.
+    """Add an event to stretches.
 
     Args:
         before: those that overlap `reach`.
@@ -84,38 +84,43 @@ def replace(session: Session, account: Account, before: Stretches, after: Stretc
 
 
 def of_charges(account: Account, charges: Iterable[Charge], grid: TimeGrid) -> Stretches:
-    """What charges to the account's data set have spent on the account's unit, from nothing."""
-    found: Stretches = {}
+    """Compute what charges to a data set have spent on the account's unit, from nothing."""
+    stretches: Stretches = {}
     for charge in charges:
         reach = times_of_unit(account.unit, charge, grid)
         near = {
-            one: total for one, total in found.items() if one[0] < reach[1] and one[1] > reach[0]
+            (start, end): total
+            for (start, end), total in stretches.items()
+            if start < reach[1] and end > reach[0]
         }
         for stretch in near:
-            del found[stretch]
-        found.update(add(near, reach, event_for_unit(account.unit, charge, grid))[0])
-    return found
+            del stretches[stretch]
+        stretches.update(add(near, reach, event_for_unit(account.unit, charge, grid))[0])
+    return stretches
 
 
 def epsilon(stretches: Stretches, delta: float) -> float:
-    """The most that has been spent on any one unit, at `delta`."""
+    """Return the most that has been spent on any one unit, at `delta`."""
     return largest_epsilon(largest(stretches.values()), delta)
 
 
 def largest(totals: Iterable[Total]) -> set[Total]:
-    """Totals without those that another one is sure to be above, before and after any further event.
+    """Drop totals that another one is sure to exceed, before and after any further event.
 
-    Of two with the same trainings that is only the one that is larger in everything that adds up: with
-    different noise, a larger ρ may go with a smaller μ².
+    Of two totals with the same trainings, one exceeds the other only if it is larger in everything that
+    adds up: with different noise, a larger ρ may go with a smaller μ².
     """
     kinds: dict[tuple[object, ...], list[Total]] = {}
     for total in set(totals):
-        kinds.setdefault((total.loud, total.sigma, total.trainings, total.open), []).append(total)
-    kept = set()
-    for found in kinds.values():
+        kinds.setdefault((total.low_noise, total.sigma, total.trainings, total.open), []).append(
+            total
+        )
+    binding = set()
+    for similar in kinds.values():
         mu2 = cells = -1
-        for total in sorted(found, key=lambda one: (one.rho, one.mu2, one.cells), reverse=True):
+        by_size = sorted(similar, key=lambda total: (total.rho, total.mu2, total.cells))
+        for total in reversed(by_size):
             if total.mu2 > mu2 or total.cells > cells:
-                kept.add(total)
+                binding.add(total)
             mu2, cells = max(mu2, total.mu2), max(cells, total.cells)
-    return kept
+    return binding

@@ -1,6 +1,6 @@
-"""From a ledger that knew data sets by one name each: its data sets, and its totals worked out anew.
+"""Upgrade of ledgers from the time before data sets had several names; totals are rebuilt.
 
-What one unit can change is accounted for more strictly than it was, so that no total becomes smaller.
+The reach of one unit is accounted for more strictly than before, so that no total becomes smaller.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def fill(connection: Connection) -> None:
             datasets.remember(session, row.id, [name], ())
         for body in session.scalars(select(LogRow.body).where(LogRow.kind == "reserved")):
             charged = json.loads(body)
-            family = datasets.named(session, charged["dataset"])
+            family = datasets.find(session, charged["dataset"])
             if family is not None:
                 datasets.remember(session, family.id, [charged["called"]], ())
-        for account in accounts.every(session):
-            family = datasets.named(session, account.dataset)
+        for account in accounts.all_accounts(session):
+            family = datasets.find(session, account.dataset)
             assert family is not None  # noqa: S101  (made above)
             accounts.rebuild(session, [account], family)
         session.commit()

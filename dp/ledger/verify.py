@@ -1,4 +1,4 @@
-"""Checking a ledger: is every line what was written, and do the totals follow from the lines?"""
+"""Verification of a ledger: every line is as written, and the totals follow from the lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verify(ledger: Ledger, head: str | None = None) -> Verdict:
         broken = list(log.breaks(rows))
         if head is not None and head not in {row.hash for row in rows}:
             broken.append((len(rows), "the hash that was noted is no longer in the log"))
-        if not broken:  # what a broken line says cannot be reckoned with
+        if not broken:  # nothing can be derived from a broken line
             broken += _states(rows)
             broken += _releases(session, rows)
             broken += _accounts_differ(session, rows)
@@ -60,67 +60,67 @@ def verify(ledger: Ledger, head: str | None = None) -> Verdict:
 
 def _states(rows: list[LogRow]) -> list[tuple[int, str]]:
     now: dict[int, str] = {}
-    found = []
+    broken = []
     for row in rows:
         if row.kind == "reserved":
             now[row.seq] = "reserved"
         elif row.entry is not None:
             if row.kind not in _NEXT.get(now.get(row.entry, ""), ()):
-                found.append(
+                broken.append(
                     (row.seq, f"entry {row.entry} cannot be {row.kind} after {now.get(row.entry)}")
                 )
             now[row.entry] = row.kind
-    return found
+    return broken
 
 
 def _releases(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
     noted = {row.entry: json.loads(row.body)["sha256"] for row in rows if row.kind == "released"}
-    found = []
-    for kept in session.scalars(select(ReleaseRow)):
-        digest = noted.pop(kept.entry, None)
+    broken = []
+    for release in session.scalars(select(ReleaseRow)):
+        digest = noted.pop(release.entry, None)
         if digest is None:
-            found.append((kept.entry, "a release is kept that the log does not know"))
-        elif hashlib.sha256(kept.content).hexdigest() != digest:
-            found.append((kept.entry, "the kept release is not what was released"))
-    found += [(entry or 0, "the release is no longer kept") for entry in noted]
-    return found
+            broken.append((release.entry, "a release is kept that the log does not know"))
+        elif hashlib.sha256(release.content).hexdigest() != digest:
+            broken.append((release.entry, "the kept release is not what was released"))
+    broken += [(entry or 0, "the release is no longer kept") for entry in noted]
+    return broken
 
 
 def _accounts_differ(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
-    told: dict[int, tuple[object, ...]] = {}
+    logged: dict[int, tuple[object, ...]] = {}
     for row in rows:
         body = json.loads(row.body)
         if row.kind == "account":
-            told[row.seq] = (body["dataset"], body["unit"], body["population"], None)
+            logged[row.seq] = (body["dataset"], body["unit"], body["population"], None)
         elif row.kind == "cap":
             cap = body["cap"] and (body["cap"]["epsilon"], body["cap"]["delta"])
-            told[row.account] = (*told[row.account][:3], cap)
+            logged[row.account] = (*logged[row.account][:3], cap)
     entries = all_entries(session)
     linked = _linked(rows)
-    found = []
-    for account in accounts.every(session):
+    broken = []
+    for account in accounts.all_accounts(session):
         cap = (account.cap.epsilon, account.cap.delta) if account.cap else None
         stored = (account.dataset, account.unit.value, account.population, cap)
-        if told.pop(account.id, None) != stored:
-            found.append((account.id, "name, unit, population or cap is not what the log says"))
-        family = datasets.named(session, account.dataset)
+        if logged.pop(account.id, None) != stored:
+            broken.append((account.id, "name, unit, population or cap is not what the log says"))
+        family = datasets.find(session, account.dataset)
         if family is None:
-            found.append((account.id, "its data set is gone"))
+            broken.append((account.id, "its data set is gone"))
             continue
-        grid = datasets.grid_of([one for one in entries if one.dataset in family.names])
+        grid = datasets.grid_of([entry for entry in entries if entry.dataset in family.names])
         if family.grid != grid or set(family.names) != linked.get(
             account.dataset, {account.dataset}
         ):
-            found.append((account.id, "its data set is not what the log says"))
-        due = totals.of_charges(account, accounts.live(entries, family), grid)
+            broken.append((account.id, "its data set is not what the log says"))
+        due = totals.of_charges(account, accounts.active_entries(entries, family), grid)
         if totals.load(session, account) != due:
-            found.append((account.id, "the totals do not follow from the entries"))
-    return found + [(number, "the account is gone") for number in told]
+            broken.append((account.id, "the totals do not follow from the entries"))
+    return broken + [(number, "the account is gone") for number in logged]
 
 
 def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
-    """Charges whose data set is no longer recognised by what was charged."""
-    found = []
+    """Return charges whose data set is no longer recognised by their names and prints."""
+    broken = []
     known: dict[str, set[str]] = {}
     for row in rows:
         if row.kind != "reserved":
@@ -128,22 +128,22 @@ def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
         body = json.loads(row.body)
         dataset = body["dataset"]
         if dataset not in known:
-            family = datasets.named(session, dataset)
-            known[dataset] = set() if family is None else datasets.noted(session, family)
+            family = datasets.find(session, dataset)
+            known[dataset] = set() if family is None else datasets.recognised_by(session, family)
         names = [dataset, body["called"], *body.get("aliases", ())]
         if datasets.values_of(names, body.get("sketch", ())) - known[dataset]:
-            found.append(
+            broken.append(
                 (row.seq, "its data set is no longer known by the names it was charged by")
             )
-    return found
+    return broken
 
 
 def _linked(rows: list[LogRow]) -> dict[str, set[str]]:
-    """Names of data sets that were found to be one, by each of them."""
-    found: dict[str, set[str]] = {}
+    """Return the names of data sets that were joined, by each of the names."""
+    linked: dict[str, set[str]] = {}
     for row in rows:
         if row.kind == "link":
-            together = set(json.loads(row.body)["datasets"])
-            together |= {name for one in together for name in found.get(one, ())}
-            found |= dict.fromkeys(together, together)
-    return found
+            names = set(json.loads(row.body)["datasets"])
+            names = names.union(*(linked.get(name, ()) for name in names))
+            linked |= dict.fromkeys(names, names)
+    return linked

@@ -1,6 +1,6 @@
-"""Mechanisms: noise on counts, Poisson samples of windows, scales.
+"""Mechanisms: noise on counts, Poisson sampling of windows, scales.
 
-Random numbers need torch: `dp.mechanisms.randomness` is imported by those who draw them.
+Random numbers need torch: `dp.mechanisms.randomness` is imported only where they are drawn.
 """
 
 from dp.mechanisms.count_noise import CountNoise, calibrate

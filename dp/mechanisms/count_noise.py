@@ -1,4 +1,4 @@
-"""Input perturbation: discrete Gaussian noise on integer counts, drawn by OpenDP."""
+"""Input perturbation: discrete Gaussian noise on integer counts, sampled by OpenDP."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class CountNoise:
 
     @property
     def rho(self) -> float:
-        """The same guarantee as zero-concentrated DP, which adds up over releases."""
+        """ρ of the guarantee as zero-concentrated DP, which adds up over releases."""
         return discrete_rho(self.sigma, self.bound)
 
     def event(self) -> dict[str, Any]:
-        """What was done, for the ledger: enough to recompute epsilon at any delta."""
+        """Return the ledger's event, from which epsilon can be recomputed at any delta."""
         return {
             "mechanism": "discrete-gaussian",
             "sigma": self.sigma,
@@ -61,10 +61,10 @@ class CountNoise:
         }
 
     def draw(self, counts: NDArray[np.float64], permit: Permit) -> NDArray[np.float64]:
-        """Counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
+        """Return counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
 
         The noise comes from OpenDP's exact sampler and the operating system's randomness; it has no
-        seed, so that nobody can draw it again.
+        seed and cannot be reproduced.
 
         Args:
             counts: raw counts, [T, R].
@@ -86,12 +86,12 @@ class CountNoise:
 def discrete_gaussian(
     counts: NDArray[np.int64], sigma: float, claim: CountNoise | None = None
 ) -> NDArray[np.int64]:
-    """Whole numbers plus fresh discrete Gaussian noise, by OpenDP; same shape.
+    """Return whole numbers plus fresh discrete Gaussian noise, by OpenDP; same shape.
 
     Args:
         counts: any shape.
         sigma: parameter of the noise.
-        claim: an account that OpenDP's own map must agree with before anything is drawn.
+        claim: an account that OpenDP's own map must confirm before anything is drawn.
     """
     noise = measurement(sigma)
     if claim is not None:
@@ -104,7 +104,7 @@ def discrete_gaussian(
 
 
 def measurement(sigma: float) -> Any:
-    """OpenDP's discrete Gaussian on lists of whole numbers; its `map` accounts in zCDP."""
+    """Return OpenDP's discrete Gaussian on lists of whole numbers; its `map` accounts in zCDP."""
     import opendp.prelude as dp
 
     dp.enable_features("contrib")
@@ -113,5 +113,11 @@ def measurement(sigma: float) -> Any:
 
 
 def calibrate(budget: Budget, bound: ContributionBound) -> CountNoise:
-    """The least noise that keeps the budget for one privacy unit."""
+    """Return the least noise that keeps the budget for one privacy unit.
+
+    Example:
+        >>> noise = calibrate(Budget(1.0, 1e-6), ContributionBound(intervals=48, regions=2))
+        >>> round(noise.sigma, 2), round(noise.epsilon, 3)
+        (41.39, 1.0)
+    """
     return CountNoise(bound=bound, budget=budget, sigma=discrete_sigma(budget, bound))

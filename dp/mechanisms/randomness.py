@@ -1,8 +1,8 @@
 """Random numbers for noise and batches, from a cipher with a 256-bit key of the operating system.
 
-They have nothing to do with a recipe's seed. Whoever knows them can take the noise off again, so they
-come from AES-256 in counter mode: whoever has seen some of them, or what they were added to, can
-neither work out the others nor try all keys (decision 0017).
+They do not depend on a recipe's seed. Anybody who knows them can remove the noise, so they come from
+AES-256 in counter mode: from some of them, or from what they were added to, the others cannot be
+derived, and there are too many keys to try (decision 0017).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCK = 8192
 """Gaussians that are made at a time: few enough to stay in a cache."""
 
 _CIPHER_BLOCK = 16
-"""Bytes beyond the text that the cipher wants of a buffer."""
+"""Bytes of a buffer that the cipher needs beyond the text."""
 
 Floats = NDArray[np.float64]
 
@@ -35,21 +35,21 @@ _forks = 0
 
 
 class Randomness(Protocol):
-    """Where noise and batches come from."""
+    """Source of noise and batches."""
 
     def uniform(self, size: int) -> Tensor:
-        """Uniform values in [0, 1), [size], float64, on the CPU."""
+        """Return uniform values in [0, 1), [size], float64, on the CPU."""
 
     def normal(self, like: Tensor, std: float) -> Tensor:
-        """Gaussian values with mean 0, shaped like `like`, float64, on the CPU.
+        """Return Gaussian values with mean 0, shaped like `like`, float64, on the CPU.
 
         They are added in double precision and rounded afterwards: noise that is rounded before it is
-        added gives away low bits of what it was added to.
+        added reveals low bits of the value it was added to.
         """
 
 
 class Generator:
-    """The cryptographic generator that all accounted noise and all batches come from.
+    """Cryptographic generator of all accounted noise and all batches.
 
     Guarantees:
         - Two generators without a given key never agree, in one process or in several. After a fork
@@ -74,12 +74,12 @@ class Generator:
         self._start(secrets.token_bytes(KEY_BYTES) if key is None else key)
 
     def uniform(self, size: int) -> Tensor:
-        """See `Randomness`."""
+        """Return uniform values; see `Randomness`."""
         self._stay_apart()
         return torch.from_numpy(self._batches.uniform(np.empty(size)))
 
     def normal(self, like: Tensor, std: float) -> Tensor:
-        """See `Randomness`."""
+        """Return Gaussian values; see `Randomness`."""
         self._stay_apart()
         return self._noise.take(like.numel()).mul_(std).view(like.shape)
 
@@ -88,7 +88,7 @@ class Generator:
         self._batches, self._noise = _Uniforms(key, _BATCHES), _Gaussians(key, _NOISE)
 
     def _stay_apart(self) -> None:
-        """Never draw what another process draws, too."""
+        """Prevent a forked process from drawing the numbers of its parent."""
         if self._process == _process():
             return
         if self._given:
@@ -126,21 +126,21 @@ class _Uniforms:
 class _Gaussians:
     """Standard Gaussians, each the sum of four over two.
 
-    The rounding of one alone can give away what it was added to; that of a sum of four cannot be
-    searched (Holohan and Braghin 2021, arXiv:2107.10138). The four are of different pairs of Box and
-    Muller (1958), of which one reaches 8.6 standard deviations.
+    The rounding of a single one can reveal the value it was added to; that of a sum of four cannot be
+    searched (Holohan and Braghin 2021, arXiv:2107.10138). The four come from different pairs of Box and
+    Muller (1958), each of which reaches 8.6 standard deviations.
     """
 
     def __init__(self, key: bytes, number: int) -> None:
         self._stream = _Uniforms(key, number)
-        # memory that is used again: fresh pages would cost more than the arithmetic
+        # reused memory: fresh pages would cost more than the arithmetic
         self._uniform = np.empty(4 * _BLOCK)
         self._pairs = torch.empty(2, 4, _BLOCK // 2, dtype=torch.float64)
         self._ready = torch.empty(2, _BLOCK // 2, dtype=torch.float64)
         self._left = 0
 
     def take(self, size: int) -> Tensor:
-        """The next ones, [size]."""
+        """Return the next values, [size]."""
         values = torch.empty(size, dtype=torch.float64)
         done = 0
         while done < size:
@@ -165,7 +165,7 @@ class _Gaussians:
 
 
 def _process() -> tuple[int, int]:
-    """What changes in a fork; process numbers alone are given out again."""
+    """Return an identity that changes in a fork; process numbers alone are reused."""
     return os.getpid(), _forks
 
 

@@ -1,6 +1,6 @@
-"""How large counts and their steps usually are, region by region: declared, or estimated privately.
+"""Typical counts and steps per region: declared, or estimated privately.
 
-A network wants inputs near 1, and what makes them so is data that leaves with the model. Under
+A network needs inputs near 1, and the scale that brings them there is published with the model. Under
 `gradient` it is either declared by the operator or estimated from noised histograms, whose cost is
 composed with the training's.
 """
@@ -38,9 +38,9 @@ class Scale:
     """Typical size of counts, in persons, [R] each.
 
     Attributes:
-        mean: a middling count.
-        spread: how far counts usually lie from it.
-        step: how far an interval's count usually lies from the one before.
+        mean: typical count (the median, or half of the declared largest).
+        spread: typical distance of counts from it.
+        step: typical difference between the counts of consecutive intervals.
     """
 
     mean: tuple[float, ...]
@@ -49,22 +49,22 @@ class Scale:
 
 
 def declared(max_count: float, regions: int) -> Scale:
-    """Scale from a declared largest count, without looking at any."""
+    """Return the scale of a declared largest count, without reading any count."""
     half, quarter, step = max_count / 2, max_count / 4, max_count / 16
     return Scale((half,) * regions, (quarter,) * regions, (step,) * regions)
 
 
 def scale_noise(budget: Budget, *, width: int, intervals: int, regions: int) -> CellNoise:
-    """The noise for an estimate that takes `SHARE` of the budget.
+    """Return the noise for an estimate that takes `SHARE` of the budget.
 
-    Counts are looked at in pairs of neighbouring intervals, so far apart that a unit touches one pair
-    at most: it moves one level and one step in each region, two cells each.
+    Counts are read in pairs of neighbouring intervals, so far apart that a unit touches one pair at
+    most: it moves one level and one step in each region, two cells each.
 
     Args:
         budget: of the whole run.
         width: w, intervals that a unit may change.
-        intervals: how many there are.
-        regions: how many counts of one interval a unit may change.
+        intervals: number of intervals.
+        regions: counts of one interval that a unit may change.
 
     Raises:
         ValueError: the noise would drown the histograms.
@@ -83,18 +83,18 @@ def scale_noise(budget: Budget, *, width: int, intervals: int, regions: int) -> 
 
 
 def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) -> Scale:
-    """Scale from noised histograms of levels and steps.
+    """Estimate the scale from noised histograms of levels and steps.
 
     Args:
         counts: [T, R], raw; rows of NaN where not observed.
         noise: from `scale_noise`.
-        permit: from the ledger, for a training with this noise aside.
+        permit: from the ledger, for a training with this noise beside it.
         width: w, intervals that a unit may change.
     """
     permit.use("scale of the counts", {"aside": asdict(noise)})
     apart = distance(width)
     first, second = counts[:-1:apart], counts[1::apart]
-    with np.errstate(over="ignore", invalid="ignore"):  # a warning would tell of absurd counts
+    with np.errstate(over="ignore", invalid="ignore"):  # a warning would reveal extreme counts
         both = ~np.isnan(first + second).any(axis=1)
         first, second = first[both], second[both]
         moved = np.abs(second - first)
@@ -108,18 +108,18 @@ def estimate(counts: Floats, noise: CellNoise, permit: Permit, *, width: int) ->
 
 
 def _quantiles(values: Floats, sigma: float, shares: tuple[float, ...]) -> tuple[float, ...]:
-    """Quantiles of non-negative values from a noised histogram; post-processing from there on."""
+    """Estimate quantiles of non-negative values from a noised histogram."""
     index = np.clip(np.searchsorted(_EDGES, values, side="right") - 1, 0, len(_EDGES) - 1)
     noised = discrete_gaussian(np.bincount(index, minlength=len(_EDGES)), sigma).astype(float)
-    # Empty cells hold nothing but noise; the many of them would outweigh the few that are filled.
-    kept = np.where(noised > 2 * sigma, noised, 0.0)
-    if not kept.any():
-        kept[np.argmax(noised)] = 1.0
-    heights = np.concatenate([[0.0], np.cumsum(kept) / kept.sum()])
+    # Empty cells hold only noise, and together they would outweigh the few filled ones.
+    filled = np.where(noised > 2 * sigma, noised, 0.0)
+    if not filled.any():
+        filled[np.argmax(noised)] = 1.0
+    heights = np.concatenate([[0.0], np.cumsum(filled) / filled.sum()])
     edges = np.concatenate([_EDGES, [_EDGES[-1] * 2]])
     return tuple(float(np.interp(share, heights, edges)) for share in shares)
 
 
 def distance(width: int) -> int:
-    """Between the starts of two pairs, so that `width` consecutive intervals touch one at most."""
+    """Return how far apart pairs start so that `width` consecutive intervals touch one at most."""
     return max(2, width + 1)

@@ -1,9 +1,9 @@
-"""Seeds of noise that outlive the process which draws it, and nothing else.
+"""Seeds of noise that outlive the process which draws it.
 
-Whoever hands work to others may lose one of them in the middle of a training: noise was drawn, nothing
-came out. Fresh noise would be a second release, and a second charge. With the same seed the second
-attempt is the first one once more. The seed stays in memory; the ledger keeps a keyed mark of it, which
-tells whether a seed is the same and gives nobody the noise.
+A worker process may die in the middle of a training: noise was drawn, but there is no result. Fresh
+noise would be a second release and a second charge; with the same seed the second attempt repeats the
+first one. The seed stays in memory. The ledger stores a keyed mark of it, which identifies the seed
+without revealing the noise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class Seed:
-    """Where all random numbers of one training come from; secret, and never written down.
+    """The secret source of all random numbers of one training, never written down.
 
     Attributes:
         value: the key of a `dp.mechanisms.randomness.Generator`, 32 bytes from the operating system.
@@ -35,5 +35,5 @@ class Seed:
             raise ValueError(f"expected a seed of {KEY_BYTES} bytes, got {len(self.value)}")
 
     def mark(self, secret: bytes) -> str:
-        """Keyed mark: without the installation's secret nobody can try seeds on it."""
+        """Return a keyed mark, on which seeds cannot be tried without the installation's secret."""
         return hmac.new(secret, b"seed " + self.value, hashlib.sha256).hexdigest()

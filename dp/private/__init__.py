@@ -1,4 +1,4 @@
-"""Private training: clipped gradients, noise, and the proof that it was drawn."""
+"""Private training: clipped gradients, noise, and proof that it was drawn."""
 
 from dp.private.noise_proof import Draws, Proof, prove
 from dp.private.training import PrivateTraining, check_model, twins_differ

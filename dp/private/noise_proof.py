@@ -1,10 +1,10 @@
-"""Proof of noise: no model counts as private on somebody's word.
+"""Proof of noise: measured evidence that a training was private, instead of a claim.
 
-While a model trains, batches and noise are counted where they take effect: the noise is measured as
-what the gradient gained, not as what was asked for. Afterwards four things must hold: every update
-was noised, at the strength that was accounted for; the batches were drawn at the rate that was
-accounted for; two short runs with one seed and two strengths of noise end in different weights; and
-both noise and batches came from the cryptographic generator.
+While a model trains, batches and noise are counted where they take effect: noise is measured as the
+change of the gradient, not as the requested noise. Afterwards four things must hold: every update was
+noised, at the strength that was accounted for; the batches were drawn at the rate that was accounted
+for; two short runs with one seed and two strengths of noise end in different weights; and both noise and
+batches came from the cryptographic generator.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ CRYPTOGRAPHIC = "noise and batches come from a cryptographic generator"
 """Name of the check that releases of earlier versions fail: their generator had 2^32 states."""
 
 _UNLIKELY = 6.0
-"""Standard deviations that a sound run stays within, all but once in 500 million."""
+"""Standard deviations that a correct run exceeds once in 500 million."""
 
 
 class Draws:
-    """Counts of what was drawn, and of what was made of it.
+    """Counts of the batches and the noise that were drawn, and of how they were used.
 
     Args:
-        std: what the noise must be, worked out from the account and not from what draws it.
+        std: expected standard deviation of the noise, from the account and not from what draws it.
         cryptographic: whether noise and batches come from `dp.mechanisms.randomness.Generator`.
     """
 
@@ -36,25 +36,25 @@ class Draws:
         self._std = std
         self.cryptographic = cryptographic
         self.drawn: list[int] = []
-        self.seen: list[int] = []
+        self.updates: list[int] = []
         self.noised = 0
         self.values = 0
         self.energy = 0.0
 
     def drew(self, size: int) -> None:
-        """A batch of `size` windows was handed out."""
+        """Count a batch of `size` windows that was handed out."""
         self.drawn.append(size)
 
     def used(self, size: int) -> None:
-        """An update was made of a batch of `size` windows."""
-        self.seen.append(size)
+        """Count an update from a batch of `size` windows."""
+        self.updates.append(size)
 
-    def noise(self, gained: Tensor) -> None:
-        """A gradient gained this much."""
+    def noise(self, added: Tensor) -> None:
+        """Count the noise that was added to one gradient."""
         self.noised += 1
-        self.values += gained.numel()
+        self.values += added.numel()
         if self._std > 0:
-            self.energy += float(gained.double().square().sum()) / self._std**2
+            self.energy += float(added.double().square().sum()) / self._std**2
 
 
 @dataclass(frozen=True)
@@ -73,28 +73,28 @@ class Proof:
         return bool(self.checks) and all(self.checks.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the proof as JSON values."""
         return {"holds": self.holds, "checks": dict(self.checks)}
 
 
 def reread(document: dict[str, Any]) -> dict[str, Any]:
-    """A proof that was kept (`Proof.to_dict`), judged by what is checked today.
+    """Return a stored proof (`Proof.to_dict`), failed if its generator was never checked.
 
-    A check that did not exist when the release was made counts as failed: noise from a generator
-    with few states can be searched, whatever was accounted for.
+    Proofs of earlier versions lack that check: noise from a generator with few states can be searched,
+    whatever the account says.
     """
     checks = {CRYPTOGRAPHIC: False, **document["checks"]}
     return Proof(checks).to_dict()
 
 
 def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_differ: bool) -> Proof:
-    """Compare what was drawn with what was accounted for.
+    """Compare the draws with the account.
 
     Args:
-        sampling: what was accounted for.
+        sampling: the sampling that was accounted for.
         draws: what was drawn.
-        parameters: tensors that are updated, each noised at every step.
-        twins_differ: outcome of the twin run (`dp.twins`).
+        parameters: number of tensors that are updated, each noised at every step.
+        twins_differ: result of `dp.private.training.twins_differ`.
     """
     ratio = draws.energy / draws.values if draws.values else 0.0
     # the mean of squares of standard Gaussians: variance 2 each
@@ -105,7 +105,7 @@ def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_diff
             "the noise has the strength accounted for": draws.values > 0
             and sampling.noise_multiplier > 0
             and abs(ratio - 1) <= tolerance,
-            "every batch drawn was used once": draws.seen == draws.drawn
+            "every batch drawn was used once": draws.updates == draws.drawn
             and len(draws.drawn) == sampling.steps,
             "batches vary as under the sampling accounted for": _is_binomial(
                 draws.drawn, sampling.windows, sampling.rate
@@ -117,7 +117,7 @@ def prove(sampling: WindowSampling, draws: Draws, *, parameters: int, twins_diff
 
 
 def _is_binomial(sizes: list[int], windows: int, rate: float) -> bool:
-    """Whether mean and variance of the sizes are those of the binomial law, within chance."""
+    """Return whether mean and variance of the sizes fit the binomial law, within chance."""
     steps, variance = len(sizes), windows * rate * (1 - rate)
     if not steps:
         return False

@@ -1,7 +1,7 @@
-"""A private update of the weights: clipped gradients, noise, one step of any torch optimizer.
+"""Private updates of the weights: clipped gradients, noise, one step of any torch optimizer.
 
-Opacus validates the layers, adds up and scales, and steps the optimizer; clipping is ours
-(`dp.clipping`), for it is fast on recurrent layers.
+Opacus validates the layers, adds up and scales the gradients, and steps the optimizer. Clipping is our
+own (`dp.clipping`), because it is faster on recurrent layers.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from dp.permit import Permit
 from dp.private.noise_proof import Draws
 
 _KNOWN = bytes(KEY_BYTES)
-"""A key that everybody has: right for made-up data alone."""
+"""A public key, for made-up data only."""
 
 
 class _Steps:
-    """Batches and steps that nobody has paid for: right for made-up data alone."""
+    """Batches and steps that nobody has paid for; for made-up data only."""
 
     def __init__(self, sampling: WindowSampling, clip: float, randomness: Randomness) -> None:
         if not clip > 0:
@@ -54,7 +54,7 @@ class _Steps:
         return (self.sampling.noise_multiplier * self.clip / self.sampling.batch) ** 2
 
     def batches(self) -> Iterator[Tensor]:
-        """Positions of the windows of each update; may be empty."""
+        """Yield the positions of the windows of each update; may be empty."""
         for rows in self.sampling.draw(self._randomness):
             self.draws.drew(len(rows))
             yield rows
@@ -72,8 +72,8 @@ class _Steps:
             model: in training mode.
             optimizer: over the model's parameters; the same one at every step.
             batch: B windows, drawn by `batches`; B may be 0.
-            loss: model and batch to one loss a window, [B]. Losses are private data: they are neither
-                returned nor kept.
+            loss: maps model and batch to one loss per window, [B]. Losses are private data: they are
+                neither returned nor stored.
         """
         noised = self._prepare(model, optimizer)
         if self._clipper is None:
@@ -86,21 +86,21 @@ class _Steps:
         empty = noised.params[0].new_zeros(0)
         self.apply(model, optimizer, Clipped(empty, empty, self.clip))
 
-    def apply(self, model: nn.Module, optimizer: Optimizer, found: Clipped) -> None:
-        """Update the weights by clipped gradients that are there already (`dp.clipping.Stack`).
+    def apply(self, model: nn.Module, optimizer: Optimizer, clipped: Clipped) -> None:
+        """Update the weights by gradients that are already clipped (`dp.clipping.Stack`).
 
         Args:
             model: `.grad` of its parameters is the sum of the clipped gradients of the batch.
             optimizer: over the model's parameters; the same one at every step.
-            found: of the pass that left them, with B windows; B may be 0.
+            clipped: of the pass that left them, with B windows; B may be 0.
 
         Raises:
             ValueError: the gradients were clipped to another norm, or not at all.
         """
-        if found.clip != self.clip:
-            raise ValueError(f"expected gradients clipped to {self.clip}, got {found.clip}")
+        if clipped.clip != self.clip:
+            raise ValueError(f"expected gradients clipped to {self.clip}, got {clipped.clip}")
         noised = self._prepare(model, optimizer)
-        self.draws.used(len(found.losses))
+        self.draws.used(len(clipped.losses))
         noised.step()
 
     def _prepare(self, model: nn.Module, optimizer: Optimizer) -> _NoisedOptimizer:
@@ -127,7 +127,7 @@ class PrivateTraining(_Steps):
         sampling: batches, noise and their account, one value.
         clip: C, largest L2 norm of one window's gradient.
         permit: from the ledger, for this sampling.
-        seed: where all random numbers come from; by default one that nobody has.
+        seed: of all random numbers; by default a fresh one from the operating system.
 
     Attributes:
         draws: what was drawn so far, for the proof of noise.
@@ -148,10 +148,10 @@ class PrivateTraining(_Steps):
 def check_model(model: nn.Module) -> None:
     """Refuse a model that cannot be trained privately.
 
-    Opacus has its say on every layer that is not one of ours to clip.
+    Opacus validates every layer that `dp.clipping` does not clip.
 
     Raises:
-        UnsupportedLayer: which layer, why, and what to use instead.
+        UnsupportedLayer: a layer cannot be clipped; the message names it, the reason and a replacement.
     """
     check_layers(model)
     for name, module in model.named_modules():
@@ -162,16 +162,16 @@ def check_model(model: nn.Module) -> None:
 
 
 def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., Tensor]) -> bool:
-    """Whether two private steps that differ in the strength of noise alone give different weights.
+    """Return whether two private steps that differ only in the strength of noise differ in weights.
 
-    And whether two that differ in nothing give the same: the difference is then the noise. The model
-    is copied, the batch is artificial, so that nothing private is touched.
+    Two steps that differ in nothing must give equal weights, so that the difference is the noise. The
+    model is copied and the batch is made up, so that no private data is touched.
 
     Args:
         model: of the kind that is trained.
         clip: C.
         batch: any B windows of the right shape, made up.
-        loss: model and batch to one loss a window, [B].
+        loss: maps model and batch to one loss per window, [B].
     """
 
     def weights(noise: float) -> Tensor:
@@ -181,8 +181,8 @@ def twins_differ(model: nn.Module, clip: float, batch: Any, loss: Callable[..., 
         training.step(twin, SGD(twin.parameters(), lr=1.0), batch, loss)
         return torch.cat([parameter.detach().flatten() for parameter in twin.parameters()])
 
-    quiet, again, loud = weights(1.0), weights(1.0), weights(2.0)
-    return bool(torch.equal(quiet, again)) and not torch.equal(quiet, loud)
+    quiet, again, noisier = weights(1.0), weights(1.0), weights(2.0)
+    return bool(torch.equal(quiet, again)) and not torch.equal(quiet, noisier)
 
 
 class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
@@ -195,12 +195,12 @@ class _NoisedOptimizer(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         self._randomness, self._draws = randomness, draws
 
     def accumulate(self) -> None:
-        """Take the sum that is there; it is that of the whole batch."""
+        """Take over the sum of the whole batch."""
         for parameter in self.params:
             parameter.summed_grad = parameter.grad
 
     def add_noise(self) -> None:
-        """Add Gaussian noise to every gradient, and note how much of it there really is."""
+        """Add Gaussian noise to every gradient, and record the noise as measured."""
         std = self.noise_multiplier * self.max_grad_norm
         for parameter in self.params:
             clipped = parameter.summed_grad

@@ -1,4 +1,4 @@
-"""Releases: charged first, drawn once, kept, and returned as they were kept."""
+"""Releases: charged first, drawn once, stored, and returned as stored."""
 
 from dp.release.idempotent import Released, Request, release_each_once, release_once
 from dp.release.panel import Release, charge_for_counts, panel_of, release_counts

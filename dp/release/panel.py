@@ -1,4 +1,4 @@
-"""Noised panels: charged, drawn once, kept, and returned as they were kept."""
+"""Noised panels: charged, drawn once, stored, and returned as stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Release:
     Attributes:
         counts: noised counts, same index and columns as the raw ones; NaN where not observed.
         entry: the charge.
-        fresh: whether noise was drawn now, or the kept release was returned.
+        fresh: whether noise was drawn now; otherwise the stored release was returned.
     """
 
     counts: pd.DataFrame
@@ -49,9 +49,9 @@ def charge_for_counts(
     enforced: bool = False,
     **about: Any,
 ) -> Charge:
-    """What releasing noised counts costs; nothing is written.
+    """Return the charge for releasing noised counts; nothing is written.
 
-    A release is the same if panel, unit, bound, sigma and `draw` are.
+    Two releases are the same if they agree in panel, unit, bound, sigma and `draw`.
 
     Args:
         counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
@@ -101,7 +101,7 @@ def release_counts(
     again: bool = True,
     **about: Any,
 ) -> Release:
-    """Noise a panel under a charge; the same request returns the same release for nothing.
+    """Noise a panel under a charge; the same request returns the same release at no further cost.
 
     Args:
         counts: raw counts, [T, R], regular in time; rows of NaN where not observed.
@@ -109,7 +109,7 @@ def release_counts(
         ledger: where the charge is written.
         cap: a cap for the unit beside the account's own.
         again: whether it may be paid for once more if it was charged before and lost.
-        about: the rest of what `charge_for_counts` takes.
+        about: further arguments of `charge_for_counts`.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
@@ -128,7 +128,7 @@ def draw_once(
     *,
     again: bool = True,
 ) -> Release:
-    """The release that a charge is for: drawn now, or as it was kept."""
+    """Return the release of a charge: drawn now, or as it was stored."""
 
     def make(permit: Permit) -> bytes:
         noised = noise.draw(counts.to_numpy(dtype=float), permit)
@@ -137,17 +137,17 @@ def draw_once(
         frame.to_parquet(buffer)
         return buffer.getvalue()
 
-    kept = release_once(ledger, charge, make, cap=cap, again=again)
-    released = panel_of(kept.content)
+    release = release_once(ledger, charge, make, cap=cap, again=again)
+    released = panel_of(release.content)
     released.index, released.columns = counts.index, counts.columns
-    return Release(released, kept.entry, kept.fresh)
+    return Release(released, release.entry, release.fresh)
 
 
 def panel_of(content: bytes) -> pd.DataFrame:
-    """The noised counts of a kept release.
+    """Return the noised counts of a stored release.
 
     Raises:
-        LedgerError: it is not what was kept.
+        LedgerError: the content is damaged.
     """
     from pyarrow import ArrowException, BufferReader
     from pyarrow.parquet import ParquetFile
@@ -166,14 +166,14 @@ def panel_of(content: bytes) -> pd.DataFrame:
 
 
 def period_of(counts: pd.DataFrame, interval: timedelta | None = None) -> Period:
-    """The period of a panel, with gaps or without; a single interval does not tell its length."""
+    """Return the period of a panel; a single interval does not tell its length."""
     times = pd.DatetimeIndex(counts.index)
     length = interval if interval is not None else (times[1:] - times[:-1]).min().to_pytimedelta()
     return Period(times[0].to_pydatetime(), times[-1].to_pydatetime() + length, length)
 
 
 def facts(counts: pd.DataFrame, interval: timedelta | None = None) -> dict[str, Any]:
-    """What is public about a panel and decides what its release costs other units."""
+    """Return the public facts about a panel that its release's cost for other units follows from."""
     return {
         "observed": int(counts.notna().all(axis=1).sum()),
         "interval_seconds": period_of(counts, interval).interval.total_seconds(),

@@ -1,4 +1,4 @@
-"""Counts released as they come: every interval once, under one promise about all of them.
+"""Streamed counts: every interval is released once as it comes, under one guarantee for all of them.
 
 The noise is calibrated for everything that one unit can ever be counted in (a day's intervals for
 `user-day`, what the budget is to last for `user`), and the same on every count. Each piece is charged
@@ -26,19 +26,19 @@ from dp.unit.contribution import derive_bound
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit, crosses_borders, intervals_of
 
 _EVER = 10**9
-"""Intervals that nothing but the length of the unit bounds."""
+"""A number of intervals that only the length of the unit bounds."""
 
 
 def stream_noise(
     budget: Budget, unit: PrivacyUnit, *, lasts: int | None, **bounds: Any
 ) -> tuple[CountNoise, tuple[str, ...]]:
-    """Noise for a stream, and why one unit can change no more than it covers.
+    """Return the noise for a stream, and why one unit can change no more than it covers.
 
     Args:
         budget: for all that is ever released about one unit.
         unit: privacy unit.
         lasts: intervals that the budget is to last; needed for `user`, whose records never end.
-        bounds: what `derive_bound` takes beside the number of intervals.
+        bounds: further arguments of `derive_bound`.
 
     Raises:
         ValueError: `lasts` is missing, or a declared bound does not fit.
@@ -54,19 +54,19 @@ def stream_noise(
 
 
 def pieces(times: pd.DatetimeIndex, interval: timedelta, unit: PrivacyUnit) -> tuple[slice, ...]:
-    """Where to cut new intervals, so that no unit is charged for more of them than it has.
+    """Cut new intervals into pieces so that no unit is charged for more intervals than it has.
 
-    A day or week of which only a part is there is a piece of its own; whole ones are together. Where
-    intervals lie across borders, each of these is a piece of its own, and so is what is between them.
+    A partial day or week is a piece of its own; whole ones are kept together. An interval across a
+    border is a piece of its own, and so is each run of intervals between such borders.
     """
     if unit.span is None or not len(times):
         return (slice(0, len(times)),)
     if crosses_borders(unit, interval=interval, start=times[0].to_pydatetime()):
         begun = times - pd.Timestamp(MONDAY)
         ended = begun + pd.Timedelta(interval) - pd.Timedelta(1)
-        one = np.diff(begun // pd.Timedelta(unit.span)) != 0
-        other = np.diff(ended // pd.Timedelta(unit.span)) != 0
-        changes = np.flatnonzero(one | other) + 1
+        starts = np.diff(begun // pd.Timedelta(unit.span)) != 0
+        ends = np.diff(ended // pd.Timedelta(unit.span)) != 0
+        changes = np.flatnonzero(starts | ends) + 1
         return tuple(slice(int(a), int(b)) for a, b in pairwise([0, *changes, len(times)]))
     epoch = pd.Timestamp("1970-01-01")
     start, end = period_of(times.to_frame(), interval).unit_range(unit)
@@ -81,7 +81,7 @@ def pieces(times: pd.DatetimeIndex, interval: timedelta, unit: PrivacyUnit) -> t
 def piece_noise(
     whole: CountNoise, counts: pd.DataFrame, unit: PrivacyUnit, interval: timedelta
 ) -> CountNoise:
-    """The stream's noise, accounted for the intervals of one unit that a piece holds."""
+    """Return the stream's noise, accounted for the intervals of one unit that a piece holds."""
     bound, _ = derive_bound(
         unit,
         observed=int(counts.notna().all(axis=1).sum()),
@@ -111,9 +111,9 @@ def release_piece(
 ) -> Release:
     """Noise a piece of a stream under its own charge.
 
-    The key names the stream and the intervals, not the counts: whoever asks for them again, with
-    counts that were corrected meanwhile, gets the release that was made, and no second noise. Two
-    streams of one data set have keys of their own.
+    The key names the stream and the intervals, not the counts: a second request, with counts that were
+    corrected meanwhile, gets the release that was made, and no second noise. Two streams of one data
+    set have separate keys.
 
     Args:
         counts: raw counts, [T, R]; rows of NaN where not observed, at least one that is.
@@ -127,7 +127,7 @@ def release_piece(
             week or interval has.
         stream: the stream's own name; by default that of the data set.
         earlier: names that the stream or its data set had before.
-        about: the rest of what `charge_for_counts` takes.
+        about: further arguments of `charge_for_counts`.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
@@ -152,7 +152,7 @@ def release_piece(
     piece = {
         "unit": unit.value,
         "period": charge.period.to_dict(),
-        "regions": [str(one) for one in counts.columns],
+        "regions": [str(name) for name in counts.columns],
     }
     panel = {**charge.event["panel"], "stream": called}
     key = _key_in_use(ledger, secret, piece, called, (dataset, *earlier))
@@ -163,10 +163,10 @@ def release_piece(
 def _key_in_use(
     ledger: Ledger, secret: bytes, piece: dict[str, Any], stream: str, names: tuple[str, ...]
 ) -> str:
-    """The key of a piece: the one that an earlier version released it under, if it did.
+    """Return the key of a piece, or the one that an earlier version released it under.
 
-    Those named the data set in the stream's place, so that two streams of it shared their keys; the
-    entry tells whose the release is.
+    Earlier versions named the data set in place of the stream, so that two streams of it shared their
+    keys; the entry shows which stream the release belongs to.
     """
     for name in names:
         key = release_key(secret, {"stream": name, **piece})
@@ -181,7 +181,7 @@ def _key_in_use(
 
 
 def stream_of(entry: Entry) -> str:
-    """Which stream a charge is of; earlier versions said it in the recipe alone."""
+    """Return the name of a charge's stream; earlier versions kept it in the recipe only."""
     known = entry.event.get("panel", {}).get("stream")
     given = entry.recipe.get("stream", {}).get("name") or entry.recipe.get("source", {}).get(
         "account"
@@ -197,7 +197,7 @@ def streamed(
     *,
     earlier: tuple[str, ...] = (),
 ) -> tuple[Entry, ...]:
-    """Charges of one stream that were not given back, oldest first.
+    """Return the charges of one stream that were not given back, oldest first.
 
     Args:
         ledger: where they are.

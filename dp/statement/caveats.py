@@ -1,4 +1,4 @@
-"""What a promise leaves to floating point, timing and platform: true of ideal numbers only."""
+"""Caveats: where floating point, timing and platform fall short of the ideal mechanism."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EXACT = (
     "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian "
     "(OpenDP), not a rounded real number"
 )
-"""Of noise on counts."""
+"""Floating-point caveat of noise on counts."""
 _TIMING = (
     "timing: how long a run takes is not hidden. Whoever can watch the machine at work may learn from "
     "it what the guarantee does not cover"
@@ -21,7 +21,7 @@ _PLATFORM = (
 
 
 def of_counts() -> list[str]:
-    """Of noise on counts."""
+    """Return the caveats of noise on counts."""
     return [
         f"floating point: {EXACT}",
         _TIMING,
@@ -32,7 +32,7 @@ def of_counts() -> list[str]:
 
 
 def of_training() -> list[str]:
-    """Of noise in training."""
+    """Return the caveats of noise in training."""
     return [
         "floating point: training computes with 32-bit numbers, the account with ideal ones. Each "
         "Gaussian is the sum of four draws, which hides what the rounding of a single one can give "

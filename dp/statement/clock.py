@@ -1,4 +1,4 @@
-"""By which clock days and weeks are counted, and what that means for whoever uses another one."""
+"""The clock by which days and weeks are counted, and what another clock would mean."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ SOURCE_CLOCK = "the clock of the source's times"
 
 
 def protected(unit: Unit, clock: str | None, *, beside: str = "") -> str:
-    """Whose records are protected, with the hours of a day or week where the unit is one.
+    """Describe whose records are protected, with the hours of a day or week where the unit is one.
 
     Args:
         unit: privacy unit.
-        clock: IANA name of the zone that days and weeks are counted in; None if nobody has said.
-        beside: more to be said in the same parentheses.
+        clock: IANA name of the zone that days and weeks are counted in; None if it is not declared.
+        beside: further text for the same parentheses.
     """
     inside = "; ".join(part for part in (_hours(unit, clock), beside) if part)
     return f"the records of {unit.protects}" + (f" ({inside})" if inside else "")
 
 
 def time_zone(unit: Unit, clock: str | None, *, both: tuple[float, float] | None = None) -> str:
-    """The clock in words.
+    """Describe the clock.
 
     Args:
         unit: privacy unit.
-        clock: IANA name of the zone; None if nobody has said.
+        clock: IANA name of the zone; None if it is not declared.
         both: epsilon and delta for two adjacent units together, if known.
     """
     zone = (

@@ -1,4 +1,4 @@
-"""Which code made a promise: the package, its commit in a clone, and the libraries it relies on."""
+"""Versions of the code behind a statement: the package, its commit in a clone, its libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_version(libraries: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Versions as JSON values; null stands for what cannot be found out.
+    """Return versions as JSON values; null where one cannot be determined.
 
     Args:
         libraries: distributions whose versions matter to the promise.
@@ -39,7 +39,7 @@ def _version(name: str) -> str | None:
 
 @lru_cache(maxsize=4)
 def _commit(root: Path) -> tuple[str | None, bool | None]:
-    """The commit of a clone, and whether its tracked files differ from it; None outside of a clone."""
+    """Return the commit of a clone and whether its tracked files differ; None outside a clone."""
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
         return None, None
@@ -51,11 +51,11 @@ def _commit(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _ask(git: str, root: Path, *words: str) -> str | None:
-    """What git prints; None if it cannot answer, for instance in a clone that somebody else owns."""
+    """Return the output of git; None if it fails, for instance in a clone that somebody else owns."""
     try:
-        done = subprocess.run(  # noqa: S603  (git itself, with fixed arguments)
+        result = subprocess.run(  # noqa: S603  (git itself, with fixed arguments)
             [git, "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""Statements of runs on counts: noised ones, streams of them, raw ones."""
+"""Statements of runs on counts: noised, streamed or raw."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dp.unit.privacy_unit import NEIGHBOURS, PrivacyUnit
 
 
 def no_privacy() -> dict[str, Any]:
-    """Statement of a run without a mechanism."""
+    """Return the statement of a run without a mechanism."""
     return {
         "mechanism": "none",
         "text": "No privacy guarantee: the model was trained on raw counts, and its weights, "
@@ -37,7 +37,7 @@ def input_perturbation(
     clock: str | None = None,
     cap: Budget | None = None,
 ) -> dict[str, Any]:
-    """Statement of a run on a noised panel.
+    """Return the statement of a run on a noised panel.
 
     Args:
         noise: the mechanism that made the panel.
@@ -47,7 +47,7 @@ def input_perturbation(
         persons: how many people may be in the data, if known.
         total: everything that this run released.
         enforced: whether the contribution bound was enforced in counting raw events.
-        clock: IANA name of the zone that days and weeks are counted in; None if nobody has said.
+        clock: IANA name of the zone that days and weeks are counted in; None if it is not declared.
         cap: of the account; None if it has none.
     """
     delta = noise.budget.delta
@@ -107,7 +107,7 @@ def stream(
     clock: str | None = None,
     cap: Budget | None = None,
 ) -> dict[str, Any]:
-    """Statement of counts that are released as they come; takes what `input_perturbation` takes.
+    """Return the statement of a stream of counts; arguments as of `input_perturbation`.
 
     Epsilon is what the stream alone may ever spend on one unit, or what was spent on the data set if
     that is more.
@@ -119,10 +119,10 @@ def stream(
         spent: epsilon of everything charged to the data set for this unit so far, same delta.
         persons: how many people may be in the data, if known.
         total: everything charged to the most affected unit so far.
-        clock: IANA name of the zone that days and weeks are counted in; None if nobody has said.
+        clock: IANA name of the zone that days and weeks are counted in; None if it is not declared.
         cap: of the account; None if it has none.
     """
-    said = input_perturbation(
+    statement = input_perturbation(
         noise,
         unit,
         reasons=reasons,
@@ -133,25 +133,26 @@ def stream(
         cap=cap,
     )
     delta = noise.budget.delta
-    said["assumptions"][2] = (
+    statement["assumptions"][2] = (
         "every interval was noised once, when it came, and is never noised again; everything after "
         "that (repair, scaling, training, promotion, forecasts) saw noised counts only"
     )
-    said["not_covered"] = said["not_covered"][1:]  # nothing was computed against raw counts
+    # no errors were computed against raw counts
+    statement["not_covered"] = statement["not_covered"][1:]
     return {
-        **said,
+        **statement,
         "epsilon": max(noise.epsilon, spent),
         "epsilon_of_stream_alone": noise.epsilon,
         "unprotected": disclosed.of_counts(noise.bound, raw_errors=False),
         "text": f"({noise.epsilon:.4g}, {delta:g})-differential privacy for "
         f"{wording.whom(unit, clock)}, of all that this stream alone may ever release about one unit, "
         f"by discrete Gaussian noise of standard deviation {noise.sigma:.1f} persons on every count, "
-        f"drawn once as it came. {said['other_releases']}",
+        f"drawn once as it came. {statement['other_releases']}",
     }
 
 
 def unproven(proof: dict[str, Any]) -> dict[str, Any]:
-    """Statement of a training whose noise could not be proven: it counts as not private."""
+    """Return the statement of a training whose proof of noise failed: it counts as not private."""
     failed = [name for name, held in proof["checks"].items() if not held]
     return {
         "mechanism": "gradient",
@@ -163,7 +164,7 @@ def unproven(proof: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_promise() -> dict[str, Any]:
-    """What the other statements have, too, where nothing is promised."""
+    """Return the fields of the other statements where there is no guarantee."""
     return {
         "time_zone": None,
         "unprotected": disclosed.of_raw_counts(),

@@ -1,4 +1,4 @@
-"""Unprotected quantities: what a release shows as it is, without noise."""
+"""Unprotected quantities: what a release shows without noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SERIES = (
     "that this data set has an account in the ledger, and what was spent on it",
     "the recipe and the statement",
 )
-"""Of every release."""
+"""Unprotected quantities of every release."""
 
 RAW_ERRORS = (
     "errors of the forecasts, which were measured on raw data and are published without noise "
@@ -21,7 +21,7 @@ RAW_ERRORS = (
 
 
 def of_counts(bound: ContributionBound, *, raw_errors: bool) -> list[str]:
-    """Of noised counts.
+    """List the unprotected quantities of noised counts.
 
     Args:
         bound: what one unit can change.
@@ -36,7 +36,7 @@ def of_counts(bound: ContributionBound, *, raw_errors: bool) -> list[str]:
 
 
 def of_training(sampling: WindowSampling) -> list[str]:
-    """Of a private training."""
+    """List the unprotected quantities of a private training."""
     return [
         *SERIES,
         f"the size of the training: {sampling.windows} windows, of which {sampling.batch} are expected "
@@ -48,7 +48,7 @@ def of_training(sampling: WindowSampling) -> list[str]:
 
 
 def of_raw_counts() -> list[str]:
-    """Of a run that promises nothing."""
+    """List the unprotected quantities of a run without a guarantee."""
     return [
         "everything: weights, forecasts and errors were made from raw counts and carry no noise "
         "that could be relied on",

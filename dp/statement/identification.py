@@ -1,4 +1,4 @@
-"""What it would take to learn about one unit without all other records, in figures and in words.
+"""Likelihood of identification for an attacker without all other records, in figures and words.
 
 Data-protection law asks whether identification is "reasonably likely", in view of cost, time,
 technology and purpose (recital 26 of the GDPR). The figures here are derived from what was released;
@@ -48,7 +48,7 @@ class Signal:
 
 
 def of_counts(sigma: float, weight: int) -> Signal:
-    """Of noised counts."""
+    """Return the signal of noised counts."""
     return Signal(
         f"noise of {sigma:.1f} persons (standard deviation) stands on every count against {weight} that "
         "one person adds to it at most; with the noise gone there would still be a number of people, "
@@ -59,7 +59,7 @@ def of_counts(sigma: float, weight: int) -> Signal:
 
 
 def of_training(sampling: WindowSampling) -> Signal:
-    """Of a private training."""
+    """Return the signal of a private training."""
     in_batch = sampling.hit * sampling.rate
     return Signal(
         f"at every update, noise of {sampling.noise_multiplier:.3g} clips (standard deviation) on "
@@ -72,7 +72,7 @@ def of_training(sampling: WindowSampling) -> Signal:
 def identification(
     total: Total, unit: Unit, signal: Signal, *, limit: str, prior: float = PRIOR
 ) -> dict[str, Any]:
-    """The figures, and what they say about cost, time, technology and purpose, as JSON values.
+    """Return the figures, and their meaning for cost, time, technology and purpose, as JSON values.
 
     Args:
         total: everything that was released.
@@ -96,7 +96,7 @@ def identification(
     return {
         "prior": prior,
         "finds_at_least": _FOUND,
-        "right_when_named_at_most": _up(named),
+        "right_when_named_at_most": _round_up(named),
         "confidence": _CONFIDENCE,
         "releases_needed_knowing_all_others": releases,
         "releases_needed_for_one_count": per_count,
@@ -118,13 +118,13 @@ def identification(
 
 
 def _right_when_named(total: Total, prior: float) -> float:
-    """The largest share of right answers among the "yes" of a test that finds `_FOUND` of the cases."""
+    """Return the largest share of right answers among the "yes" of a test that finds `_FOUND`."""
     alarms = least_false_alarms(total, _FOUND)
     return prior * _FOUND / (prior * _FOUND + (1 - prior) * alarms)
 
 
 def _releases(separation: float) -> int | None:
-    """Independent releases after which both errors are 5 %, if one is worth `separation` (μ).
+    """Return how many independent releases bring both errors to 5 %, each worth `separation` (μ).
 
     The squares of Gaussians' μ add up; a training is taken for the Gaussian that tells as much.
     """
@@ -164,16 +164,17 @@ def _purpose(claim: str, prior: float, named: float) -> str:
     return (
         f"Take somebody who knows no other record and gives it a chance of {_percent(prior)} "
         f"beforehand that {claim}. A rule of theirs that finds at least {_percent(_FOUND)} of such "
-        f"cases is right in at most {_percent(_up(named))} of the cases in which it says yes. {use}"
+        f"cases is right in at most {_percent(_round_up(named))} of the cases in which it says yes. "
+        f"{use}"
     )
 
 
 def _verdict(best: float, named: float, holds: bool) -> str:
     even, can = ("even somebody", "is") if holds else ("somebody", "may be")
     figures = (
-        f"{even} who knows all other records {can} right in up to {_percent(_up(best))} of their "
+        f"{even} who knows all other records {can} right in up to {_percent(_round_up(best))} of their "
         f"guesses, where a coin is right in 50 %, and somebody who knows none in up to "
-        f"{_percent(_up(named))} of the cases they point to (see purpose). In the terms of "
+        f"{_percent(_round_up(named))} of the cases they point to (see purpose). In the terms of "
         "data-protection law (cost, time, technology, purpose):"
     )
     if holds:
@@ -193,8 +194,8 @@ def _claim(unit: Unit) -> str:
     return f"the records of {unit.protects} are in the data"
 
 
-def _up(share: float) -> float:
-    """Rounded up to a tenth of a percent."""
+def _round_up(share: float) -> float:
+    """Round up to a tenth of a percent."""
     return min(1.0, math.ceil(round(share * 1000, 9)) / 1000)
 
 

@@ -1,4 +1,4 @@
-"""The statement of a private training."""
+"""Statement of a private training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gradient_perturbation(
     clock: str | None = None,
     cap: Budget | None = None,
 ) -> dict[str, Any]:
-    """Statement of a model trained by DP-SGD.
+    """Return the statement of a model trained by DP-SGD.
 
     Args:
         sampling: batches, noise and their account.
@@ -47,7 +47,7 @@ def gradient_perturbation(
         persons: how many people may be in the data, if known.
         total: everything that this run released.
         enforced: whether the contribution bound was enforced in counting raw events.
-        clock: IANA name of the zone that days and weeks are counted in; None if nobody has said.
+        clock: IANA name of the zone that days and weeks are counted in; None if it is not declared.
         cap: of the account; None if it has none.
     """
     naive = sampling.naive_epsilon(delta)

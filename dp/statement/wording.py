@@ -1,4 +1,4 @@
-"""Sentences that the statements of several mechanisms share."""
+"""Sentences shared by the statements of several mechanisms."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ENFORCED = (
     "every identifier stands for one person; a person with several identifiers is protected as "
     "several; an identifier shared by several people: removing one of them can change twice the bound",
 )
-"""What is left to assume where the contribution bound was enforced in counting raw events."""
+"""Remaining assumptions where the contribution bound was enforced in counting raw events."""
 LISTED = "what is listed as unprotected is public, or may become so"
 
 
 def whom(unit: Unit, clock: str | None) -> str:
-    """Whose records are protected, with the neighbouring relation."""
+    """Describe whose records are protected, with the neighbouring relation."""
     return protected(unit, clock, beside=f"neighbours: {unit.neighbours}")
 
 
 def declared(bound: ContributionBound, unit: PrivacyUnit) -> str:
-    """What nobody enforces, in plain words."""
+    """Describe a bound that is declared and not enforced, in plain words."""
     return (
         "the contribution bound holds; it is declared, not measured on these counts. In plain words: "
         f"{unit.protects} is counted in at most {_some(bound.intervals, 'interval')}, in at most "
@@ -41,7 +41,7 @@ def declared(bound: ContributionBound, unit: PrivacyUnit) -> str:
 
 
 def two_units(noise: CountNoise, unit: PrivacyUnit) -> tuple[float, float] | None:
-    """Epsilon and delta for two adjacent units together, where a unit is a day or a week."""
+    """Return epsilon and delta for two adjacent units together, where a unit is a day or a week."""
     if unit.span is None:
         return None
     event = {**noise.event(), "intervals": 2 * noise.bound.intervals}
@@ -49,7 +49,7 @@ def two_units(noise: CountNoise, unit: PrivacyUnit) -> tuple[float, float] | Non
 
 
 def other_releases(unit: Unit, spent: float, delta: float, cap: Budget | None) -> str:
-    """What was spent on the data set, and what may yet be added."""
+    """Describe what was spent on the data set, and what may still be added."""
     return (
         f"Spent on this data set so far, for the most affected unit: epsilon {spent:.4g} at delta "
         f"{delta:g} ({_terms(unit)}). Every other release of the same data set, before or after, adds "
@@ -58,7 +58,7 @@ def other_releases(unit: Unit, spent: float, delta: float, cap: Budget | None) -
 
 
 def limit(unit: Unit, cap: Budget | None) -> str:
-    """What limits further releases of the data set."""
+    """Describe what limits further releases of the data set."""
     if cap is None:
         return "The account has no cap, so that nothing but its owner limits the total."
     return (
@@ -72,7 +72,7 @@ def _terms(unit: Unit) -> str:
 
 
 def guess(unit: Unit) -> str:
-    """What an attacker who knows all other records guesses."""
+    """Describe what an attacker who knows all other records guesses."""
     if isinstance(unit, IntervalUnit):
         which = unit.protects.removeprefix("everybody in ")
         return f"whether the counts of {which} are one thing or another"
@@ -80,7 +80,7 @@ def guess(unit: Unit) -> str:
 
 
 def other_intervals(unit: IntervalUnit) -> list[str]:
-    """What a promise for intervals does not cover."""
+    """List what a guarantee for intervals does not cover."""
     longer = "several intervals" if unit.width == 1 else f"more than {unit.width} intervals"
     return [
         f"whatever is spread over {longer}, such as a person's day: the guarantee weakens as they "
@@ -89,14 +89,14 @@ def other_intervals(unit: IntervalUnit) -> list[str]:
 
 
 def wider_units(unit: PrivacyUnit) -> list[str]:
-    """What a promise for part of a person's records does not cover."""
+    """List what a guarantee for part of a person's records does not cover."""
     if unit is PrivacyUnit.USER:
         return []
     return [f"a person's records beyond {unit.protects}: the guarantee weakens as they add up"]
 
 
 def warnings(delta: float, persons: int | None) -> list[str]:
-    """What is odd about the budget."""
+    """List warnings about the budget."""
     if persons is None or delta < 1 / persons:
         return []
     return [

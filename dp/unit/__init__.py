@@ -1,4 +1,4 @@
-"""Privacy units: whom a promise is about, and what one of them can change."""
+"""Privacy units: whom a guarantee protects, and how much of the data one of them can change."""
 
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.period import Period

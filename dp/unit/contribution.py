@@ -11,7 +11,7 @@ from dp.unit.privacy_unit import PrivacyUnit, crosses_borders, intervals_of
 
 @dataclass(frozen=True)
 class ContributionBound:
-    """How much the records of one privacy unit can change a panel of counts.
+    """The most that the records of one privacy unit can change a panel of counts.
 
     A unit is counted in at most `intervals` intervals, in at most `regions` regions within one
     interval, and adds at most `weight` to a count, so that two neighbouring panels differ in at most
@@ -21,6 +21,11 @@ class ContributionBound:
         intervals: K.
         regions: M.
         weight: w_max, in persons; whole, because the noise is.
+
+    Example:
+        >>> bound = ContributionBound(intervals=48, regions=2)
+        >>> bound.cells, round(bound.sensitivity, 3)
+        (96, 9.798)
     """
 
     intervals: int
@@ -55,10 +60,10 @@ def derive_bound(
     weight: int = 1,
     start: datetime | None = None,
 ) -> tuple[ContributionBound, tuple[str, ...]]:
-    """The contribution bound of a panel, and the reason for each of its numbers.
+    """Return the contribution bound of a panel and the reason for each of its numbers.
 
     Nothing here is read from the counts: K and M come from the calendar and from what the operator
-    declares (and enforces when counting). What nobody declares is taken to be the worst case. A day or
+    declares (and enforces when counting). An undeclared bound is the worst case. A day or
     week has records in every interval that it touches, those across its borders included.
 
     Args:
@@ -74,6 +79,21 @@ def derive_bound(
 
     Raises:
         ValueError: a declared bound does not fit the panel.
+
+    Example:
+        >>> from datetime import datetime
+        >>> bound, reasons = derive_bound(
+        ...     PrivacyUnit.USER_DAY,
+        ...     observed=3456,
+        ...     interval=timedelta(minutes=30),
+        ...     regions=6,
+        ...     regions_per_interval=2,
+        ...     start=datetime(2020, 8, 24),
+        ... )
+        >>> bound
+        ContributionBound(intervals=48, regions=2, weight=1)
+        >>> reasons[0]
+        'K = 48 intervals: all intervals of 30 minutes that touch the day'
     """
     intervals = intervals_of(unit, observed=observed, interval=interval, start=start)
     if unit is PrivacyUnit.USER:
@@ -103,7 +123,7 @@ def derive_bound(
 def enforced_bound(
     *, intervals: int, slots: int, regions: int, weight: int
 ) -> tuple[ContributionBound, tuple[str, ...]]:
-    """The contribution bound that was enforced when events were counted, in its own words.
+    """Return the bound that was enforced in counting events, and the reason for each of its numbers.
 
     Args:
         intervals: K.

@@ -1,8 +1,8 @@
-"""The period of a panel, and which privacy units it can have records of.
+"""The period of a panel, and the privacy units that can have records in it.
 
-Units that cannot have records in two periods make the releases of both parallel: nobody is in both,
-so that the larger of the two costs counts, not their sum (McSherry 2009, theorem 4; here for adaptive
-releases, since what does not hold a unit's records is the same for both neighbours).
+If no unit can have records in two periods, their releases compose in parallel: the larger of the two
+costs counts, not their sum (McSherry 2009, theorem 4; valid for adaptive releases too, since a period
+without a unit's records is the same for both neighbours).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Period:
         return _seconds(self.start), _seconds(self.end)
 
     def unit_range(self, unit: Unit) -> TimeRange:
-        """The units that may have records in the period, as a range of times.
+        """Return the units that may have records in the period, as a range of times.
 
         Two periods by the same clock, with the same intervals, can share a unit only if their ranges
         overlap. A calendar day or week counts whole; `interval-w` is named by its first interval; one
@@ -62,7 +62,7 @@ class Period:
         return first, last
 
     def to_dict(self) -> dict[str, str | float]:
-        """As JSON values."""
+        """Return the period as JSON values."""
         return {
             "start": self.start.isoformat(),
             "end": self.end.isoformat(),
@@ -71,7 +71,7 @@ class Period:
 
     @classmethod
     def from_dict(cls, values: dict[str, str | float]) -> Period:
-        """The period that `to_dict` gave."""
+        """Read the period from the result of `to_dict`."""
         return cls(
             datetime.fromisoformat(str(values["start"])),
             datetime.fromisoformat(str(values["end"])),
@@ -84,6 +84,6 @@ def _seconds(time: datetime) -> int:
 
 
 def whole(first: int, last: int, length: int, origin: int) -> TimeRange:
-    """The range of whole stretches of a length, counted from an origin, that a range touches."""
+    """Return the range of whole stretches of `length`, counted from `origin`, that a range touches."""
     start = (first - origin) // length * length + origin
     return start, -((origin - last) // length) * length + origin

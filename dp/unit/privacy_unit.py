@@ -1,4 +1,4 @@
-"""Privacy units: whom the promise is about, and how many intervals one of them can touch."""
+"""Privacy units: whom a guarantee protects, and in how many intervals one of them can have records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class PrivacyUnit(StrEnum):
-    """What one neighbouring data set may change: records of one person are added or removed."""
+    """Units of persons: neighbouring data sets differ by the records of one of them."""
 
     USER = "user"
     USER_WEEK = "user-week"
@@ -19,7 +19,7 @@ class PrivacyUnit(StrEnum):
 
     @property
     def protects(self) -> str:
-        """The unit in words, to be read after "the records of"."""
+        """Description of the unit, to be read after "the records of"."""
         return {
             PrivacyUnit.USER: "one person over the whole panel",
             PrivacyUnit.USER_WEEK: "one person in one calendar week",
@@ -51,9 +51,9 @@ NEIGHBOURS = "add or remove the records of one unit"
 
 @dataclass(frozen=True)
 class IntervalUnit:
-    """`interval-w`: all counts of w consecutive intervals, changed arbitrarily; for training alone.
+    """`interval-w`: all counts of w consecutive intervals, changed arbitrarily; for training only.
 
-    It covers whatever any number of people did within these intervals, each of them included.
+    It covers everything that any number of persons did within these intervals.
 
     Attributes:
         width: w, at least 1.
@@ -72,7 +72,7 @@ class IntervalUnit:
 
     @property
     def protects(self) -> str:
-        """The unit in words, to be read after "the records of"."""
+        """Description of the unit, to be read after "the records of"."""
         if self.width == 1:
             return "everybody in one interval"
         return f"everybody in {self.width} consecutive intervals"
@@ -87,14 +87,20 @@ Unit = PrivacyUnit | IntervalUnit
 
 
 def parse_unit(name: str) -> Unit:
-    """The unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
+    """Return the unit called `name`: one of `PrivacyUnit`, or `interval-w` with a number for w.
 
     Raises:
-        ValueError: unknown name; the message lists what there is.
+        ValueError: unknown name; the message lists the known ones.
+
+    Example:
+        >>> parse_unit("user-day")
+        <PrivacyUnit.USER_DAY: 'user-day'>
+        >>> parse_unit("interval-3").protects
+        'everybody in 3 consecutive intervals'
     """
-    found = re.fullmatch(r"interval-([0-9]{1,9})", name)
-    if found:
-        return IntervalUnit(int(found[1]))
+    match = re.fullmatch(r"interval-([0-9]{1,9})", name)
+    if match:
+        return IntervalUnit(int(match[1]))
     try:
         return PrivacyUnit(name)
     except ValueError:
@@ -106,7 +112,7 @@ def parse_unit(name: str) -> Unit:
 
 
 def touched_intervals(span: timedelta, interval: timedelta, offset: timedelta | None = None) -> int:
-    """The most intervals that a stretch of time of length `span` can touch.
+    """Return the most intervals that a stretch of time of length `span` can touch.
 
     Stretches and intervals repeat without gaps, so that an interval across the border of two stretches
     belongs to both.
@@ -126,7 +132,7 @@ def touched_intervals(span: timedelta, interval: timedelta, offset: timedelta | 
 def intervals_of(
     unit: Unit, *, observed: int, interval: timedelta, start: datetime | None = None
 ) -> int:
-    """The most intervals of a panel in which one privacy unit can have records.
+    """Return the most intervals of a panel in which one privacy unit can have records.
 
     Args:
         unit: the privacy unit.
@@ -145,7 +151,7 @@ def intervals_of(
 
 
 def crosses_borders(unit: Unit, *, interval: timedelta, start: datetime | None) -> bool:
-    """Whether an interval can lie across the border of two calendar days or weeks."""
+    """Return whether an interval can lie across the border of two calendar days or weeks."""
     if not isinstance(unit, PrivacyUnit) or unit.span is None:
         return False
     if start is None:

@@ -1,7 +1,7 @@
-"""What the releases of one data set have in common about time: the clock, and the intervals.
+"""The clock and the intervals that the releases of one data set have in common.
 
-A calendar day, and one interval, are not the same by another clock or at another length. Whoever adds up
-what was spent on "one day" or "one interval" must know whether all releases mean the same by it.
+A calendar day depends on the clock, and an interval on its length. The costs of "one day" or "one
+interval" may be added up only if all releases mean the same by it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from dp.unit.period import Period
 
-UNSAID = "?"
-"""Clock of releases that were charged before clocks were kept: that of UTC, or of the source."""
-_UNSAID = (None, "UTC")
-"""What it may be; any other clock was named in the recipe."""
+UNRECORDED = "?"
+"""Clock of releases that were charged before clocks were recorded: UTC, or that of the source."""
+_CANDIDATES = (None, "UTC")
+"""Clocks that it may stand for; any other one was named in the recipe."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class TimeGrid:
         return len(self.clocks) <= 1
 
     def plus(self, period: Period, timezone: str | None, *, counts: bool = True) -> TimeGrid:
-        """With one more release.
+        """Return the grid with one more release.
 
         Args:
             period: of the release.
-            timezone: whose clock the period is told by.
-            counts: whether its intervals are those of counts; a statistic's do not say what one is.
+            timezone: zone by whose clock the period is told.
+            counts: whether its intervals are those of counts; those of a statistic do not define what
+                one interval is.
         """
         length = period.interval
         offset = period.seconds[0] % length.total_seconds()
@@ -67,28 +68,28 @@ class TimeGrid:
         )
 
     def same_costs(self, other: TimeGrid) -> bool:
-        """Whether what was charged costs as much by either grid."""
+        """Return whether every charge costs as much by the other grid."""
         return replace(self, clocks=()) == replace(other, clocks=()) and (
             self.one_clock == other.one_clock
         )
 
     def to_json(self) -> str:
-        """As canonical JSON."""
+        """Return the grid as canonical JSON."""
         seconds = None if self.interval is None else self.interval.total_seconds()
         return json.dumps([list(self.clocks), seconds, self.offset, self.uniform])
 
     @classmethod
     def from_json(cls, text: str) -> TimeGrid:
-        """The grid that `to_json` gave."""
+        """Read the grid from the result of `to_json`."""
         clocks, seconds, offset, uniform = json.loads(text)
         length = None if seconds is None else timedelta(seconds=seconds)
         return cls(tuple(clocks), length, offset, uniform)
 
     def _clocks(self, timezone: str | None) -> tuple[str | None, ...]:
         known = self.clocks
-        if timezone == UNSAID:
-            return known if {UNSAID, *_UNSAID} & set(known) else (*known, UNSAID)
-        if timezone in _UNSAID:
-            # what was not said is taken to be what is said first: the same source has the same clock
-            known = tuple(clock for clock in known if clock != UNSAID)
+        if timezone == UNRECORDED:
+            return known if {UNRECORDED, *_CANDIDATES} & set(known) else (*known, UNRECORDED)
+        if timezone in _CANDIDATES:
+            # an unrecorded clock is the first recorded one: the same source has the same clock
+            known = tuple(clock for clock in known if clock != UNRECORDED)
         return known if timezone in known else (*known, timezone)

@@ -13,7 +13,7 @@ from data.clean import fill_gaps
 from data.panel import Panel
 from data.windows import make
 from dp.audit import Guesses, Measured, measure, plan
-from dp.audit.gradients import Seen, Training
+from dp.audit.gradients import Scores, Training
 from dp.audit.gradients import plant as plant_gradients
 from dp.budget import Budget
 from dp.mechanisms.window_sampling import WindowSampling
@@ -59,7 +59,7 @@ def white_box(
     claimed: Budget,
     canaries: int,
     confidence: float,
-) -> tuple[Seen, Guesses, tuple[Measured, ...]]:
+) -> tuple[Scores, Guesses, tuple[Measured, ...]]:
     """Canaries among the windows of the city, seen in every noised gradient.
 
     Args:

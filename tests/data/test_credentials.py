@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data.errors import DataError
-from data.events.connect import opened
+from data.events.connect import open_events
 from data.sources import check, read
 from data.sources.credentials import (
     PASSWORD,
@@ -115,7 +115,7 @@ def _said(attempt: Any, source: str) -> str:
 def test_no_reader_quotes_it(driver: str, form: str, password: str) -> None:
     assume(password not in "127.0.0.1:1")  # which is told
     source = url_of(driver, form, password).replace("db.example.org", "127.0.0.1:1")
-    for attempt in (check, read, lambda url: opened(url).__enter__()):
+    for attempt in (check, read, lambda url: open_events(url).__enter__()):
         said = _said(attempt, source)
         # the same words are said of any other password
         other = url_of(driver, form, "ÆØÅ" * 3).replace("db.example.org", "127.0.0.1:1")
@@ -200,7 +200,7 @@ def test_what_is_shown(source: str, said: str) -> None:
 @pytest.mark.parametrize("password", ["p@ssword", "pass@word/1", "pass#word@1", "pa?ss@word"])
 def test_an_at_in_a_password_is_refused_with_the_way_out(password: str) -> None:
     source = f"postgresql://me:{password}@127.0.0.1:1/db#t"
-    for attempt in (check, read, unambiguous, lambda url: opened(url).__enter__()):
+    for attempt in (check, read, unambiguous, lambda url: open_events(url).__enter__()):
         with pytest.raises(DataError, match="write @ as %40") as error:
             attempt(source)
         assert password not in str(error.value)

@@ -158,8 +158,8 @@ FAULTS = (
     Fault(
         "scaler from raw quantiles, past the histograms",
         "flows/pipeline/dpsgd/run.py",
-        "    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, "
-        "width=plan.width)",
+        "    return scale.estimate(\n        training_counts(prepared), plan.sampling.side_release, "
+        "permit, width=plan.width\n    )",
         "    raw = training_counts(prepared)\n    import numpy as np\n\n"
         "    ends = np.nanquantile(raw, [0.16, 0.5, 0.84], axis=0)\n"
         "    return Scale(tuple(ends[1]), tuple(ends[2] - ends[0]), tuple(ends[2] - ends[0]))",
@@ -232,9 +232,9 @@ FAULTS = (
     Fault(
         "a run fails on its losses",
         "dp/private/training.py",
-        "        self.draws.used(len(found.losses))\n",
-        "        self.draws.used(len(found.losses))\n"
-        "        if not bool(torch.isfinite(found.losses).all()):\n"
+        "        self.draws.used(len(clipped.losses))\n",
+        "        self.draws.used(len(clipped.losses))\n"
+        "        if not bool(torch.isfinite(clipped.losses).all()):\n"
         "            raise ArithmeticError('a loss is not finite')\n",
         (f"{TOLD}::test_a_private_run_fails_on_its_weights_alone",),
     ),
@@ -291,8 +291,8 @@ FAULTS = (
     Fault(
         "regions read off private events",
         "data/events/read.py",
-        "located(place, events, config, known.regions, look=look)",
-        "located(place, events, config, None, look=look)",
+        "with_regions(place, events, config, known.regions, look=look)",
+        "with_regions(place, events, config, None, look=look)",
         (f"{NEIGHBOURS}::test_one_person_more_changes_counts_within_the_bound_and_nothing_else",),
     ),
     Fault(
@@ -350,7 +350,7 @@ FAULTS = (
     Fault(
         "credentials shown",
         "data/sources/credentials.py",
-        'return f"{dialect}://{found.host}{port}{found.path}{table}"',
+        'return f"{dialect}://{address.host}{port}{address.path}{table}"',
         "return source",
         ("tests/data/test_credentials.py::test_no_password_is_shown_or_kept",),
     ),
@@ -395,7 +395,7 @@ FAULTS = (
     Fault(
         "retry that pays again",
         "dp/release/idempotent.py",
-        "if not wanted[place].again and (lost := _lost(ledger, wanted[place])) is not None:",
+        "if not requests[place].again and (lost := _lost(ledger, requests[place])) is not None:",
         "if (lost := None) is not None:",
         ("tests/flows/sweep/test_lost.py::test_counts_whose_noise_was_lost_are_not_noised_again",),
     ),

@@ -66,21 +66,23 @@ def make_plan(prepared: Prepared, recipe: Recipe) -> Plan:
             start=prepared.raw.times[0].to_pydatetime(),
         )
         width = _width(unit, prepared)
-        aside = None
+        side_release = None
         if recipe.source.max_count is None:
-            aside = scale.scale_noise(
+            side_release = scale.scale_noise(
                 budget,
                 width=width,
                 intervals=len(training_counts(prepared)),
                 regions=_regions(unit, prepared),
             )
-        sampling = _sampling(recipe, windows, hit, aside)
+        sampling = _sampling(recipe, windows, hit, side_release)
     except ValueError as error:
         raise UsageError(str(error)) from None
     return Plan(unit, sampling, why, width, budget.delta)
 
 
-def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -> WindowSampling:
+def _sampling(
+    recipe: Recipe, windows: int, hit: int, side_release: CellNoise | None
+) -> WindowSampling:
     """Batches and noise: the least that keeps to the budget, or what was asked for."""
     privacy, training = recipe.privacy, recipe.training
     budget = privacy.budget_of_part
@@ -90,7 +92,7 @@ def _sampling(recipe: Recipe, windows: int, hit: int, aside: CellNoise | None) -
         "batch": training.batch_size,
         "steps": steps,
         "hit": hit,
-        "aside": aside,
+        "side_release": side_release,
     }
     if privacy.noise_multiplier is None:
         return calibrate_sampling(budget, **shape)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ class PrivateRun:
     @property
     def seed(self) -> Seed | None:
         """Where all of its noise comes from; None where some of it comes from elsewhere."""
-        return None if self.plan.sampling.aside is not None else self.job.seed
+        return None if self.plan.sampling.side_release is not None else self.job.seed
 
     @property
     def training(self) -> Job:
@@ -140,10 +140,12 @@ def train(
 
 def _scale(prepared: Prepared, recipe: Recipe, plan: Plan, permit: Permit) -> Scale:
     """Typical size of the counts, declared or estimated under the charge."""
-    if plan.sampling.aside is None:
+    if plan.sampling.side_release is None:
         assert recipe.source.max_count is not None  # noqa: S101  (what the plan rests on)
         return scale.declared(recipe.source.max_count, len(prepared.raw.regions))
-    return scale.estimate(training_counts(prepared), plan.sampling.aside, permit, width=plan.width)
+    return scale.estimate(
+        training_counts(prepared), plan.sampling.side_release, permit, width=plan.width
+    )
 
 
 def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:

@@ -142,7 +142,7 @@ def _charge(plan: Plan, prepared: Prepared, recipe: Recipe, home: Home) -> Charg
     """What is written down before anything is drawn."""
     secret, sampling = local_secret(home.secret), plan.sampling
     print_of_data = fingerprint(secret, prepared.raw.counts)
-    scaled = scale.DECLARED if sampling.aside is None else scale.ESTIMATED
+    scaled = scale.DECLARED if sampling.side_release is None else scale.ESTIMATED
     return Charge(
         key=release_key(secret, _identity(print_of_data, plan, recipe)),
         dataset=recipe.source.account or prepared.raw.source,
@@ -187,7 +187,7 @@ def _promise(
             delta=delta,
             clip=recipe.training.grad_norm,
             hit_because=plan.hit_because,
-            scaler=scale.ESTIMATED if sampling.aside else scale.DECLARED,
+            scaler=scale.ESTIMATED if sampling.side_release else scale.DECLARED,
             inputs=inputs.statement if inputs.release else None,
             spent=ledger.spent(entry.dataset, plan.unit, delta),
             persons=prepared.raw.persons,

@@ -103,9 +103,9 @@ def test_without_sampling_it_is_the_exact_gaussian() -> None:
 
 
 def test_counts_beside_the_training_are_composed() -> None:
-    aside = CellNoise(sigma=16.0, cells=24)
+    side_release = CellNoise(sigma=16.0, cells=24)
     mu = math.sqrt((14 / 200) ** 2 * 300 + 24 / 16.0**2)
-    assert epsilon_of(7, 1.0, 200.0, 300, DELTA, aside=aside) == pytest.approx(
+    assert epsilon_of(7, 1.0, 200.0, 300, DELTA, side_release=side_release) == pytest.approx(
         gaussian_epsilon(mu, DELTA), rel=1e-3
     )
     with pytest.raises(ValueError, match=r"sigma=1\.0"):

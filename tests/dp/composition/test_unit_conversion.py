@@ -16,7 +16,7 @@ from dp.ledger import Charge
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.unit.period import EVER, Period
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
-from dp.unit.time_grid import UNSAID, TimeGrid
+from dp.unit.time_grid import UNRECORDED, TimeGrid
 
 Charges = Callable[..., Charge]
 HOUR = timedelta(hours=1)
@@ -245,16 +245,22 @@ def test_by_two_clocks_nothing_is_parallel(charge: Charges) -> None:
     daily = charge(event(28, 28, 86400.0), unit=USER, period=days, timezone="UTC")
     both = TimeGrid().plus(days, "UTC").plus(days, "Asia/Tokyo")
     assert cost(INTERVAL, daily, both) == 2  # one interval here meets two by the other clock
-    before = TimeGrid().plus(asked.period, UNSAID)
+    before = TimeGrid().plus(asked.period, UNRECORDED)
     assert before.plus(asked.period, "UTC").clocks == ("UTC",)
-    assert before.plus(asked.period, "UTC").plus(asked.period, UNSAID).one_clock
+    assert before.plus(asked.period, "UTC").plus(asked.period, UNRECORDED).one_clock
 
 
 TOKYO = "Asia/Tokyo"
 
 
 @pytest.mark.parametrize(
-    "order", [(UNSAID, TOKYO), (TOKYO, UNSAID), (TOKYO, UNSAID, "UTC"), (UNSAID, TOKYO, None)]
+    "order",
+    [
+        (UNRECORDED, TOKYO),
+        (TOKYO, UNRECORDED),
+        (TOKYO, UNRECORDED, "UTC"),
+        (UNRECORDED, TOKYO, None),
+    ],
 )
 def test_a_clock_that_was_not_kept_is_no_other_zone(order: tuple[str | None, ...]) -> None:
     """It was that of UTC or of the source: zones that are named were kept in the recipe."""

@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,7 +166,7 @@ def test_the_cap_of_a_larger_unit_is_kept_too(url: str, charge: Charges) -> None
     with pytest.raises(BudgetRefused) as refused:
         ledger.reserve(weeks)
     assert "unit user," in str(refused.value)
-    assert refused.value.asked == pytest.approx(
+    assert refused.value.requested == pytest.approx(
         gaussian_epsilon(math.sqrt(6912) / 100, 1e-7), rel=1e-3
     )
     assert ledger.entries() == ()
@@ -345,11 +344,11 @@ def test_no_total_that_binds_is_left_out(sigmas: list[list[float]]) -> None:
 
 
 def test_a_larger_rho_may_go_with_a_smaller_mu() -> None:
-    loud = total([noised(2.2, 1, regions=1), noised(2.3, 1, regions=1)])
-    quiet = total([noised(50.0, 600, regions=1), noised(51.0, 600, regions=1)])
-    assert quiet.rho > loud.rho
-    assert quiet.mu2 < loud.mu2
-    assert largest([quiet, loud]) == {quiet, loud}
+    less_noise = total([noised(2.2, 1, regions=1), noised(2.3, 1, regions=1)])
+    more_noise = total([noised(50.0, 600, regions=1), noised(51.0, 600, regions=1)])
+    assert more_noise.rho > less_noise.rho
+    assert more_noise.mu2 < less_noise.mu2
+    assert largest([more_noise, less_noise]) == {more_noise, less_noise}
 
 
 @given(
@@ -367,71 +366,4 @@ def test_totals_kept_charge_by_charge_are_those_from_nothing(
     for number, (first, length, unit) in enumerate(spans):
         period = days(first, first + length)
         charged(ledger, charge(noised(), key=str(number), period=period, unit=unit))
-    assert verify(ledger).holds
-
-
-def test_databases_that_cannot_be_used_say_so(tmp_path: Path, charge: Charges) -> None:
-    path = tmp_path / "ledger.db"
-    Ledger(f"sqlite:///{path}")
-    read_only = Ledger(f"sqlite:///file:{path}?mode=ro&uri=true")
-    with pytest.raises(LedgerError, match=r"readonly.*Make it writable"):
-        read_only.reserve(charge(noised()))
-    with pytest.raises(LedgerError, match=r"cannot be used.*Check that its folder exists"):
-        Ledger(f"sqlite:///{tmp_path / 'no' / 'folder' / 'ledger.db'}")
-    with pytest.raises(
-        LedgerError, match=r"ledger postgresql://127.0.0.1:1/none cannot.*server is up"
-    ):
-        Ledger("postgresql://me:hidden@127.0.0.1:1/none")
-    for url in (
-        "postgresql://127.0.0.1:1/none?user=me&password=hidden",
-        "postgresql://me:not@hidden@127.0.0.1:1/none",
-        "postgresql://me:hidden@127.0.0.1:hidden/none",
-        "postgresql://127.0.0.1:1/none?odd=hidden#x",
-    ):
-        with pytest.raises(LedgerError) as error:
-            Ledger(url)
-        assert "hidden" not in str(error.value)
-    with pytest.raises(LedgerError, match="SQLite or PostgreSQL, not in mysql"):
-        Ledger("mysql://host/name")
-    with pytest.raises(LedgerError, match="VEILCAST_DATABASE_URL"):
-        Ledger("not a url")
-    (tmp_path / "text.db").write_text("this is not a database at all, it is text" * 50)
-    with pytest.raises(LedgerError, match="choose another"):
-        Ledger(f"sqlite:///{tmp_path / 'text.db'}")
-    with sqlite3.connect(tmp_path / "old.db") as connection:
-        connection.execute("CREATE TABLE ledger_entries (id INTEGER)")
-    with pytest.raises(LedgerError, match=r"before 0\.2"):
-        Ledger(f"sqlite:///{tmp_path / 'old.db'}")
-
-
-def test_a_newer_schema_is_left_alone(url: str) -> None:
-    with Ledger(url).database.writing() as session:
-        session.execute(text("UPDATE ledger_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match=r"schema 9999.*knows 0002"):
-        Ledger(url)
-
-
-def test_a_read_only_server_reserves_nothing(postgres: str, charge: Charges, url: str) -> None:
-    if not url.startswith("postgres"):
-        pytest.skip("a file is tried with the other unusable databases")
-    ledger = Ledger(url)
-    read_only = Ledger(f"{url}?options=-c%20default_transaction_read_only%3Don")
-    with pytest.raises(LedgerError, match=r"read-only.*Make it writable"):
-        read_only.reserve(charge(noised()))
-    assert ledger.entries() == ()
-
-
-def test_a_full_disk_reserves_nothing(tmp_path: Path, charge: Charges) -> None:
-    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    engine = ledger.database.engine
-    from sqlalchemy import event
-
-    @event.listens_for(engine, "connect")
-    def _small(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA max_page_count = 1")  # the file may not grow
-
-    recipe = {"note": "x" * 100_000}
-    with pytest.raises(LedgerError, match=r"full.*Make room"):
-        ledger.reserve(charge(noised(), recipe=recipe))
-    assert ledger.entries() == ()
     assert verify(ledger).holds

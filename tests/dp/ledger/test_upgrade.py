@@ -135,7 +135,7 @@ def test_old_names_are_found_however_they_were_typed(old: str, before: str, now:
         )
     for named, found in ((now, before), (now.replace("flows", "cities"), "another")):
         with database.Database(old).reading() as session:
-            family = datasets.named(session, "another", (named,))
+            family = datasets.find(session, "another", (named,))
             assert (family is not None and family.names == (before,)) == (found == before)
 
 

@@ -124,7 +124,7 @@ def test_each_charge_estimates_once_with_the_noise_it_paid_for(
     permit: Callable[[dict[str, Any]], Permit],
 ) -> None:
     noise = CellNoise(16.0, 8)
-    paid = permit(WindowSampling(60, 20, 3, 3, 5.0, aside=noise).event())
+    paid = permit(WindowSampling(60, 20, 3, 3, 5.0, side_release=noise).event())
     with pytest.raises(RuntimeError, match="aside differ"):
         estimate(counts(), CellNoise(8.0, 8), paid, width=1)
     estimate(counts(), noise, paid, width=1)

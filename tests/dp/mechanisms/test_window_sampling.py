@@ -50,11 +50,19 @@ def test_two_generators_never_agree() -> None:
 
 
 def test_the_event_is_json_and_says_everything() -> None:
-    for aside in (None, CellNoise(16.0, 24)):
-        sampling = WindowSampling(2688, 512, 252, 5, 23.0, aside)
+    for side_release in (None, CellNoise(16.0, 24)):
+        sampling = WindowSampling(2688, 512, 252, 5, 23.0, side_release)
         event = json.loads(json.dumps(sampling.event()))
         assert sampling_of(event) == sampling
         assert sampling_of(event).epsilon(1e-7) == sampling.epsilon(1e-7)
+
+
+def test_the_event_keeps_the_names_that_ledgers_have() -> None:
+    event = WindowSampling(2688, 512, 252, 5, 23.0, CellNoise(16.0, 24)).event()
+    assert event["aside"] == {"sigma": 16.0, "cells": 24}
+    assert set(event) == {
+        *("mechanism", "rate", "windows", "batch", "steps", "hit", "noise_multiplier", "aside")
+    }
 
 
 def test_epsilon_grows_by_epoch_to_the_whole() -> None:

@@ -111,9 +111,9 @@ def test_past_the_cap_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(BudgetRefused) as refused:
             release(tmp_path, draw=1, cap=1.3)
     refusal = refused.value
-    assert refusal.asked == pytest.approx(1.0, rel=1e-6)
+    assert refusal.requested == pytest.approx(1.0, rel=1e-6)
     assert refusal.spent == pytest.approx(1.0, rel=1e-6)
-    assert refusal.short == pytest.approx(refusal.asked - refusal.left)
+    assert refusal.short == pytest.approx(refusal.requested - refusal.left)
     for word in ("asked", "spent", "left", "short", "user-day", "1e-07", "add or remove"):
         assert word in str(refusal)
     assert entries(tmp_path) == ["released"]

@@ -166,7 +166,7 @@ def test_past_the_cap_exit_three(home: Home, csv: Path) -> None:
     result = veilcast(*arguments, "--epsilon", 1, "--set", "privacy.cap_epsilon=0.5")
     assert result.exit_code == 3, result.output
     assert result.stdout == ""
-    for word in ("asked epsilon 1", "spent 0", "left 0.5", "short by 0.5", "user-day", "1e-07"):
+    for word in ("requested epsilon 1", "spent 0", "left 0.5", "short by 0.5", "user-day", "1e-07"):
         assert word in result.stderr
     assert charges(home, str(csv)) == 0
 

@@ -120,7 +120,7 @@ def test_private_runs_equal_single_ones(
 ) -> None:
     jobs, alone = (jobs_of(panel_windows, config_of, DP, name, noise=1.0) for _ in range(2))
     histories = train_together(jobs, Stack())
-    assert 0 in jobs[-1].updates.draws.seen  # an empty batch
+    assert 0 in jobs[-1].updates.draws.updates  # an empty batch
     assert_equal(jobs, alone, histories)
 
 

@@ -49,5 +49,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A ledger is not taken back."""
+    """Refuse to downgrade a ledger."""
     raise RuntimeError("a ledger is not taken back; keep the database as it is")

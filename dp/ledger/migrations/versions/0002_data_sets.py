@@ -1,4 +1,4 @@
-"""Data sets and what they are recognised by; totals worked out anew, by the rules of today."""
+"""Data sets and what they are recognised by; all totals are rebuilt by the current rules."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,5 +28,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """A ledger is not taken back."""
+    """Refuse to downgrade a ledger."""
     raise RuntimeError("a ledger is not taken back; keep the database as it is")

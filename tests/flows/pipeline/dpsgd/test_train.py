@@ -164,7 +164,7 @@ def test_past_the_cap_nothing_is_drawn(
     )
     assert result.exit_code == 3, result.output
     for word in (
-        "asked epsilon 4",
+        "requested epsilon 4",
         "spent 4",
         "short by",
         "interval-1",
