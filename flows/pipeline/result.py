@@ -16,6 +16,7 @@ from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.tracking import Record
+from models.diagnostics.weight_distance import LogFit, WeightDistance
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def described(outcome: Outcome, home: Home) -> dict[str, Any]:
     """All figures of a run; the document of `veilcast train --json` has its id beside them."""
     recipe, used, evaluation = outcome.recipe, outcome.promise, outcome.evaluation
     history = outcome.fitted.history
+    distance = history.observed.get(WeightDistance.name)
     return {
         "source": outcome.prepared.inputs.source,
         "model": recipe.model.name,
@@ -89,7 +91,7 @@ def described(outcome: Outcome, home: Home) -> dict[str, Any]:
             "windows": len(outcome.prepared.truth),
         },
         "epochs": {"trained": len(history.epochs), "kept": history.best},
-        "weight_distance": asdict(history.distance) if history.distance else None,
+        "weight_distance": asdict(distance) if isinstance(distance, LogFit) else None,
         "seconds": round(time.perf_counter() - outcome.started, 2),
         "statement": used.statement,
         "proof": used.proof,

@@ -21,6 +21,7 @@ from flows.pipeline.guarantee import Promise
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from models.batch import Batch
+from models.diagnostics.weight_distance import WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster, set_scaler
 from models.forecasters import new
@@ -90,6 +91,7 @@ class PrivateRun:
             None,
             self.job.recipe.training,
             on_epoch=self.report,
+            observers=(WeightDistance.of,),
         )
 
 
