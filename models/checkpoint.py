@@ -11,7 +11,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
+from data.windows import WindowSpec
 from models.config import ForecasterConfig
+from models.conformal import Intervals
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.forecasters import new
@@ -39,6 +41,25 @@ _NO_ARCHIVE = (
 )
 """What `zipfile` raises for bytes that are no archive, or not the whole of one."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """The model of a run, with what is needed to forecast with it.
+
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        spec: of the windows that it reads.
+        intervals: prediction intervals; None where none were calibrated.
+        interval_seconds: length of an interval of its panel.
+        extra: everything that was saved beside it.
+    """
+
+    model: Forecaster
+    spec: WindowSpec
+    intervals: Intervals | None
+    interval_seconds: int
+    extra: dict[str, Any]
 
 
 def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
@@ -114,6 +135,28 @@ def load_extra(folder: Path) -> dict[str, Any]:
     """What was saved beside the model; raises ModelError like `load`."""
     extra: dict[str, Any] = _document(folder)["extra"]
     return extra
+
+
+def open_model(folder: Path) -> SavedModel:
+    """Read the model of a run, with the specification of its windows and its prediction intervals.
+
+    Raises:
+        ModelError: as by `load`, or the model was saved without its windows.
+    """
+    model, extra = load(folder), load_extra(folder)
+    config, intervals = model.config, extra.get("intervals")
+    try:
+        offsets, seasons = tuple(extra["seasonal"]), extra["seasons"]
+        interval_seconds = int(extra["interval_seconds"])
+    except KeyError as error:
+        raise ModelError(f"{folder / CONFIG}: not the model of a run, {error} is missing") from None
+    return SavedModel(
+        model,
+        WindowSpec(config.lags, offsets, config.horizon, config.around, seasons),
+        None if intervals is None else Intervals.from_dict(intervals),
+        interval_seconds,
+        extra,
+    )
 
 
 def packed(model: Forecaster, extra: dict[str, Any]) -> bytes:
