@@ -40,6 +40,8 @@ _NO_ARCHIVE = (
     struct.error,
 )
 """What `zipfile` raises for bytes that are no archive, or not the whole of one."""
+_STORED = {"seasonal_context": "around", "seasonal_change": "usual"}
+"""Fields of a configuration that have another name in the file, that of earlier versions."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
@@ -82,7 +84,7 @@ def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
     weights = write_tensors(tensors)
     document = {
         "version": VERSION,
-        "config": asdict(model.config),
+        "config": _to_stored(model.config),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "extra": extra,
     }
@@ -114,8 +116,7 @@ def load(folder: Path) -> Forecaster:
     document = _document(folder)
     config = document["config"]
     try:
-        lists = {name: tuple(config[name]) for name in ("regions", "members")}
-        model = new(ForecasterConfig(**{**config, **lists}), seed=0)
+        model = new(_from_stored(config), seed=0)
     except (ModelError, TypeError, KeyError) as error:
         raise ModelError(f"{folder / CONFIG}: not a model's configuration ({error})") from error
     try:
@@ -152,7 +153,7 @@ def open_model(folder: Path) -> SavedModel:
         raise ModelError(f"{folder / CONFIG}: not the model of a run, {error} is missing") from None
     return SavedModel(
         model,
-        WindowSpec(config.lags, offsets, config.horizon, config.around, seasons),
+        WindowSpec(config.lags, offsets, config.horizon, config.seasonal_context, seasons),
         None if intervals is None else Intervals.from_dict(intervals),
         interval_seconds,
         extra,
@@ -179,6 +180,19 @@ def unpacked(content: bytes) -> tuple[Forecaster, dict[str, Any]]:
         except _NO_ARCHIVE as error:
             raise ModelError(f"not an archive of a model: {error}") from error
         return load(Path(scratch)), load_extra(Path(scratch))
+
+
+def _to_stored(config: ForecasterConfig) -> dict[str, Any]:
+    """Return the fields of a configuration under their names in the file."""
+    return {_STORED.get(name, name): value for name, value in asdict(config).items()}
+
+
+def _from_stored(values: dict[str, Any]) -> ForecasterConfig:
+    """Return the configuration whose fields stand in the file; raises TypeError or KeyError if none."""
+    fields = {stored: name for name, stored in _STORED.items()}
+    named = {fields.get(name, name): value for name, value in values.items()}
+    lists = {name: tuple(named[name]) for name in ("regions", "members")}
+    return ForecasterConfig(**{**named, **lists})
 
 
 def _document(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from flows.recipe.recipe import Recipe
 from flows.runtime import progress
 from flows.settings import Home
 from models.backtest import backtest
-from models.conformal import Intervals, calibrate
+from models.conformal import Intervals, fit_intervals
 from models.diagnostics.weight_distance import WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster, fit_scaler
@@ -186,4 +186,4 @@ def _intervals(prepared: Prepared, recipe: Recipe) -> Intervals | None:
     if not size:
         return None
     (fold,) = backtest(learner(prepared, recipe), prepared.learning, folds=1, size=size)
-    return calibrate(fold.forecast, fold.windows)
+    return fit_intervals(fold.forecast, fold.windows)

@@ -27,7 +27,7 @@ from models.training.config import TrainingConfig
 from models.training.epochs import Epoch, History, run
 from models.training.memory import runs_that_fit
 from models.training.observers import Observe
-from models.training.train import check, train
+from models.training.train import check_training, train
 from models.training.updates import PlainUpdates, Updates
 
 
@@ -108,7 +108,7 @@ def train_together(
         ModelError: windows do not fit a model, or a device is missing; nothing was trained.
     """
     for job in jobs:
-        check(job.model, job.train, job.validation)
+        check_training(job.model, job.train, job.validation)
     found: dict[int, History | ModelError] = {}
     for chunk in chunks(jobs, memory=memory):
         if len(chunk) == 1:

@@ -23,7 +23,7 @@ __all__ = [
     "PlainUpdates",
     "TrainingConfig",
     "Updates",
-    "check",
+    "check_training",
     "pick_device",
     "train",
 ]
@@ -59,7 +59,7 @@ def train(
     Raises:
         ModelError: windows do not fit the model, the device is missing, or the loss is not finite.
     """
-    check(model, train, validation)
+    check_training(model, train, validation)
     device, home = pick_device(config.device), model.mean.device
     updates = PlainUpdates(len(train), config) if updates is None else updates
     model.to(device)
@@ -79,7 +79,7 @@ def train(
         model.to(home).eval()
 
 
-def check(model: Forecaster, train: Windows, validation: Windows | None) -> None:
+def check_training(model: Forecaster, train: Windows, validation: Windows | None) -> None:
     """Raise a ModelError unless windows can be trained on, and fit the model."""
     for windows, use in ((train, "training"), (validation, "validation")):
         if windows is not None:

@@ -68,6 +68,17 @@ def test_a_model_without_windows_is_not_that_of_a_run(saved) -> None:
         open_model(saved)
 
 
+def test_seasonal_fields_are_stored_under_the_names_of_earlier_versions(
+    tmp_path, toy_windows, config_of
+) -> None:
+    config = config_of(toy_windows(), seasonal_context=3, seasonal_change=1)
+    save(new(config, seed=0), tmp_path / "model", {})
+    stored = json.loads((tmp_path / "model" / "config.json").read_text())["config"]
+    assert (stored["around"], stored["usual"]) == (3, 1)
+    assert not {"seasonal_context", "seasonal_change"} & set(stored)
+    assert load(tmp_path / "model").config == config
+
+
 def test_an_empty_folder_is_filled_and_a_full_one_kept(saved, toy_windows, config_of) -> None:
     model = new(config_of(toy_windows()), seed=9)
     empty = saved.parent / "empty"

@@ -186,8 +186,8 @@ def _made_up(model: Forecaster) -> Batch:
         past=counts(config.lags),
         past_calendar=torch.zeros(4, config.lags, config.features),
         seasonal=counts(config.seasonal, config.horizon),
-        before=counts(config.seasonal, config.around),
-        usual=counts(config.usual, config.horizon),
+        seasonal_context=counts(config.seasonal, config.seasonal_context),
+        seasonal_change=counts(config.seasonal_change, config.horizon),
         calendar=torch.zeros(4, config.horizon, config.features),
         target=counts(config.horizon),
     )

@@ -37,7 +37,12 @@ def windows_of(panel, horizon: int = 1) -> Windows:
 
 def config_of(windows: Windows, horizon: int = 1) -> ForecasterConfig:
     return ForecasterConfig(
-        regions=windows.regions, lags=6, seasonal=2, around=3, usual=2, horizon=horizon
+        regions=windows.regions,
+        lags=6,
+        seasonal=2,
+        seasonal_context=3,
+        seasonal_change=2,
+        horizon=horizon,
     )
 
 
