@@ -62,8 +62,8 @@ def panel_once(regions: int, days: int) -> dict[str, Any]:
         day = 96
         few, windows = timed(lambda: make(filled, panel, WindowSpec(2, (day,))))
         lean = peak_mib()
-        usual = WindowSpec(48, (day,), around=8, seasons=2)
-        many, windows = timed(lambda: make(filled, panel, usual))
+        spec = WindowSpec(48, (day,), seasonal_context=8, seasons=2)
+        many, windows = timed(lambda: make(filled, panel, spec))
     return {
         "cells": panel.values.size,
         "read_s": read,

@@ -26,7 +26,7 @@ from flows.recipe.load import override
 from flows.recipe.recipe import from_dict
 from models import metrics
 from models.backtest import Fold, backtest
-from models.conformal import calibrate
+from models.conformal import fit_intervals
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 SHARES = torch.tensor(
@@ -109,7 +109,7 @@ def by_head(head: Head, known: Fold, new: Fold) -> dict[float, tuple[np.ndarray,
 
 def by_quarters(known: Fold, new: Fold) -> dict[float, tuple[np.ndarray, np.ndarray]]:
     """What the package does."""
-    found = calibrate(known.forecast, known.windows, LEVELS)
+    found = fit_intervals(known.forecast, known.windows, LEVELS)
     return {level: found.around(new.forecast, new.windows, level) for level in LEVELS}
 
 

@@ -65,8 +65,8 @@ def jobs_of(windows: Windows, asked: argparse.Namespace) -> list[Job]:
             regions=windows.regions,
             lags=LAGS,
             seasonal=windows.seasonal.shape[1],
-            around=windows.before.shape[2],
-            usual=windows.usual.shape[1],
+            seasonal_context=windows.seasonal_context.shape[2],
+            seasonal_change=windows.seasonal_change.shape[1],
         )
         model = new(shape, seed)
         fit_scaler(model, windows)

@@ -24,21 +24,22 @@ class WindowSpec:
         lags: L, how many of the latest intervals are read one by one.
         seasonal: offsets back from each target interval (say one day and one week).
         horizon: H, how many intervals ahead are forecast.
-        around: A, how many intervals just before each seasonal lag are read as well: they show how
-            the latest values differ from those of a day or a week ago.
-        seasons: over how many past seasons the usual change is averaged; 0 for none.
+        seasonal_context: A, how many intervals just before each seasonal lag are read as well: they
+            show how the latest values differ from those of a day or a week ago.
+        seasons: over how many past seasons the seasonal change is averaged; 0 for none.
     """
 
     lags: int
     seasonal: tuple[int, ...] = ()
     horizon: int = 1
-    around: int = 0
+    seasonal_context: int = 0
     seasons: int = 0
 
     def __post_init__(self) -> None:
-        if self.around < 0 or self.seasons < 0:
+        if self.seasonal_context < 0 or self.seasons < 0:
             raise ValueError(
-                f"around and seasons must be 0 or more, got {self.around} and {self.seasons}"
+                f"seasonal_context={self.seasonal_context} (windows.around of a recipe) and "
+                f"seasons={self.seasons} must be 0 or more"
             )
         if self.lags < 1 or self.horizon < 1:
             raise ValueError(
@@ -54,8 +55,8 @@ class WindowSpec:
     @property
     def reach(self) -> int:
         """Number of intervals before the first target that a window reads."""
-        before = max(self.around, 1 if self.seasons else 0)
-        return max(self.lags, *(offset + before for offset in self.seasonal), 1)
+        context = max(self.seasonal_context, 1 if self.seasons else 0)
+        return max(self.lags, *(offset + context for offset in self.seasonal), 1)
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class Windows:
         past: latest values, oldest first, [N, L, R].
         past_calendar: calendar of those intervals, [N, L, C].
         seasonal: values S offsets before each target interval, [N, S, H, R].
-        before: values just before the first of those, oldest first, [N, S, A, R].
-        usual: change from the latest value to each target in past seasons, averaged over as many of
-            them as there are, [N, U, H, R]; U is S or, if none are asked for, 0.
+        seasonal_context: values just before the first of those, oldest first, [N, S, A, R].
+        seasonal_change: change from the latest value to each target in past seasons, averaged over as
+            many of them as there are, [N, U, H, R]; U is S or, if none are asked for, 0.
         calendar: calendar of the target intervals, [N, H, C].
         target: values to forecast, [N, H, R]; NaN where the interval was not observed.
         times: start of the first target interval, [N].
@@ -79,8 +80,8 @@ class Windows:
     past: Floats
     past_calendar: NDArray[np.float32]
     seasonal: Floats
-    before: Floats
-    usual: Floats
+    seasonal_context: Floats
+    seasonal_change: Floats
     calendar: NDArray[np.float32]
     target: Floats
     times: pd.DatetimeIndex
@@ -112,8 +113,8 @@ class Windows:
             past=self.past[keep],
             past_calendar=self.past_calendar[keep],
             seasonal=self.seasonal[keep],
-            before=self.before[keep],
-            usual=self.usual[keep],
+            seasonal_context=self.seasonal_context[keep],
+            seasonal_change=self.seasonal_change[keep],
             calendar=self.calendar[keep],
             target=self.target[keep],
             times=self.times[keep],
@@ -172,14 +173,14 @@ def _windows(
     targets = first_target[:, None] + ahead
     offsets = np.array(spec.seasonal, dtype=np.int64)[:, None]
     back = targets[:, None, :] - offsets
-    around = spec.around if spec.seasonal else 0
-    before = first_target[:, None, None] - offsets - np.arange(around, 0, -1)
+    length = spec.seasonal_context if spec.seasonal else 0
+    context = first_target[:, None, None] - offsets - np.arange(length, 0, -1)
     return Windows(
         past=past[start - spec.lags :][:count],
         past_calendar=past_calendar[start - spec.lags :][:count],
         seasonal=values[back],
-        before=values[before],
-        usual=_usual(values, targets, spec),
+        seasonal_context=values[context],
+        seasonal_change=_seasonal_change(values, targets, spec),
         calendar=calendar[targets],
         target=target[targets],
         times=times[first_target],
@@ -188,7 +189,7 @@ def _windows(
     )
 
 
-def _usual(values: Floats, targets: NDArray[np.int64], spec: WindowSpec) -> Floats:
+def _seasonal_change(values: Floats, targets: NDArray[np.int64], spec: WindowSpec) -> Floats:
     """Return the mean change in past seasons from before the first target to each target."""
     if not (spec.seasons and spec.seasonal):
         return np.empty((len(targets), 0, spec.horizon, values.shape[1]))

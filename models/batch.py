@@ -21,8 +21,8 @@ class Batch:
     past: Tensor
     past_calendar: Tensor
     seasonal: Tensor
-    before: Tensor
-    usual: Tensor
+    seasonal_context: Tensor
+    seasonal_change: Tensor
     calendar: Tensor
     target: Tensor
 
@@ -36,8 +36,8 @@ class Batch:
             past=self.past[rows],
             past_calendar=self.past_calendar[rows],
             seasonal=self.seasonal[rows],
-            before=self.before[rows],
-            usual=self.usual[rows],
+            seasonal_context=self.seasonal_context[rows],
+            seasonal_change=self.seasonal_change[rows],
             calendar=self.calendar[rows],
             target=self.target[rows],
         )
@@ -59,8 +59,8 @@ def to_device(windows: Windows, device: torch.device) -> Batch:
         past=copy(windows.past),
         past_calendar=copy(windows.past_calendar),
         seasonal=copy(windows.seasonal),
-        before=copy(windows.before),
-        usual=copy(windows.usual),
+        seasonal_context=copy(windows.seasonal_context),
+        seasonal_change=copy(windows.seasonal_change),
         calendar=copy(windows.calendar),
         target=copy(windows.target),
     )
@@ -71,8 +71,8 @@ def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
     found = {
         "lags": windows.past.shape[1],
         "seasonal": windows.seasonal.shape[1],
-        "around": windows.before.shape[2],
-        "usual": windows.usual.shape[1],
+        "seasonal_context": windows.seasonal_context.shape[2],
+        "seasonal_change": windows.seasonal_change.shape[1],
         "horizon": windows.target.shape[1],
         "features": windows.calendar.shape[2],
         "regions": windows.regions,
@@ -81,7 +81,7 @@ def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
         wanted = getattr(config, name)
         if value != wanted:
             raise ModelError(f"the windows have {name}={value}, the model was built for {wanted}")
-    read = (windows.past, windows.seasonal, windows.before, windows.usual)
+    read = (windows.past, windows.seasonal, windows.seasonal_context, windows.seasonal_change)
     if not all(np.isfinite(part).all() for part in read):
         raise ModelError("a window has gaps in what the model reads; fill the inputs first")
 

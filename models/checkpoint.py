@@ -11,7 +11,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 
+from data.windows import WindowSpec
 from models.config import ForecasterConfig
+from models.conformal import Intervals
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.forecasters import new
@@ -38,7 +40,28 @@ _NO_ARCHIVE = (
     struct.error,
 )
 """What `zipfile` raises for bytes that are no archive, or not the whole of one."""
+_STORED = {"seasonal_context": "around", "seasonal_change": "usual"}
+"""Fields of a configuration that have another name in the file, that of earlier versions."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """The model of a run, with what is needed to forecast with it.
+
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        spec: of the windows that it reads.
+        intervals: prediction intervals; None where none were calibrated.
+        interval_seconds: length of an interval of its panel.
+        extra: everything that was saved beside it.
+    """
+
+    model: Forecaster
+    spec: WindowSpec
+    intervals: Intervals | None
+    interval_seconds: int
+    extra: dict[str, Any]
 
 
 def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
@@ -61,7 +84,7 @@ def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
     weights = write_tensors(tensors)
     document = {
         "version": VERSION,
-        "config": asdict(model.config),
+        "config": _to_stored(model.config),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "extra": extra,
     }
@@ -93,8 +116,7 @@ def load(folder: Path) -> Forecaster:
     document = _document(folder)
     config = document["config"]
     try:
-        lists = {name: tuple(config[name]) for name in ("regions", "members")}
-        model = new(ForecasterConfig(**{**config, **lists}), seed=0)
+        model = new(_from_stored(config), seed=0)
     except (ModelError, TypeError, KeyError) as error:
         raise ModelError(f"{folder / CONFIG}: not a model's configuration ({error})") from error
     try:
@@ -114,6 +136,28 @@ def load_extra(folder: Path) -> dict[str, Any]:
     """What was saved beside the model; raises ModelError like `load`."""
     extra: dict[str, Any] = _document(folder)["extra"]
     return extra
+
+
+def open_model(folder: Path) -> SavedModel:
+    """Read the model of a run, with the specification of its windows and its prediction intervals.
+
+    Raises:
+        ModelError: as by `load`, or the model was saved without its windows.
+    """
+    model, extra = load(folder), load_extra(folder)
+    config, intervals = model.config, extra.get("intervals")
+    try:
+        offsets, seasons = tuple(extra["seasonal"]), extra["seasons"]
+        interval_seconds = int(extra["interval_seconds"])
+    except KeyError as error:
+        raise ModelError(f"{folder / CONFIG}: not the model of a run, {error} is missing") from None
+    return SavedModel(
+        model,
+        WindowSpec(config.lags, offsets, config.horizon, config.seasonal_context, seasons),
+        None if intervals is None else Intervals.from_dict(intervals),
+        interval_seconds,
+        extra,
+    )
 
 
 def packed(model: Forecaster, extra: dict[str, Any]) -> bytes:
@@ -136,6 +180,19 @@ def unpacked(content: bytes) -> tuple[Forecaster, dict[str, Any]]:
         except _NO_ARCHIVE as error:
             raise ModelError(f"not an archive of a model: {error}") from error
         return load(Path(scratch)), load_extra(Path(scratch))
+
+
+def _to_stored(config: ForecasterConfig) -> dict[str, Any]:
+    """Return the fields of a configuration under their names in the file."""
+    return {_STORED.get(name, name): value for name, value in asdict(config).items()}
+
+
+def _from_stored(values: dict[str, Any]) -> ForecasterConfig:
+    """Return the configuration whose fields stand in the file; raises TypeError or KeyError if none."""
+    fields = {stored: name for name, stored in _STORED.items()}
+    named = {fields.get(name, name): value for name, value in values.items()}
+    lists = {name: tuple(named[name]) for name in ("regions", "members")}
+    return ForecasterConfig(**{**named, **lists})
 
 
 def _document(folder: Path) -> dict[str, Any]:

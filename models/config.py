@@ -25,8 +25,8 @@ class ForecasterConfig:
         regions: names, R, in the order of the panel's columns.
         lags: L, latest intervals read one by one.
         seasonal: S, number of seasonal lags.
-        around: A, intervals read just before each seasonal lag.
-        usual: U, averages of the change in past seasons.
+        seasonal_context: A, intervals read just before each seasonal lag.
+        seasonal_change: U, averages of the change in past seasons.
         horizon: H, intervals forecast.
         features: C, calendar features an interval.
         members: of a `blend`, by name; a forecast is the mean of theirs.
@@ -46,8 +46,8 @@ class ForecasterConfig:
     regions: tuple[str, ...]
     lags: int
     seasonal: int = 0
-    around: int = 0
-    usual: int = 0
+    seasonal_context: int = 0
+    seasonal_change: int = 0
     horizon: int = 1
     features: int = len(FEATURES)
     members: tuple[str, ...] = MEMBERS
@@ -64,7 +64,7 @@ class ForecasterConfig:
         for field in ("hidden", "layers", "lags", "horizon", "copies"):
             if getattr(self, field) < 1:
                 raise ModelError(f"{field}={getattr(self, field)} must be at least 1")
-        for field in ("seasonal", "around", "usual", "features"):
+        for field in ("seasonal", "seasonal_context", "seasonal_change", "features"):
             if getattr(self, field) < 0:
                 raise ModelError(f"{field}={getattr(self, field)} must be 0 or more")
         if self.ghost is not None and self.ghost < 2:

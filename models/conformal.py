@@ -54,7 +54,7 @@ class Intervals:
         return cls({float(level): np.array(widths) for level, widths in values.items()})
 
 
-def calibrate(
+def fit_intervals(
     forecast: Floats, windows: Windows, levels: tuple[float, ...] = (0.5, 0.8, 0.9, 0.95)
 ) -> Intervals:
     """Half-widths from forecasts of a period that was not learned from.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,6 +15,7 @@ from models.forecaster import Forecaster, fit_scaler
 from models.registry import BLEND, FORECASTERS, class_of
 from models.tabular.base import Tabular
 from models.training.config import TrainingConfig
+from models.training.observers import Observe
 from models.training.train import Epoch, History, train
 
 
@@ -47,6 +48,7 @@ def fit(
     config: TrainingConfig,
     *,
     on_epoch: Callable[[Epoch], None] | None = None,
+    observers: Sequence[Observe] = (),
 ) -> History:
     """Fit any forecaster in place, its scaler included.
 
@@ -56,6 +58,7 @@ def fit(
         validation: windows that decide which epoch of a network is kept, or None.
         config: how networks are trained; a blend's networks differ in their seeds.
         on_epoch: called after every epoch of every network.
+        observers: what watches the training of a network; those of a blend go unobserved.
 
     Raises:
         ModelError: the windows do not fit the model.
@@ -65,7 +68,7 @@ def fit(
         return History((), 0, stopped_early=False)
     fit_scaler(model, windows)
     if not isinstance(model, Blend):
-        return train(model, windows, validation, config, on_epoch=on_epoch)
+        return train(model, windows, validation, config, on_epoch=on_epoch, observers=observers)
     epochs: list[Epoch] = []
 
     def count(epoch: Epoch) -> None:

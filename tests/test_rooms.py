@@ -17,7 +17,7 @@ ORDER = {
     "dp": """errors budget permit unit charge accounting mechanisms composition ledger clipping private
         statement release audit""",
     "models": """errors registry device config batch forecaster predict nets tabular solvers heads blend
-        metrics baselines conformal backtest optimizers diagnostics training forecasters checkpoint""",
+        metrics baselines conformal backtest optimizers training diagnostics forecasters checkpoint""",
     "flows": """errors settings runtime recipe service budget tracking pipeline forecasting planning
         compare stream audit arcolezi sweep notebook deploy jobs stack cli __main__""",
 }

@@ -28,7 +28,7 @@ from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home, open_home, quiet_environment
 from flows.tracking import Tracker
-from models import checkpoint
+from models.checkpoint import open_model
 from models.predict import predict
 
 if TYPE_CHECKING:
@@ -65,16 +65,16 @@ def week(run: str, home: Home) -> tuple[Prepared, Recipe, np.ndarray]:
     tracker = Tracker(home)
     files = tracker.files(tracker.find(run)["run_id"])
     recipe = from_dict(load(str(files / "recipe.toml")))
-    model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
+    saved = open_model(files / "model")
     raw = validate.to_panel(counted.read(recipe), max_gap=recipe.source.max_gap)[0]
-    if not raw.public or not extra["release"]:
+    if not raw.public or not saved.extra["release"]:
         raise SystemExit(
             f"run {run} is of {raw.source}: only a public source under mechanism=input is drawn"
         )
-    noised = suppressed(kept_release(extra["release"], home), recipe)
+    noised = suppressed(kept_release(saved.extra["release"], home), recipe)
     inputs = raw.with_values(noised.reindex(raw.times).to_numpy())
     prepared = prepare(Privatised(inputs, inputs, Promise()), raw, recipe.windows)
-    return prepared, recipe, predict(model, prepared.truth)
+    return prepared, recipe, predict(saved.model, prepared.truth)
 
 
 def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2) -> Path:

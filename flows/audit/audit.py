@@ -29,7 +29,7 @@ from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime import progress
 from flows.settings import Home
 from flows.tracking import Tracker
-from models import checkpoint
+from models.checkpoint import open_model
 
 MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"
 
@@ -121,14 +121,14 @@ def find(target: str, home: Home) -> Subject:
     run_id = tracker.find(target)["run_id"]
     files = tracker.files(run_id)
     recipe = from_dict(load(str(files / "recipe.toml")))
-    extra, config = checkpoint.load_extra(files / "model"), checkpoint.load(files / "model").config
+    saved = open_model(files / "model")
     return Subject(
         f"run {run_id[:8]}",
         recipe,
         run_id,
-        _charges(files, home, extra["release"]),
-        len(config.regions),
-        int(extra["interval_seconds"]) // 60,
+        _charges(files, home, saved.extra["release"]),
+        len(saved.model.config.regions),
+        saved.interval_seconds // 60,
     )
 
 

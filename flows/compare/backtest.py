@@ -20,7 +20,7 @@ from flows.settings import open_home
 from models import metrics
 from models.backtest import Fold
 from models.backtest import backtest as on_folds
-from models.conformal import calibrate
+from models.conformal import fit_intervals
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _errors(folds: tuple[Fold, ...], sigma: float) -> dict[str, float]:
     }
     held = []
     for before, one in pairwise(folds):
-        low, high = calibrate(before.forecast, before.windows, (0.9,)).around(
+        low, high = fit_intervals(before.forecast, before.windows, (0.9,)).around(
             one.forecast, one.windows, 0.9
         )
         held.append(metrics.coverage(low, high, one.windows.target, one.windows.regions).mean)

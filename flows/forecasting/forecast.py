@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from data import validate
 from data.clean import fill_gaps
 from data.panel import Panel
-from data.windows import WindowSpec, latest
+from data.windows import latest
 from flows.forecasting.saved_run import released_panel
 from flows.pipeline import read
 from flows.recipe.load import load
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
-from models import checkpoint
-from models.conformal import Intervals
+from models.checkpoint import open_model
 from models.predict import predict
 
 
@@ -103,34 +102,30 @@ def ahead(files: Path, home: Home) -> Forecast:
         home: where releases are kept.
     """
     recipe = from_dict(load(str(files / "recipe.toml")))
-    model, extra = checkpoint.load(files / "model"), checkpoint.load_extra(files / "model")
+    saved = open_model(files / "model")
     panel = released_panel(files, home)
     if panel is None:
         panel = validate.to_panel(read.read(recipe), max_gap=recipe.source.max_gap)[0]
-    config = model.config
-    spec = WindowSpec(
-        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
-    )
-    window = latest(fill_gaps(panel), spec)
-    predicted = predict(model, window)
+    window = latest(fill_gaps(panel), saved.spec)
+    predicted = predict(saved.model, window)
     times = pd.DatetimeIndex(
-        [window.times[0] + step * panel.interval for step in range(config.horizon)], name="time"
+        [window.times[0] + step * panel.interval for step in range(saved.spec.horizon)], name="time"
     )
 
     def frame(values: NDArray[np.float64]) -> pd.DataFrame:
-        return pd.DataFrame(values[0].astype(float), times, list(config.regions))
+        return pd.DataFrame(values[0].astype(float), times, list(window.regions))
 
-    found = None if extra["intervals"] is None else Intervals.from_dict(extra["intervals"])
+    intervals = saved.intervals
     ends = (
         {}
-        if found is None
-        else {level: found.around(predicted, window, level) for level in found.widths}
+        if intervals is None
+        else {level: intervals.around(predicted, window, level) for level in intervals.widths}
     )
     return Forecast(
         source=panel.source,
         values=frame(predicted),
         ends={level: (frame(low), frame(high)) for level, (low, high) in ends.items()},
-        privacy=_disclosed(recipe, extra),
+        privacy=_disclosed(recipe, saved.extra),
         recent=panel if panel.noised else None,
     )
 

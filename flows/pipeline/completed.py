@@ -15,6 +15,7 @@ from flows.pipeline.result import EpochCount, LedgerRecord, RunResult, TestPerio
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
+from models.diagnostics.weight_distance import LogFit, WeightDistance
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def result_of(completed: Completed, home: Home) -> RunResult:
     """
     recipe, promise, evaluation = completed.recipe, completed.promise, completed.evaluation
     history, truth = completed.fitted.history, completed.prepared.truth
+    distance = history.observed.get(WeightDistance.name)
     return RunResult(
         source=completed.prepared.inputs.source,
         model=recipe.model.name,
@@ -78,7 +80,7 @@ def result_of(completed: Completed, home: Home) -> RunResult:
         evaluation=completed.judged,
         test=TestPeriod(str(truth.times[0]), str(truth.ends[-1]), len(truth)),
         epochs=EpochCount(len(history.epochs), history.best),
-        weight_distance=asdict(history.distance) if history.distance else None,
+        weight_distance=asdict(distance) if isinstance(distance, LogFit) else None,
         seconds=round(time.perf_counter() - completed.started, 2),
         statement=promise.statement,
         proof=promise.proof,

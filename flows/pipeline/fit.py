@@ -18,7 +18,8 @@ from flows.recipe.recipe import Recipe
 from flows.runtime import progress
 from flows.settings import Home
 from models.backtest import backtest
-from models.conformal import Intervals, calibrate
+from models.conformal import Intervals, fit_intervals
+from models.diagnostics.weight_distance import WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster, fit_scaler
 from models.forecasters import fit as fit_model
@@ -143,6 +144,7 @@ def _run(job: Fit) -> Job:
         parts.validation if len(parts.validation) else None,
         job.recipe.training,
         on_epoch=lambda epoch: job.on_epoch(epoch, {}),
+        observers=(WeightDistance.of,),
     )
 
 
@@ -155,6 +157,7 @@ def _solved(job: Fit) -> Fitted:
         parts.validation if len(parts.validation) else None,
         job.recipe.training,
         on_epoch=lambda epoch: job.on_epoch(epoch, {}),
+        observers=(WeightDistance.of,),
     )
     return Fitted(model, history, job.promise, _intervals(job.prepared, job.recipe))
 
@@ -183,4 +186,4 @@ def _intervals(prepared: Prepared, recipe: Recipe) -> Intervals | None:
     if not size:
         return None
     (fold,) = backtest(learner(prepared, recipe), prepared.learning, folds=1, size=size)
-    return calibrate(fold.forecast, fold.windows)
+    return fit_intervals(fold.forecast, fold.windows)

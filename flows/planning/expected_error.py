@@ -225,8 +225,8 @@ def _error(panel: Panel, sigma: Floats, draw: np.random.Generator) -> Floats:
             regions=windows.regions,
             lags=spec.lags,
             seasonal=len(spec.seasonal),
-            around=spec.around,
-            usual=len(spec.seasonal),
+            seasonal_context=spec.seasonal_context,
+            seasonal_change=len(spec.seasonal),
         )
     )
     model.fit(windows)

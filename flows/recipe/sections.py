@@ -149,7 +149,7 @@ class WindowConfig:
         seasonal: how far before each target interval to look as well.
         horizon: intervals forecast at once.
         around: intervals just before each seasonal lag that are read as well.
-        seasons: past seasons over which the usual change is averaged.
+        seasons: past seasons over which the seasonal change is averaged.
         test: length of the last period, forecast and scored once.
         validation: length of the period before it, which decides when training stops; "0d" for none.
         calibration: length of the last period before the test on which prediction intervals are
@@ -215,8 +215,8 @@ class ModelConfig:
             regions=regions,
             lags=spec.lags,
             seasonal=len(spec.seasonal),
-            around=spec.around if spec.seasonal else 0,
-            usual=len(spec.seasonal) if spec.seasons else 0,
+            seasonal_context=spec.seasonal_context if spec.seasonal else 0,
+            seasonal_change=len(spec.seasonal) if spec.seasons else 0,
             horizon=spec.horizon,
             members=self.members,
             copies=self.copies,

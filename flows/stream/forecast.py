@@ -18,7 +18,7 @@ from flows.settings import Home
 from flows.stream import release
 from flows.stream.champion import Champion
 from flows.stream.names import in_use
-from models import checkpoint
+from models.checkpoint import open_model
 from models.conformal import Intervals
 from models.predict import predict
 
@@ -53,19 +53,16 @@ def foresee(recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp) -> 
         model: the one in use.
         seen: end of the last interval that the source has, released or not.
     """
-    forecaster, extra = checkpoint.load(model.files), checkpoint.load_extra(model.files)
-    config = forecaster.config
-    spec = WindowSpec(
-        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
-    )
+    saved = open_model(model.files)
+    spec = saved.spec
     counts = release.panel(recipe, home)
     store, name = open_store(home.database_url), in_use(recipe, home)
     last = latest_forecasts(store, name)["made_at"].max()
     windows = _windows(_until(counts, seen), spec, last)
     if not len(windows):
         return Foreseen((), 0)
-    values = predict(forecaster, windows)
-    ends = _ends(extra, values, windows)
+    values = predict(saved.model, windows)
+    ends = _ends(saved.intervals, values, windows)
     promise = release.promise(recipe, counts, home)
     rows = 0
     for at, moment in enumerate(windows.times):
@@ -116,8 +113,7 @@ def _windows(panel: Panel, spec: WindowSpec, last: Any) -> Windows:
     return windows.take(np.asarray(windows.times > pd.Timestamp(last)))
 
 
-def _ends(extra: dict[str, Any], values: Any, windows: Windows) -> tuple[Any, ...]:
-    kept = extra["intervals"]
-    if kept is None or f"{LEVEL:g}" not in kept:
+def _ends(intervals: Intervals | None, values: Any, windows: Windows) -> tuple[Any, ...]:
+    if intervals is None or LEVEL not in intervals.widths:
         return ()
-    return Intervals.from_dict(kept).around(values, windows, LEVEL)
+    return intervals.around(values, windows, LEVEL)

@@ -15,9 +15,8 @@ from mlflow.pyfunc.model import PythonModel
 
 from data.clean import fill_gaps
 from data.panel import Panel
-from data.windows import WindowSpec, latest
-from models import checkpoint
-from models.conformal import Intervals
+from data.windows import latest
+from models.checkpoint import open_model
 from models.predict import predict
 
 
@@ -50,13 +49,13 @@ class Served(PythonModel):
             Columns time, region, forecast, low, high; the last two are empty where the model has no
             intervals of that level.
         """
-        window = latest(fill_gaps(self._panel(model_input)), self._spec)
-        values = predict(self._model, window)
+        window = latest(fill_gaps(self._panel(model_input)), self._saved.spec)
+        values = predict(self._saved.model, window)
         low = high = None
         level = float((params or {}).get("level", 0.9))
-        kept = self._extra["intervals"]
-        if kept is not None and f"{level:g}" in kept:
-            low, high = Intervals.from_dict(kept).around(values, window, level)
+        intervals = self._saved.intervals
+        if intervals is not None and level in intervals.widths:
+            low, high = intervals.around(values, window, level)
         rows = [
             {
                 "time": str(window.times[0] + step * window.interval),
@@ -71,21 +70,13 @@ class Served(PythonModel):
         return pd.DataFrame(rows).astype({"low": float, "high": float})
 
     def _open(self, files: Path) -> None:
-        self._model, self._extra = checkpoint.load(files), checkpoint.load_extra(files)
-        config = self._model.config
-        self._spec = WindowSpec(
-            config.lags,
-            tuple(self._extra["seasonal"]),
-            config.horizon,
-            config.around,
-            self._extra["seasons"],
-        )
+        self._saved = open_model(files)
 
     def _panel(self, given: pd.DataFrame) -> Panel:
         counts = given.assign(time=pd.to_datetime(given["time"])).set_index("time").sort_index()
-        interval = pd.Timedelta(seconds=self._extra["interval_seconds"])
+        interval = pd.Timedelta(seconds=self._saved.interval_seconds)
         regular = pd.date_range(counts.index[0], counts.index[-1], freq=interval, name="time")
-        regions = list(self._model.config.regions)
+        regions = list(self._saved.model.config.regions)
         return Panel(counts[regions].astype(float).reindex(regular), "request")
 
 

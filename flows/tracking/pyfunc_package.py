@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mlflow import pyfunc
@@ -17,8 +16,7 @@ from mlflow.models import infer_signature
 import data
 import models
 from data import sources
-from data.windows import WindowSpec
-from models import checkpoint
+from models.checkpoint import SavedModel, open_model
 
 _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "torch")
 
@@ -33,8 +31,7 @@ def package(files: Path) -> Iterator[Path]:
     Args:
         files: a folder by `models.checkpoint.save`.
     """
-    model, extra = checkpoint.load(files), checkpoint.load_extra(files)
-    example = made_up(model.config.regions, extra, model.config)
+    example = made_up(open_model(files))
     from flows.tracking.pyfunc_model import Served
 
     shown = Served(files).predict(None, example)
@@ -57,15 +54,13 @@ def package(files: Path) -> Iterator[Path]:
         yield folder
 
 
-def made_up(regions: tuple[str, ...], extra: dict[str, Any], config: Any) -> pd.DataFrame:
+def made_up(saved: SavedModel) -> pd.DataFrame:
     """Counts of the made-up city under a model's regions and interval: as many as it needs to read."""
-    spec = WindowSpec(
-        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
-    )
     city = sources.read("synthetic").frame.drop(columns="time").to_numpy(dtype=float)
-    rows = [city[row % len(city)] for row in range(spec.reach)]
-    interval = pd.Timedelta(seconds=extra["interval_seconds"])
-    times = pd.date_range("2024-01-01", periods=spec.reach, freq=interval, name="time")
+    regions = saved.model.config.regions
+    rows = [city[row % len(city)] for row in range(saved.spec.reach)]
+    interval = pd.Timedelta(seconds=saved.interval_seconds)
+    times = pd.date_range("2024-01-01", periods=saved.spec.reach, freq=interval, name="time")
     return pd.DataFrame(
         {name: [row[at % len(row)] for row in rows] for at, name in enumerate(regions)}, times
     ).reset_index()

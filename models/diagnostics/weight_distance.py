@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
+from models.forecaster import Forecaster
 
 PER_DECADE = 50
 """Updates measured in each factor of ten: equally many whatever t, so that the fit weighs them so."""
@@ -53,7 +54,7 @@ class LogFit:
 
 
 class WeightDistance:
-    """Measures the distance while a model trains; call it after each update.
+    """Observer of the distance while a model trains; called after each update.
 
     All but some `PER_DECADE` updates in each factor of ten return at once, and what is measured
     stays a tensor where the weights are: nothing waits for the device before `curve`. Under privacy
@@ -67,6 +68,8 @@ class WeightDistance:
         ModelError: there are none.
     """
 
+    name = "weight_distance"
+
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self._weights = list(parameters)
         if not self._weights:
@@ -75,6 +78,11 @@ class WeightDistance:
         self._done, self._next = 0, 1
         self._updates: list[int] = []
         self._distances: list[Tensor] = []
+
+    @classmethod
+    def of(cls, model: Forecaster) -> WeightDistance:
+        """Start to observe all parameters of a model."""
+        return cls(model.parameters())
 
     @torch.no_grad()
     def __call__(self) -> None:
@@ -94,6 +102,11 @@ class WeightDistance:
         """What was measured so far; waits for the device once."""
         found = torch.stack(self._distances).tolist() if self._distances else []
         return DistanceCurve(tuple(self._updates), tuple(found))
+
+    def result(self) -> LogFit | None:
+        """Return the line through what was measured; None after fewer than two updates."""
+        curve = self.curve()
+        return fit_log(curve.updates, curve.distances) if len(curve.updates) > 1 else None
 
 
 def fit_log(updates: Sequence[int], distances: Sequence[float]) -> LogFit:

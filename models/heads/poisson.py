@@ -116,8 +116,8 @@ class Poisson(Tabular):
             batch,
             past=self._log(batch.past),
             seasonal=self._log(batch.seasonal[:, :, one]),
-            before=self._log(batch.before),
-            usual=self._log(last + batch.usual[:, :, one]) - self._log(last),
+            seasonal_context=self._log(batch.seasonal_context),
+            seasonal_change=self._log(last + batch.seasonal_change[:, :, one]) - self._log(last),
             calendar=batch.calendar[:, one],
         )
         return rows(changed)

@@ -48,9 +48,9 @@ class Network(Forecaster):
         )
         self.norm = None if config.ghost is None else GhostBatchNorm(self.net.outputs, config.ghost)
         self.dropout = nn.Dropout(config.dropout)
-        changes = config.seasonal + config.usual if config.around else config.usual
+        changes = config.seasonal_change + (config.seasonal if config.seasonal_context else 0)
         ahead = config.horizon * ((config.seasonal + changes) * regions + config.features)
-        ahead += config.seasonal * max(0, config.around - 1) * regions
+        ahead += config.seasonal * max(0, config.seasonal_context - 1) * regions
         self.head = _zero_linear(self.net.outputs + ahead, config.horizon * regions)
         self.skip = (
             _zero_linear(config.lags * regions + ahead, config.horizon * regions)
@@ -95,11 +95,11 @@ class Network(Forecaster):
         """What is known about the targets before they are, one row a window."""
         # seasonal values as steps from the latest one: what is left to forecast, without the level
         parts = [(batch.seasonal - last[:, None, None]) / self.scale, batch.calendar]
-        if self.config.around:  # how counts moved then
-            latest = batch.before[:, :, -1:]
+        if self.config.seasonal_context:  # how counts moved then
+            latest = batch.seasonal_context[:, :, -1:]
             parts.append((batch.seasonal - latest) / self.step)
-            parts.append((batch.before[:, :, :-1] - latest) / self.step)
-        parts.append(batch.usual / self.step)
+            parts.append((batch.seasonal_context[:, :, :-1] - latest) / self.step)
+        parts.append(batch.seasonal_change / self.step)
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 

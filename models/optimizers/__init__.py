@@ -63,7 +63,7 @@ class Public:
     second_moment: Tensor | None = None
 
 
-def check(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise a ModelError that lists the names, and guesses one, if `name` is unknown."""
     if name in NAMES:
         return
@@ -93,7 +93,7 @@ def suit(name: str, model: str, *, private: bool, members: tuple[str, ...] = ())
 
     A model in closed form takes whatever name is there, for it does not use it.
     """
-    check(name)
+    check_name(name)
     choice = allowed(model, private=private, members=members)
     if not choice or name in choice:
         return
@@ -129,7 +129,7 @@ def build(
     Raises:
         ModelError: an unknown name, or a value the optimizer refuses.
     """
-    check(name)
+    check_name(name)
     if not lr > 0:
         raise ModelError(f"learning_rate={lr} must be above 0")
     known = public or Public()

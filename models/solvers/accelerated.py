@@ -41,7 +41,7 @@ def minimise(
     Raises:
         ValueError: a setting is out of its range.
     """
-    check(lipschitz, tolerance, steps)
+    check_settings(lipschitz, tolerance, steps)
     step, rate = _SAFE / (max(lipschitz, penalty.bend) or 1.0), penalty.strength
     beta = aggregate = np.array(start, dtype=np.float64)
     alpha, done = 1.0, 0
@@ -62,7 +62,7 @@ def minimise(
     return Solution(aggregate, left, done, left <= tolerance)
 
 
-def check(lipschitz: float, tolerance: float, steps: int) -> None:
+def check_settings(lipschitz: float, tolerance: float, steps: int) -> None:
     """Raise a ValueError for the first setting that is out of its range."""
     for name, value in (("lipschitz", lipschitz), ("tolerance", tolerance)):
         if not 0 <= value < math.inf:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from models.solvers import Solution
-from models.solvers.accelerated import check
+from models.solvers.accelerated import check_settings
 from models.solvers.penalties import Floats, Penalty, violation
 
 _ETA = 0.01
@@ -50,7 +50,7 @@ def minimise(
     Raises:
         ValueError: a setting is out of its range.
     """
-    check(lipschitz, tolerance, steps)
+    check_settings(lipschitz, tolerance, steps)
     # twice the bend: the proximal operator is then at most twice as steep as soft thresholding
     rho = _SAFE / (max(lipschitz, 2 * penalty.bend) or 1.0)
 

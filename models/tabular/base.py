@@ -19,9 +19,9 @@ Floats = NDArray[np.float64]
 
 def width(config: ForecasterConfig) -> int:
     """F, how many features a window has."""
-    seasons, around = config.seasonal, config.around
-    values = config.lags + config.horizon * (seasons + config.usual)
-    values += seasons * around if around else 0
+    seasons, context = config.seasonal, config.seasonal_context
+    values = config.lags + config.horizon * (seasons + config.seasonal_change)
+    values += seasons * context if context else 0
     return values * len(config.regions) + config.horizon * config.features
 
 
@@ -33,17 +33,17 @@ def rows(batch: Batch) -> Tensor:
     """
     last = batch.past[:, -1:]
     parts = [last, batch.past[:, :-1] - last]
-    if batch.before.shape[2]:
-        latest = batch.before[:, :, -1:]
+    if batch.seasonal_context.shape[2]:
+        latest = batch.seasonal_context[:, :, -1:]
         parts += [batch.seasonal - latest, last[:, None] - latest]
-        reach = min(batch.before.shape[2], batch.past.shape[1])
-        then = batch.before[:, :, -reach:-1] - latest
+        reach = min(batch.seasonal_context.shape[2], batch.past.shape[1])
+        then = batch.seasonal_context[:, :, -reach:-1] - latest
         parts.append((batch.past[:, -reach:-1] - last)[:, None] - then)
-        if reach < batch.before.shape[2]:
-            parts.append(batch.before[:, :, :-reach] - latest)
+        if reach < batch.seasonal_context.shape[2]:
+            parts.append(batch.seasonal_context[:, :, :-reach] - latest)
     else:
         parts.append(batch.seasonal - last[:, None])
-    parts += [batch.usual, batch.calendar]
+    parts += [batch.seasonal_change, batch.calendar]
     return torch.cat([part.flatten(1) for part in parts], dim=1)
 
 

@@ -54,7 +54,7 @@ class TrainingConfig:
     average: float | None = None
 
     def __post_init__(self) -> None:
-        optimizers.check(self.optimizer)
+        optimizers.check_name(self.optimizer)
         for field, names in (
             ("device", DEVICES),
             ("loss", tuple(losses.NAMES)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -15,12 +15,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from models.batch import Batch
-from models.diagnostics.weight_distance import LogFit, WeightDistance, fit_log
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.metrics import rmse
 from models.predict import forecast
+from models.training import observers as observing
 from models.training.config import TrainingConfig
+from models.training.observers import Observe
 from models.training.updates import Updates
 
 
@@ -51,14 +52,13 @@ class History:
         epochs: in order.
         best: number of the epoch whose weights were kept.
         stopped_early: whether patience ran out before the last epoch.
-        distance: how far the weights moved, against the logarithm of the updates; None where there
-            were fewer than two.
+        observed: results of the observers by their names.
     """
 
     epochs: tuple[Epoch, ...]
     best: int
     stopped_early: bool
-    distance: LogFit | None = None
+    observed: Mapping[str, object] = field(default_factory=dict)
 
 
 def run(
@@ -68,6 +68,7 @@ def run(
     config: TrainingConfig,
     updates: Updates,
     on_epoch: Callable[[Epoch], None] | None,
+    observers: Sequence[Observe] = (),
 ) -> Generator[Tensor, Tensor | None, History]:
     """Schedule, weight average, validation and the best epoch; everything on one device.
 
@@ -83,7 +84,7 @@ def run(
     average = None if config.average is None else _Average(model, config.average)
     judged = model if average is None else average.model
     batches = updates.batches()
-    moved = WeightDistance(model.parameters())
+    watching = observing.start(observers, model)
     epochs: list[Epoch] = []
     best, kept = 0, _weights(judged)
     for number in range(1, config.epochs + 1):
@@ -94,7 +95,8 @@ def run(
         for rows in islice(batches, updates.steps_per_epoch):
             mean = yield rows
             schedule.step()
-            moved()
+            for observer in watching:
+                observer()
             if average is not None:
                 average.update(model)
             if mean is not None and len(rows):
@@ -120,12 +122,7 @@ def run(
         elif config.patience is not None and number - best >= config.patience:
             break
     model.load_state_dict(kept if validation is not None else _weights(judged))
-    return History(tuple(epochs), best, len(epochs) < config.epochs, _fitted(moved))
-
-
-def _fitted(moved: WeightDistance) -> LogFit | None:
-    curve = moved.curve()
-    return fit_log(curve.updates, curve.distances) if len(curve.updates) > 1 else None
+    return History(tuple(epochs), best, len(epochs) < config.epochs, observing.results(watching))
 
 
 class _Average:

@@ -39,8 +39,10 @@ def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
     gates = 3 if config.model.endswith("gru") else 4
     hidden, regions = config.hidden, len(config.regions)
     width = 2 * regions + config.features
-    ahead = config.horizon * ((2 * config.seasonal + config.usual) * regions + config.features)
-    ahead += config.seasonal * config.around * regions
+    ahead = config.horizon * (
+        (2 * config.seasonal + config.seasonal_change) * regions + config.features
+    )
+    ahead += config.seasonal * config.seasonal_context * regions
     weights = (directions * hidden + 2 * ahead + config.lags * regions) * config.horizon * regions
     values = 0
     for layer in range(config.layers):

@@ -26,7 +26,8 @@ from models.training import losses
 from models.training.config import TrainingConfig
 from models.training.epochs import Epoch, History, run
 from models.training.memory import runs_that_fit
-from models.training.train import check, train
+from models.training.observers import Observe
+from models.training.train import check_training, train
 from models.training.updates import PlainUpdates, Updates
 
 
@@ -63,6 +64,7 @@ class Job:
         updates: batches and steps; None for those without privacy.
         on_epoch: called after every epoch.
         second_moment: see `train`.
+        observers: what watches the run.
     """
 
     model: Forecaster
@@ -72,6 +74,7 @@ class Job:
     updates: Updates | None = None
     on_epoch: Callable[[Epoch], None] | None = None
     second_moment: Tensor | None = None
+    observers: Sequence[Observe] = ()
 
 
 def alike(model: Forecaster, config: TrainingConfig) -> Hashable:
@@ -105,7 +108,7 @@ def train_together(
         ModelError: windows do not fit a model, or a device is missing; nothing was trained.
     """
     for job in jobs:
-        check(job.model, job.train, job.validation)
+        check_training(job.model, job.train, job.validation)
     found: dict[int, History | ModelError] = {}
     for chunk in chunks(jobs, memory=memory):
         if len(chunk) == 1:
@@ -149,6 +152,7 @@ def _alone(job: Job) -> History | ModelError:
             on_epoch=job.on_epoch,
             updates=job.updates,
             second_moment=job.second_moment,
+            observers=job.observers,
         )
     except ModelError as error:
         return error
@@ -174,7 +178,7 @@ class _Going:
         )
         validation = None if job.validation is None else to_device(job.validation, device)
         self._run: Generator[Tensor, Tensor | None, History] = run(
-            model, self.optimizer, validation, config, self.updates, job.on_epoch
+            model, self.optimizer, validation, config, self.updates, job.on_epoch, job.observers
         )
         self.rows = torch.zeros(0, dtype=torch.long)
         self.result: History | ModelError | None = None

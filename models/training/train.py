@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from models.forecaster import Forecaster
 from models.training.config import TrainingConfig
 from models.training.epochs import Epoch, History, run
 from models.training.losses import per_window
+from models.training.observers import Observe
 from models.training.updates import PlainUpdates, Updates
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
     "PlainUpdates",
     "TrainingConfig",
     "Updates",
-    "check",
+    "check_training",
     "pick_device",
     "train",
 ]
@@ -37,6 +38,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     updates: Updates | None = None,
     second_moment: Tensor | None = None,
+    observers: Sequence[Observe] = (),
 ) -> History:
     """Fit `model` in place; it comes back on its device, in evaluation mode.
 
@@ -52,11 +54,12 @@ def train(
         updates: batches and steps; by default those without privacy.
         second_moment: of the network's inputs, from figures that are free to use, [F, F]; for an
             optimizer that may not look at those of the batches.
+        observers: what watches the run; the results are in the history.
 
     Raises:
         ModelError: windows do not fit the model, the device is missing, or the loss is not finite.
     """
-    check(model, train, validation)
+    check_training(model, train, validation)
     device, home = pick_device(config.device), model.mean.device
     updates = PlainUpdates(len(train), config) if updates is None else updates
     model.to(device)
@@ -70,12 +73,13 @@ def train(
                 on_epoch,
                 updates,
                 optimizers.Public(updates.noise_variance, second_moment),
+                observers,
             )
     finally:
         model.to(home).eval()
 
 
-def check(model: Forecaster, train: Windows, validation: Windows | None) -> None:
+def check_training(model: Forecaster, train: Windows, validation: Windows | None) -> None:
     """Raise a ModelError unless windows can be trained on, and fit the model."""
     for windows, use in ((train, "training"), (validation, "validation")):
         if windows is not None:
@@ -91,6 +95,7 @@ def _fit(
     on_epoch: Callable[[Epoch], None] | None,
     updates: Updates,
     public: optimizers.Public,
+    observers: Sequence[Observe],
 ) -> History:
     """Drive the run by a forward and a backward pass of its own."""
     optimizer = optimizers.build(
@@ -101,7 +106,7 @@ def _fit(
         public=public,
     )
     going, loss = (
-        run(model, optimizer, validation, config, updates, on_epoch),
+        run(model, optimizer, validation, config, updates, on_epoch, observers),
         per_window(config.loss),
     )
     try:

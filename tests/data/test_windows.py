@@ -27,7 +27,7 @@ specs = st.builds(
     lags=st.integers(1, 30),
     seasonal=st.lists(st.integers(5, 40), max_size=3).map(tuple),
     horizon=st.integers(1, 5),
-    around=st.integers(0, 6),
+    seasonal_context=st.integers(0, 6),
     seasons=st.integers(0, 3),
 )
 
@@ -64,7 +64,7 @@ def test_inputs_lie_before_the_targets(spec: WindowSpec) -> None:
     newest = windows.past.max(axis=(1, 2))
     if spec.seasonal:
         newest = np.maximum(newest, windows.seasonal.max(axis=(1, 2, 3)))
-        newest = np.maximum(newest, windows.before.max(axis=(1, 2, 3), initial=0))
+        newest = np.maximum(newest, windows.seasonal_context.max(axis=(1, 2, 3), initial=0))
     assert (newest < windows.target.min(axis=(1, 2))).all()
 
 
@@ -77,7 +77,14 @@ def test_the_latest_window_is_the_next_one(spec: WindowSpec) -> None:
     row = expected.times.get_loc(whole.times[300])
     found = latest(cut, spec)
     assert found.times[0] == whole.times[300]
-    for name in ("past", "past_calendar", "seasonal", "before", "usual", "calendar"):
+    for name in (
+        "past",
+        "past_calendar",
+        "seasonal",
+        "seasonal_context",
+        "seasonal_change",
+        "calendar",
+    ):
         assert np.array_equal(getattr(found, name)[0], getattr(expected, name)[row])
     assert np.isnan(found.target).all()
 
@@ -199,9 +206,9 @@ def test_one_turn_a_week() -> None:
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_before_and_usual_are_read_where_they_say(horizon: int) -> None:
+def test_seasonal_context_and_change_are_read_where_they_say(horizon: int) -> None:
     whole = panel(24 * 9)
-    spec = WindowSpec(2, (24, 48), horizon, around=5, seasons=3)
+    spec = WindowSpec(2, (24, 48), horizon, seasonal_context=5, seasons=3)
     windows = make(whole, whole, spec)
     values = whole.values
     assert spec.reach == 53
@@ -209,20 +216,22 @@ def test_before_and_usual_are_read_where_they_say(horizon: int) -> None:
         first = spec.reach + one
         for index, offset in enumerate(spec.seasonal):
             then = first - offset
-            assert np.array_equal(windows.before[one, index], values[then - 5 : then])
+            assert np.array_equal(windows.seasonal_context[one, index], values[then - 5 : then])
             changes = [
                 values[first - k * offset :][:horizon] - values[first - k * offset - 1]
                 for k in (1, 2, 3)
                 if first - k * offset - 1 >= 0
             ]
-            np.testing.assert_allclose(windows.usual[one, index], np.mean(changes, axis=0))
+            np.testing.assert_allclose(
+                windows.seasonal_change[one, index], np.mean(changes, axis=0)
+            )
 
 
 def test_nothing_more_is_read_unless_asked_for() -> None:
     whole = panel(24 * 4)
     windows = make(whole, whole, WindowSpec(2, (24,), 1))
-    assert windows.before.shape == (len(windows), 1, 0, len(whole.regions))
-    assert windows.usual.shape == (len(windows), 0, 1, len(whole.regions))
-    for name in ("around", "seasons"):
+    assert windows.seasonal_context.shape == (len(windows), 1, 0, len(whole.regions))
+    assert windows.seasonal_change.shape == (len(windows), 0, 1, len(whole.regions))
+    for name in ("seasonal_context", "seasons"):
         with pytest.raises(ValueError, match="0 or more"):
             WindowSpec(2, (24,), 1, **{name: -1})

@@ -38,6 +38,7 @@ from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.progress import Reporter
 from flows.settings import Home
 from models import checkpoint
+from models.diagnostics.weight_distance import LogFit
 from models.errors import ModelError
 from models.forecasters import new
 from models.training.epochs import Epoch
@@ -216,6 +217,7 @@ def test_losses_of_earlier_releases_are_dropped(
     def earlier(model: Any, extra: dict[str, Any]) -> bytes:
         for epoch in extra["history"]["epochs"]:
             epoch["loss"] = 0.123456
+        extra["history"]["distance"] = extra["history"].pop("observed")["weight_distance"]
         del extra["proof"]["checks"][CRYPTOGRAPHIC]
         return honest(model, extra)
 
@@ -226,6 +228,7 @@ def test_losses_of_earlier_releases_are_dropped(
     again = fit(windows, asked, Promise(), home, lambda _, values: logged.append(values))
     assert len(Ledger(home.database_url).entries()) == 1  # returned, and not charged again
     assert [epoch.loss for epoch in again.history.epochs] == [None] * EPOCHS
+    assert isinstance(again.history.observed["weight_distance"], LogFit)
     assert len(logged) == EPOCHS
     assert all("loss" not in values for values in logged)
     assert again.promise.epsilon is None

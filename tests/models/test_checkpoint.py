@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.windows import Windows
-from models.checkpoint import load, load_extra, save
+from data.windows import Windows, WindowSpec
+from models.checkpoint import load, load_extra, open_model, save
 from models.config import ForecasterConfig
+from models.conformal import Intervals
 from models.errors import ModelError
 from models.forecaster import fit_scaler
 from models.forecasters import new
@@ -50,6 +51,45 @@ def test_round_trip_gives_identical_forecasts(
     assert load_extra(folder) == {"interval": "1h", "seasonal": [24]}
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "weights.safetensors"]
     assert [path.name for path in folder.parent.iterdir()] == ["one"]  # no partial folder left
+
+
+def test_a_model_is_opened_with_its_windows_and_intervals(
+    tmp_path: Path, toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
+    model = new(config_of(toy_windows(lags=6, seasonal=(24, 48), horizon=2)), seed=0)
+    widths = Intervals({0.9: np.arange(16.0).reshape(4, 2, 2)})
+    extra = {
+        "seasonal": [24, 48],
+        "seasons": 3,
+        "interval_seconds": 3600,
+        "intervals": widths.to_dict(),
+        "release": None,
+    }
+    save(model, tmp_path / "with", extra)
+    saved = open_model(tmp_path / "with")
+    assert saved.spec == WindowSpec(6, (24, 48), 2, 0, 3)
+    assert (saved.model.config, saved.interval_seconds) == (model.config, 3600)
+    assert saved.intervals is not None
+    np.testing.assert_array_equal(saved.intervals.widths[0.9], widths.widths[0.9])
+    assert saved.extra == extra
+    save(model, tmp_path / "without", {**extra, "intervals": None})
+    assert open_model(tmp_path / "without").intervals is None
+
+
+def test_a_model_without_windows_is_not_that_of_a_run(saved: Path) -> None:
+    with pytest.raises(ModelError, match="not the model of a run, 'seasons' is missing"):
+        open_model(saved)
+
+
+def test_seasonal_fields_are_stored_under_the_names_of_earlier_versions(
+    tmp_path: Path, toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
+    config = config_of(toy_windows(), seasonal_context=3, seasonal_change=1)
+    save(new(config, seed=0), tmp_path / "model", {})
+    stored = json.loads((tmp_path / "model" / "config.json").read_text())["config"]
+    assert (stored["around"], stored["usual"]) == (3, 1)
+    assert not {"seasonal_context", "seasonal_change"} & set(stored)
+    assert load(tmp_path / "model").config == config
 
 
 def test_an_empty_folder_is_filled_and_a_full_one_kept(

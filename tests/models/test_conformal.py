@@ -12,7 +12,7 @@ from data.windows import Windows, WindowSpec, make
 from models import metrics
 from models.backtest import backtest
 from models.config import ForecasterConfig
-from models.conformal import Intervals, calibrate, quarters
+from models.conformal import Intervals, fit_intervals, quarters
 from models.errors import ModelError
 from models.forecasters import fit, new
 from models.predict import predict
@@ -73,7 +73,7 @@ def test_intervals_hold_as_many_targets_as_promised(toy_panel: Panel, horizon: i
     windows, forecast = spread_windows(toy_panel, horizon)
     half = len(windows) // 2
     first, second = windows.take(slice(0, half)), windows.take(slice(half, None))
-    found = calibrate(forecast[:half], first, (0.5, 0.8))
+    found = fit_intervals(forecast[:half], first, (0.5, 0.8))
     found = Intervals.from_dict(found.to_dict())
     for level in (0.5, 0.8):
         low, high = found.around(forecast[half:], second, level)
@@ -88,16 +88,16 @@ def test_the_conformal_rank_is_the_one_of_the_theorem(toy_panel: Panel) -> None:
     windows, forecast = spread_windows(toy_panel, 1)
     chosen = quarters(windows)[:, 0] == 1
     off = np.sort(np.abs(forecast - windows.target)[chosen, 0, 0])
-    found = calibrate(forecast, windows, (0.9,))
+    found = fit_intervals(forecast, windows, (0.9,))
     assert found.widths[0.9][1, 0, 0] == off[int(np.ceil((len(off) + 1) * 0.9)) - 1]
 
 
 def test_too_few_windows_for_a_level_are_refused(toy_panel: Panel) -> None:
     windows, forecast = spread_windows(toy_panel, 1)
     with pytest.raises(ModelError, match=r"windows\.calibration"):
-        calibrate(forecast[:40], windows.take(slice(0, 40)), (0.95,))
+        fit_intervals(forecast[:40], windows.take(slice(0, 40)), (0.95,))
     with pytest.raises(ModelError, match=r"level=0.7 was not calibrated; choose one of \[0.5\]"):
-        calibrate(forecast, windows, (0.5,)).around(forecast, windows, 0.7)
+        fit_intervals(forecast, windows, (0.5,)).around(forecast, windows, 0.7)
 
 
 @pytest.mark.parametrize("refit", [True, False])

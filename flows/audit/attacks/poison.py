@@ -59,8 +59,8 @@ def _sum(poisoned: float | None) -> torch.Tensor:
         past=counts(config.lags),
         past_calendar=torch.zeros(_WINDOWS, config.lags, config.features),
         seasonal=counts(config.seasonal, config.horizon),
-        before=counts(config.seasonal, config.around),
-        usual=counts(config.usual, config.horizon),
+        seasonal_context=counts(config.seasonal, config.seasonal_context),
+        seasonal_change=counts(config.seasonal_change, config.horizon),
         calendar=torch.zeros(_WINDOWS, config.horizon, config.features),
         target=counts(config.horizon),
     )

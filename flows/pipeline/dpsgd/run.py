@@ -21,6 +21,7 @@ from flows.pipeline.guarantee import Promise
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from models.batch import Batch
+from models.diagnostics.weight_distance import WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster, set_scaler
 from models.forecasters import new
@@ -90,6 +91,7 @@ class PrivateRun:
             None,
             self.job.recipe.training,
             on_epoch=self.report,
+            observers=(WeightDistance.of,),
         )
 
 
@@ -186,8 +188,8 @@ def _made_up(model: Forecaster) -> Batch:
         past=counts(config.lags),
         past_calendar=torch.zeros(4, config.lags, config.features),
         seasonal=counts(config.seasonal, config.horizon),
-        before=counts(config.seasonal, config.around),
-        usual=counts(config.usual, config.horizon),
+        seasonal_context=counts(config.seasonal, config.seasonal_context),
+        seasonal_change=counts(config.seasonal_change, config.horizon),
         calendar=torch.zeros(4, config.horizon, config.features),
         target=counts(config.horizon),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from dp import statement
@@ -24,7 +24,7 @@ from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from models import checkpoint
-from models.diagnostics.weight_distance import LogFit
+from models.diagnostics.weight_distance import LogFit, WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.training.stacked import chunks
@@ -235,12 +235,19 @@ def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
     Releases of earlier versions hold training losses, which are private data and are dropped.
     """
     model, extra = checkpoint.unpacked(content)
-    history = extra["history"]
-    epochs = tuple(Epoch(**{**epoch, "loss": None}) for epoch in history["epochs"])
-    moved = history.get("distance")
-    distance = None if moved is None else LogFit(**moved)
-    return (
-        model,
-        replace(History(**history), epochs=epochs, distance=distance),
-        reread(extra["proof"]),
+    stored = extra["history"]
+    history = History(
+        tuple(Epoch(**{**epoch, "loss": None}) for epoch in stored["epochs"]),
+        stored["best"],
+        stored["stopped_early"],
+        _observed(stored),
     )
+    return model, history, reread(extra["proof"])
+
+
+def _observed(stored: dict[str, Any]) -> dict[str, object]:
+    """Results of observers; releases of earlier versions have one, under `distance`."""
+    observed = dict(stored.get("observed", {}))
+    name = WeightDistance.name
+    distance = observed.get(name, stored.get("distance"))
+    return observed if distance is None else {**observed, name: LogFit(**distance)}

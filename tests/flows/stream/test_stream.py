@@ -244,12 +244,9 @@ def test_no_forecast_is_lost_or_made_twice(table: Table, opened: Home) -> None:
 
 
 def _spec(model: Champion) -> WindowSpec:
-    from models import checkpoint
+    from models.checkpoint import open_model
 
-    config, extra = checkpoint.load(model.files).config, checkpoint.load_extra(model.files)
-    return WindowSpec(
-        config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
-    )
+    return open_model(model.files).spec
 
 
 def test_the_registry_may_be_away(

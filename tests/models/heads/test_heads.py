@@ -41,7 +41,12 @@ def windows_of(panel: Panel, horizon: int = 1) -> Windows:
 
 def config_of(windows: Windows, horizon: int = 1) -> ForecasterConfig:
     return ForecasterConfig(
-        regions=windows.regions, lags=6, seasonal=2, around=3, usual=2, horizon=horizon
+        regions=windows.regions,
+        lags=6,
+        seasonal=2,
+        seasonal_context=3,
+        seasonal_change=2,
+        horizon=horizon,
     )
 
 

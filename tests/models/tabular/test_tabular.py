@@ -28,8 +28,8 @@ from models.training.config import TrainingConfig
 CPU = torch.device("cpu")
 
 
-def windows_of(panel: Panel, horizon: int = 1, around: int = 3, seasons: int = 4) -> Windows:
-    return make(panel, panel, WindowSpec(6, (24, 48), horizon, around, seasons))
+def windows_of(panel: Panel, horizon: int = 1, context: int = 3, seasons: int = 4) -> Windows:
+    return make(panel, panel, WindowSpec(6, (24, 48), horizon, context, seasons))
 
 
 def config_of(windows: Windows, model: str, **settings: Any) -> ForecasterConfig:
@@ -38,8 +38,8 @@ def config_of(windows: Windows, model: str, **settings: Any) -> ForecasterConfig
         regions=windows.regions,
         lags=6,
         seasonal=2,
-        around=windows.before.shape[2],
-        usual=windows.usual.shape[1],
+        seasonal_context=windows.seasonal_context.shape[2],
+        seasonal_change=windows.seasonal_change.shape[1],
         horizon=windows.target.shape[1],
         hidden=4,
         **settings,
@@ -61,16 +61,16 @@ def steps(model: Any, windows: Windows) -> np.ndarray:
     return ((batch.target - batch.past[:, -1:]) / model.step).flatten(1).numpy().astype(np.float64)
 
 
-@pytest.mark.parametrize(("around", "seasons"), [(0, 0), (3, 4), (9, 1)])
+@pytest.mark.parametrize(("context", "seasons"), [(0, 0), (3, 4), (9, 1)])
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_features_are_as_many_as_said_and_know_no_level(
-    toy_panel: Panel, around: int, seasons: int, horizon: int
+    toy_panel: Panel, context: int, seasons: int, horizon: int
 ) -> None:
-    windows = windows_of(toy_panel, horizon, around, seasons)
+    windows = windows_of(toy_panel, horizon, context, seasons)
     features = rows(to_device(windows, CPU))
     assert features.shape[1] == width(config_of(windows, "ridge"))
     raised = toy_panel.with_values(toy_panel.values + 10_000)
-    other = rows(to_device(windows_of(raised, horizon, around, seasons), CPU))
+    other = rows(to_device(windows_of(raised, horizon, context, seasons), CPU))
     moved = (other - features).abs().amax(dim=0) > 1
     assert moved.sum() == len(windows.regions)  # the latest value alone
 
