@@ -159,7 +159,7 @@ def test_a_crash_between_ledger_and_store_loses_nothing(
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "append_panel", dies)
+    monkeypatch.setattr(release, "publish", dies)
     with pytest.raises(KeyboardInterrupt):
         ingest(plan, opened)
     monkeypatch.undo()

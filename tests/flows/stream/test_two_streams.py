@@ -93,7 +93,7 @@ def test_a_release_that_was_not_written_down_is_its_own_stream_s(
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "append_panel", dies)
+    monkeypatch.setattr(release, "publish", dies)
     with pytest.raises(KeyboardInterrupt):
         ingest(recipe(tables, "low"), opened)
     monkeypatch.undo()
