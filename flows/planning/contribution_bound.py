@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data.events.contribution import seen_intervals
+from data.sources import synthetic
 from dp.budget import Budget
 from dp.ledger import Ledger, local_secret
 from dp.mechanisms.count_noise import calibrate
@@ -104,7 +105,7 @@ def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
         return seen.persons, "the synthetic events themselves"
     from data.events.config import EventsConfig
 
-    city = f"synthetic:days=28,persons=1000,interval={events.interval}"
+    city = synthetic.named(days=28, persons=1000, interval=events.interval)
     seen = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
     return seen.persons, (
         "a synthetic city, not these events; --charge EPSILON looks at them under a charge"

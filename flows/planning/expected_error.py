@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from data import sources, validate
 from data.panel import Panel
+from data.sources import synthetic
 from dp.budget import Budget
 from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
@@ -71,7 +72,7 @@ class Curve:
 @cache
 def curve(city: str = "synthetic") -> Curve:
     """The curve of ridge regression on a synthetic city; made-up counts, so that nothing is spent."""
-    panel, _ = validate.to_panel(sources.read(city), max_gap="1d")
+    panel = synthetic.panel(city)
     steps, sizes = _steps(panel), np.nanmean(panel.values, axis=0)
     draw = np.random.default_rng(0)
     errors = [_error(panel, noise * steps, draw) for noise in _NOISE]

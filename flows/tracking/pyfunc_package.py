@@ -16,7 +16,7 @@ from mlflow.models import infer_signature
 
 import data
 import models
-from data import sources
+from data.sources import synthetic
 from data.windows import WindowSpec
 from models import checkpoint
 
@@ -62,7 +62,7 @@ def made_up(regions: tuple[str, ...], extra: dict[str, Any], config: Any) -> pd.
     spec = WindowSpec(
         config.lags, tuple(extra["seasonal"]), config.horizon, config.around, extra["seasons"]
     )
-    city = sources.read("synthetic").frame.drop(columns="time").to_numpy(dtype=float)
+    city = synthetic.panel().values
     rows = [city[row % len(city)] for row in range(spec.reach)]
     interval = pd.Timedelta(seconds=extra["interval_seconds"])
     times = pd.date_range("2024-01-01", periods=spec.reach, freq=interval, name="time")
