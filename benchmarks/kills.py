@@ -32,7 +32,7 @@ import torch
 
 from dp.ledger import Ledger, verify
 from dp.permit import Permit
-from flows.forecasting.forecast import forecast_ahead
+from flows.forecasting.forecast import forecast_run
 from flows.pipeline import report
 from flows.pipeline.completed import Completed
 from flows.pipeline.steps import (
@@ -193,8 +193,8 @@ def resumed(values: dict[str, Any], home: Home) -> list[str]:
     """The same request, left alone, and a forecast from its run."""
     document = pipeline(values, home, lambda _: None)
     files = Tracker(home).files(document["run_id"])
-    ahead = forecast_ahead(files, home)
-    bad = [] if np.isfinite(ahead["forecast"]).all() else ["the forecast is not finite"]
+    ahead = forecast_run(files, home)
+    bad = [] if np.isfinite(ahead.values.to_numpy()).all() else ["the forecast is not finite"]
     mine = [
         one
         for one in Ledger(home.database_url).entries()

@@ -1,9 +1,9 @@
-"""Errors that are the user's to mend, apart from those of data and models."""
+"""Errors that a user can fix: wrong usage, and an installation that cannot be used."""
 
 
 class UsageError(ValueError):
-    """What was asked for makes no sense or is not available; exit code 2."""
+    """Raised if a request is contradictory, out of range or not available; exit code 2."""
 
 
 class SetupError(RuntimeError):
-    """The installation or its folders are not usable; exit code 1."""
+    """Raised if the installation, its folders or its servers cannot be used; exit code 1."""

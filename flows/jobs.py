@@ -1,7 +1,7 @@
-"""What is deployed: the flows that a schedule starts. Importing this is all that a worker needs.
+"""Deployed flows: what a schedule starts. A worker needs to import nothing else.
 
-Retries are around the source and the database alone. Noise is drawn in a task that is never tried
-again by itself: the next run of the schedule finds under the ledger's keys what became of it.
+Only reading the source and writing to the database are retried. Noise is drawn in a task that is never
+retried: the next scheduled run finds its outcome in the ledger.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flows.errors import SetupError, UsageError
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.notify import error_of, failed, tell
 from flows.settings import Home, open_home, quiet_environment
-from flows.stream import forecast as foresee
+from flows.stream import forecast as forecasts
 from flows.stream import release, retrain
 from flows.stream.arrivals import Arrivals
 from flows.stream.champion import Champion, champion
@@ -31,7 +31,7 @@ from flows.stream.refusals import newly_stopped
 
 
 def outage(_task: Any, _run: Any, state: Any) -> bool:
-    """Whether a database did not answer: what is tried again, and nothing else is."""
+    """Return whether a database did not answer, the only failure that is retried."""
     error = error_of(state)
     cause = getattr(error, "__context__", None)
     return isinstance(error, LedgerUnreachableError) or isinstance(
@@ -55,13 +55,13 @@ _HOOKS: dict[str, Any] = {
 
 @task(name="read", **_PATIENT)
 def read_step(recipe: Recipe, home: Home) -> Arrivals:
-    """Read what has come; raw counts, which stay in memory."""
+    """Read new raw counts, which stay in memory."""
     return release.arrived(recipe, home)
 
 
 @task(name="release", **_PLAIN)
 def release_step(recipe: Recipe, home: Home, raw: Arrivals) -> release.Ingested:
-    """Charge, noise, keep. Never tried again by itself."""
+    """Charge, noise and store new counts; never retried."""
     try:
         return release.release(recipe, home, raw)
     except (BudgetRefused, DataError, LedgerError, UsageError):
@@ -73,128 +73,129 @@ def release_step(recipe: Recipe, home: Home, raw: Arrivals) -> release.Ingested:
 
 @task(name="forecast", **_PATIENT)
 def forecast_step(
-    recipe: Recipe, home: Home, model: Champion, done: release.Ingested
-) -> foresee.Foreseen:
-    """Forecast, and write to the store; the same again changes nothing."""
-    assert done.seen is not None  # noqa: S101  (there is a model, so something was released)
-    return foresee.foresee(recipe, home, model, done.seen)
+    recipe: Recipe, home: Home, model: Champion, ingested: release.Ingested
+) -> forecasts.WrittenForecasts:
+    """Write the missing forecasts to the store; a repeat changes nothing."""
+    assert ingested.seen is not None  # noqa: S101  (there is a model, so something was released)
+    return forecasts.write_forecasts(recipe, home, model, ingested.seen)
 
 
 @task(name="train", **_PLAIN)
 def train_step(recipe: Recipe, home: Home) -> retrain.Retrained:
-    """Train on what was released; promote the model if it is proven and better."""
+    """Train on released counts; promote the model if its provenance verifies and it is better."""
     return retrain.retrain(recipe, home)
 
 
 @flow(name="ingest", **_HOOKS)
 def ingest(recipe: dict[str, Any]) -> dict[str, Any]:
     """Release new counts: charged, noised once, written to the store."""
-    plan, home = _opened(recipe)
-    return _shown(_ingest(plan, home))
+    return _shown(_ingest(*_opened(recipe)))
 
 
 @flow(name="forecast", **_HOOKS)
 def forecast(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The loop: new counts, released; the next forecasts, written. Trains a first model itself."""
-    plan, home = _opened(recipe)
-    done = _ingest(plan, home)
-    model = champion(done.stream, home)
+    """Release new counts and write the next forecasts; trains the first model."""
+    opened, home = _opened(recipe)
+    ingested = _ingest(opened, home)
+    model = champion(ingested.stream, home)
     trained = None
     if model is None:
-        trained = _train(plan, home)
-        model = champion(done.stream, home)
+        trained = _train(opened, home)
+        model = champion(ingested.stream, home)
     if model is None:
         raise SetupError(
-            f"{done.stream} has no model to forecast with, and the new one was "
+            f"{ingested.stream} has no model to forecast with, and the new one was "
             f"{trained.because if trained else 'not trained'}"
         )
     if not model.current:
         get_run_logger().warning("MLflow does not answer; forecasting with the last known model")
-    made = forecast_step(plan, home, model, done)
+    written = forecast_step(opened, home, model, ingested)
     get_run_logger().info(
         "%s: %d intervals released, %d forecasts of %d rows",
-        done.stream,
-        done.new,
-        len(made.made),
-        made.rows,
+        ingested.stream,
+        ingested.new,
+        len(written.made),
+        written.rows,
     )
     return {
-        **_shown(done),
+        **_shown(ingested),
         "run": model.run_id,
-        "forecasts": [str(moment) for moment in made.made],
-        "rows": made.rows,
+        "forecasts": [str(moment) for moment in written.made],
+        "rows": written.rows,
     }
 
 
 @flow(name="train", **_HOOKS)
 def train(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The nightly training, from released counts."""
-    plan, home = _opened(recipe)
-    done = _train(plan, home)
+    """Retrain on released counts."""
+    retrained = _train(*_opened(recipe))
     return {
-        "run": done.result.run_id,
-        "promoted": done.promoted,
-        "because": done.because,
-        "proof": done.proof,
+        "run": retrained.result.run_id,
+        "promoted": retrained.promoted,
+        "because": retrained.because,
+        "proof": retrained.proof,
     }
 
 
 @flow(name="sweep", **_HOOKS)
 def sweep(grid: dict[str, Any]) -> dict[str, Any]:
-    """A sweep; its whole charge is reserved before its first draw."""
-    from flows.sweep.flow import sweep as whole
+    """Run a sweep; its whole charge is reserved before its first draw."""
+    from flows.sweep.flow import sweep as run_sweep
     from flows.sweep.grid import Grid
 
     open_home()
     names: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in grid.items()
     }
-    document = whole(Grid(**names)).to_dict()
+    document = run_sweep(Grid(**names)).to_dict()
     return {"total": document["total"], "table": document["table"]}
 
 
 @flow(name="audit", **_HOOKS)
 def audit(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Whether the ledger verifies, and what is stored is what it released."""
-    plan, home = _opened(recipe)
-    counts = release.panel(plan, home)
-    checks = retrain.prove(in_use(plan, home), counts, home)
-    broken = [check for check, held in checks.items() if not held]
+    """Verify the ledger, and that the store holds what it released."""
+    opened, home = _opened(recipe)
+    counts = release.panel(opened, home)
+    checks = retrain.verify_provenance(in_use(opened, home), counts, home)
+    broken = [check for check, holds in checks.items() if not holds]
     if broken:
-        raise LedgerError(f"{in_use(plan, home)}: {'; '.join(broken)}: this does not hold")
+        raise LedgerError(f"{in_use(opened, home)}: {'; '.join(broken)}: this does not hold")
     return {"checks": checks, "head": verify(Ledger(home.database_url)).head}
 
 
 def _opened(recipe: dict[str, Any]) -> tuple[Recipe, Home]:
     home = open_home()
     quiet_environment(home)
-    plan = from_dict(recipe)
-    in_use(plan, home)
-    return plan, home
+    opened = from_dict(recipe)
+    in_use(opened, home)
+    return opened, home
 
 
-def _ingest(plan: Recipe, home: Home) -> release.Ingested:
-    done = release_step(plan, home, read_step(plan, home))
-    if newly_stopped(done.stream, done.refused, home):
+def _ingest(recipe: Recipe, home: Home) -> release.Ingested:
+    ingested = release_step(recipe, home, read_step(recipe, home))
+    if newly_stopped(ingested.stream, ingested.refused, home):
         tell(
             "budget-refused",
-            f"releases of {done.stream} have stopped at {done.until}; forecasts "
-            f"go on from what is released. {done.refused}",
-            stream=done.stream,
+            f"releases of {ingested.stream} have stopped at {ingested.until}; forecasts go on from "
+            f"released counts. {ingested.refused}",
+            stream=ingested.stream,
         )
-    if done.refused:
-        get_run_logger().warning("releases have stopped at %s: %s", done.until, done.refused)
-    return done
+    if ingested.refused:
+        get_run_logger().warning(
+            "releases have stopped at %s: %s", ingested.until, ingested.refused
+        )
+    return ingested
 
 
-def _train(plan: Recipe, home: Home) -> retrain.Retrained:
-    done = train_step(plan, home)
-    get_run_logger().info("%s: %s", in_use(plan, home), done.because)
-    return done
+def _train(recipe: Recipe, home: Home) -> retrain.Retrained:
+    retrained = train_step(recipe, home)
+    get_run_logger().info("%s: %s", in_use(recipe, home), retrained.because)
+    return retrained
 
 
-def _shown(done: release.Ingested) -> dict[str, Any]:
-    values = asdict(done)
+def _shown(ingested: release.Ingested) -> dict[str, Any]:
+    """Return the result as JSON values."""
+    values = asdict(ingested)
     return {
         **values,
         **{name: None if values[name] is None else str(values[name]) for name in ("until", "seen")},

@@ -17,7 +17,7 @@ import pandas as pd
 
 from data.panel import Panel
 from flows.errors import UsageError
-from flows.forecasting.forecast import Forecast, ahead
+from flows.forecasting.forecast import RunForecast, forecast_run
 from flows.forecasting.saved_run import read_statement, released_panel
 from flows.pipeline.result import RunResult
 from flows.recipe.load import compose, load
@@ -65,9 +65,9 @@ class Run:
     files: Path = field(repr=False)
     home: Home = field(repr=False)
 
-    def forecast(self) -> Forecast:
+    def forecast(self) -> RunForecast:
         """The intervals after the end of its data; charges nothing."""
-        return ahead(self.files, self.home)
+        return forecast_run(self.files, self.home)
 
     def statement(self) -> Statement:
         """What it promises."""

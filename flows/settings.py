@@ -1,4 +1,4 @@
-"""Where outputs live, and an environment in which nothing calls home or chatters."""
+"""Settings of a process: the home folder of all outputs, and an environment without telemetry."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    # Twenty seconds, the default, are too few for the temporary server of a lone run under load.
+    # The default of 20 seconds is too little for a temporary server on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
 }
 
 POOL = "veilcast"
-"""Prefect's work pool that deployments run in."""
+"""Prefect's work pool for deployments."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,27 @@ class Home:
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow keeps its runs."""
+        """URI of MLflow's tracking store."""
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / 'mlflow.db'}"
 
     @property
     def artifacts(self) -> Path:
-        """Files that belong to runs."""
+        """Folder of the files of runs."""
         return self.root / "artifacts"
 
     @property
     def reports(self) -> Path:
-        """Reports and figures for people."""
+        """Folder of reports and figures."""
         return self.root / "reports"
 
     @property
     def secret(self) -> Path:
-        """The installation's key, for names that tell nothing."""
+        """File of the installation's key, which fingerprints and keys are made with."""
         return self.root / "secret"
 
 
 def open_home() -> Home:
-    """The home folder, made and found writable.
+    """Open the home folder, created if needed.
 
     Raises:
         SetupError: it cannot be written to.
@@ -81,7 +81,7 @@ def open_home() -> Home:
 
 
 def quiet_environment(home: Home) -> None:
-    """Set what Prefect, MLflow and their helpers read; what the user has set stays."""
+    """Set the environment of Prefect, MLflow and their helpers, except what the user has set."""
     prefect = home.root / "prefect"
     prefect.mkdir(
         parents=True, exist_ok=True
@@ -92,13 +92,13 @@ def quiet_environment(home: Home) -> None:
     }
     for name, value in {**_QUIET, **places}.items():
         os.environ.setdefault(name, value)
-    # It tells of events that it has still to send when a command ends, which is nobody's business.
+    # It warns of events that are still unsent when a command ends, which no user can act on.
     logging.getLogger("EventsWorker").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
 class _TemporaryHome(Home):
-    """A home whose ledger is its own, whatever the environment says."""
+    """A home with its own ledger, whatever the environment says."""
 
     @property
     def database_url(self) -> str:
@@ -107,6 +107,6 @@ class _TemporaryHome(Home):
 
 @contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Open a home that is deleted afterwards; for made-up data alone."""
+    """Open a home that is deleted afterwards; for made-up data only."""
     with tempfile.TemporaryDirectory() as folder:
         yield _TemporaryHome(Path(folder))

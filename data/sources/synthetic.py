@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from data.errors import DataError
+from data.panel import Panel
 from data.sources import city as made
 from data.sources.city import City, counts
 from data.sources.table import Table
@@ -22,6 +24,31 @@ def read(source: str) -> Table:
     city = described(source)
     frame = counts(city).reset_index()
     return Table(frame, source, public=True, persons=city.persons, regions_per_interval=1)
+
+
+def named(**settings: int | str | None) -> str:
+    """Return the name of a made-up city, such as `synthetic:days=28,interval=30min`.
+
+    Args:
+        settings: fields of `City`; None for the default.
+    """
+    given = [f"{name}={value}" for name, value in settings.items() if value is not None]
+    return ":".join(["synthetic", ",".join(given)]) if given else "synthetic"
+
+
+@lru_cache(maxsize=8)
+def panel(source: str = "synthetic") -> Panel:
+    """Return the counts of a made-up city as a panel, for whatever is tried out on public data.
+
+    Args:
+        source: name of the city (`named`).
+
+    Raises:
+        DataError: an unknown setting, or a value out of range.
+    """
+    city = described(source)
+    frame = counts(city).astype(float)
+    return Panel(frame, source, public=True, persons=city.persons, regions_per_interval=1)
 
 
 def events(source: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import griffe
 import tomlkit
 
-from flows.recipe.defaults import with_regime
+from flows.recipe.defaults import with_defaults
 from flows.recipe.recipe import Recipe
 
 HEAD = """# Recipes
@@ -60,7 +60,7 @@ def _section(name: str, kind: Any) -> str:
     what = kind.__doc__.split("\n", 1)[0].strip().split(": ", 1)
     about = what[1] if len(what) > 1 else what[0]
     words, hints = described(kind), get_type_hints(kind)
-    private = with_regime({"privacy": {"mechanism": "gradient"}}).get(name, {})
+    private = with_defaults({"privacy": {"mechanism": "gradient"}}).get(name, {})
     lines = [
         f"\n## `[{name}]`\n",
         f"{about[0].upper()}{about[1:]}\n",

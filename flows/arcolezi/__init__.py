@@ -1,1 +1,1 @@
-"""Arcolezi et al. 2022, as published, as run here, and as it should have been."""
+"""Arcolezi et al. 2022, as published, as run here, and under honest selection."""

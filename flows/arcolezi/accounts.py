@@ -1,4 +1,4 @@
-"""What the paper's settings cost the people in the data, truly."""
+"""Accounts of the paper's settings: the epsilon that its noise really gives."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dp.unit.window_reach import WindowReach
 from flows.arcolezi.published import DELTA, EPOCHS, LAGS, Setting, claimed_sigma
 
 INTERVALS, DAY, WINDOWS = 3456, 48, 3114
-"""Of the data set, of a day, and of the paper's training."""
+"""Intervals of the data set and of a day; windows of the paper's training."""
 _REGIONS = 2
 """One region contains the five others, so that a person can be counted twice in an interval."""
 
 
 def of_counts(setting: Setting) -> dict[str, Any]:
-    """Epsilon of noise on counts, for one interval, one day and all that a person did.
+    """Return epsilon of noise on counts, for one interval, one day and the whole panel.
 
-    The paper adds up what it claims for each interval; Gaussians compose far better than that.
+    The paper adds up its figure over intervals; Gaussian noise composes far better than that.
     """
     assert setting.epsilon is not None  # noqa: S101  (of table 4)
     sigma = claimed_sigma(setting.epsilon)
@@ -40,9 +40,9 @@ def of_counts(setting: Setting) -> dict[str, Any]:
 
 
 def of_training(setting: Setting) -> dict[str, Any]:
-    """Epsilon of DP-SGD at these settings, had its noise been added.
+    """Return epsilon of DP-SGD at these settings, had the noise been added.
 
-    The paper's figure is for one window, of which every interval is in seven.
+    The paper's figure is for one window; every interval is in seven of them.
     """
     sampling = account(setting, EPOCHS)
     everything = WindowSampling(
@@ -59,8 +59,8 @@ def of_training(setting: Setting) -> dict[str, Any]:
 
 
 def account(setting: Setting, epochs: int) -> WindowSampling:
-    """Batches and noise of a training at these settings, for all values of one interval."""
+    """Return batches and noise of a training, accounted for all values of one interval."""
     assert setting.noise_multiplier is not None  # noqa: S101  (of table 4)
     steps = epochs * -(-WINDOWS // setting.batch_size)
-    hit = WindowReach(LAGS).affected(1)
-    return WindowSampling(WINDOWS, setting.batch_size, steps, hit, setting.noise_multiplier)
+    affected = WindowReach(LAGS).affected(1)
+    return WindowSampling(WINDOWS, setting.batch_size, steps, affected, setting.noise_multiplier)

@@ -1,4 +1,4 @@
-"""Forecasters under honest selection: chosen on folds before the test week, which is scored once."""
+"""Honest selection: forecasters are chosen on weeks before the test week, which is scored once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Privacy:
 
     @property
     def title(self) -> str:
-        """With delta and neighbours, as every epsilon is printed."""
+        """The promise in words; epsilon with its delta and its neighbours."""
         if self.unit is None:
             return "no privacy"
         return f"input, {self.unit}, ε = {self.epsilon:g} at δ = {DELTA:g} (add or remove)"
@@ -44,7 +44,7 @@ SETTINGS = (Privacy(), Privacy("user-day", 1.0), Privacy("user", 1.0), Privacy("
 
 
 def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recipe:
-    """The recipe `paris` under a promise; noise draw and seed go together, each draw is charged."""
+    """Return the recipe `paris` under a promise; each seed has its own charged draw of the noise."""
     values = load("paris")
     values["privacy"] = {"mechanism": "none", "delta": DELTA, "draw": seed}
     if privacy.unit is not None:
@@ -60,23 +60,26 @@ def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recip
     return from_dict(values)
 
 
-def windows_of(panel: Panel, asked: Recipe, home: Home) -> tuple[Prepared, float]:
-    """Windows under the recipe's promise, and σ of the noise; charged at the first call alone."""
-    if asked.privacy.mechanism == "none":
-        return prepare(Privatised(panel, panel, Promise()), panel, asked.windows), 0.0
-    counts, made = noised(panel, asked, home)
-    return prepare(Privatised(counts, counts, Promise()), panel, asked.windows), made.noise.sigma
+def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, float]:
+    """Return windows under the recipe's promise, and σ of the noise; only the first call charges."""
+    if recipe.privacy.mechanism == "none":
+        return prepare(Privatised(panel, panel, Promise()), panel, recipe.windows), 0.0
+    counts, made = noised(panel, recipe, home)
+    return prepare(Privatised(counts, counts, Promise()), panel, recipe.windows), made.noise.sigma
 
 
-def on_folds(prepared: Prepared, asked: Recipe, sigma: float, folds: int) -> float:
-    """Mean RMSE over regions and weeks before the test week, in persons; nothing raw under a promise."""
-    return float(compare(prepared, asked, Folds(count=folds), sigma)["rmse"]["mean"])
+def on_folds(prepared: Prepared, recipe: Recipe, sigma: float, folds: int) -> float:
+    """Return the mean RMSE over regions and the weeks before the test week, in persons.
+
+    Under a promise nothing raw is read.
+    """
+    return float(compare(prepared, recipe, Folds(count=folds), sigma)["rmse"]["mean"])
 
 
 def by_gradient(
     panel: Panel, privacy: Privacy, seed: int, epochs: int | None, home: Home
 ) -> dict[str, Any]:
-    """Errors of a BiGRU trained by DP-SGD under the same promise; charged once for each seed.
+    """Return errors of a BiGRU trained by DP-SGD under the same promise, charged once per seed.
 
     Forecasts read raw recent counts, which the promise does not cover.
     """
@@ -91,24 +94,26 @@ def by_gradient(
         },
         "training": {"seed": seed} | ({} if epochs is None else {"epochs": epochs}),
     }
-    asked = from_dict(values)
-    prepared = prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=False)
-    model, _, promise = fit_privately(prepared, asked, Promise(), home, lambda _epoch, _spent: None)
+    gradient = from_dict(values)
+    prepared = prepare(Privatised(panel, panel, Promise()), panel, gradient.windows, repair=False)
+    model, _, promise = fit_privately(
+        prepared, gradient, Promise(), home, lambda _epoch, _spent: None
+    )
     return {**_errors(model, prepared), "epsilon": promise.epsilon}
 
 
-def on_the_test_week(prepared: Prepared, asked: Recipe) -> dict[str, Any]:
-    """RMSE and MAE of a forecaster that learned from everything before, against raw counts."""
-    return _errors(learner(prepared, asked)(prepared.learning), prepared)
+def on_the_test_week(prepared: Prepared, recipe: Recipe) -> dict[str, Any]:
+    """Return RMSE and MAE of a forecaster trained on all earlier weeks, against raw counts."""
+    return _errors(learner(prepared, recipe)(prepared.learning), prepared)
 
 
 def _errors(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
     truth, forecast = prepared.truth, predict(model, prepared.truth)
     result = {}
     for name, metric in (("RMSE", metrics.rmse), ("MAE", metrics.mae)):
-        found = metric(forecast, truth.target, truth.regions)
+        scores = metric(forecast, truth.target, truth.regions)
         result[name] = {
-            **dict(zip(REGIONS, found.regions.values(), strict=True)),
-            "mean": found.mean,
+            **dict(zip(REGIONS, scores.regions.values(), strict=True)),
+            "mean": scores.mean,
         }
     return result

@@ -1,4 +1,4 @@
-"""The paper's protocol: its windows, features, networks and training, selection aside."""
+"""The paper's protocol: its windows, features, networks and training, without its selection."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OnEpoch = Callable[[int], None]
 
 
 def persistence(panel: Panel) -> dict[str, Any]:
-    """Errors of the latest value, the paper's baseline."""
+    """Return errors of the latest value, the paper's baseline."""
     counts = observed(panel)
     return _errors(counts[-TEST - 1 : -1], counts)
 
@@ -108,20 +108,20 @@ def train_noised(
         forecast, proof = _private(panel, setting, sampling, permit, on_epoch)
         return json.dumps({"forecast": forecast.tolist(), "proof": proof.to_dict()}).encode()
 
-    kept = release_once(Ledger(home.database_url), charge, make)
-    found = json.loads(kept.content)
-    proof = reread(found["proof"])
+    release = release_once(Ledger(home.database_url), charge, make)
+    result = json.loads(release.content)
+    proof = reread(result["proof"])
     return {
-        **_errors(np.array(found["forecast"]), observed(panel)),
+        **_errors(np.array(result["forecast"]), observed(panel)),
         # without proof of noise a training is charged and promises nothing
         "epsilon": charge.epsilon if proof["holds"] else None,
         "proof": proof,
-        "entry": kept.entry.id,
+        "entry": release.entry.id,
     }
 
 
 def noised(panel: Panel, setting: Setting, home: Home) -> tuple[Floats, int]:
-    """Counts under the noise that the setting claims, charged for all that a person did."""
+    """Return counts under the noise that the setting claims, charged for unit `user`."""
     assert setting.epsilon is not None  # noqa: S101  (of table 4)
     bound = ContributionBound(int(panel.observed.sum()), panel.regions_per_interval or 1)
     sigma = claimed_sigma(setting.epsilon)
@@ -140,12 +140,12 @@ def noised(panel: Panel, setting: Setting, home: Home) -> tuple[Floats, int]:
 
 
 def observed(panel: Panel) -> Floats:
-    """Counts of the observed intervals, one after the other as if no day were missing, [T, R]."""
+    """Return counts of the observed intervals, joined as if no day were missing, [T, R]."""
     return panel.values[panel.observed]
 
 
 def windows(panel: Panel, counts: Floats) -> tuple[Tensor, Tensor]:
-    """Six intervals of counts and of the paper's time features, [N, L, R + 4]; the next counts."""
+    """Return windows of six intervals with the paper's time features, [N, L, R + 4], and targets."""
     series = np.concatenate([counts, time_features(panel.times[panel.observed])], axis=1)
     first = np.arange(LAGS, len(counts))
     past = series[first[:, None] - np.arange(LAGS, 0, -1)]
@@ -153,7 +153,7 @@ def windows(panel: Panel, counts: Floats) -> tuple[Tensor, Tensor]:
 
 
 def time_features(times: pd.DatetimeIndex) -> Floats:
-    """Time of day, and what the published notebook calls time of week: a period of 30 days."""
+    """Return time of day and the notebook's "time of week", whose period is in fact 30 days."""
     seconds = times.to_numpy().astype("datetime64[s]").astype(np.int64)
     turns = [2 * np.pi * seconds / period for period in (86_400, 30 * 86_400)]
     return np.stack([wave(turn) for turn in turns for wave in (np.sin, np.cos)], axis=1)
@@ -175,7 +175,7 @@ class _Stock(nn.Module):
 
 @dataclass(frozen=True)
 class _Pairs:
-    """B windows and what follows them."""
+    """A batch of B windows and their targets."""
 
     inputs: Tensor
     targets: Tensor
@@ -187,7 +187,7 @@ class _Pairs:
 def _private(
     panel: Panel, setting: Setting, sampling: WindowSampling, permit: Permit, on_epoch: OnEpoch
 ) -> tuple[Floats, Proof]:
-    """Forecast of the test week after DP-SGD, [336, R], and the proof that it was noised."""
+    """Return the forecast of the test week after DP-SGD, [336, R], and the proof of its noise."""
     inputs, targets = windows(panel, observed(panel))
     assert setting.clip is not None  # noqa: S101  (of table 4)
     training = PrivateTraining(sampling, setting.clip, permit)
@@ -212,7 +212,7 @@ def _private(
 
 
 def _facts(panel: Panel) -> dict[str, Any]:
-    """Public facts that decide what the training costs other units."""
+    """Return public facts from which the training's cost for other units follows."""
     return {
         "observed": int(panel.observed.sum()) - TEST,
         "interval_seconds": panel.interval.total_seconds(),
@@ -226,10 +226,10 @@ def _facts(panel: Panel) -> dict[str, Any]:
 
 
 def _errors(forecast: Floats, counts: Floats) -> dict[str, Any]:
-    """RMSE and MAE of the test week, clipped at 0, by the paper's names of regions."""
+    """Return RMSE and MAE of the test week, clipped at 0, by the paper's names of regions."""
     clipped, truth = np.maximum(forecast, 0.0)[:, None], counts[-TEST:][:, None]
     both = {
         "RMSE": metrics.rmse(clipped, truth, REGIONS),
         "MAE": metrics.mae(clipped, truth, REGIONS),
     }
-    return {name: {**found.regions, "mean": found.mean} for name, found in both.items()}
+    return {name: {**scores.regions, "mean": scores.mean} for name, scores in both.items()}

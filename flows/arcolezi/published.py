@@ -1,4 +1,4 @@
-"""What the paper reports: tables 2 to 5, copied as facts (`tables.json` names the source)."""
+"""The paper's reported figures: tables 2 to 5, copied as facts (`tables.json` names the source)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Setting:
     """One row of table 2 or 4: how a network was trained.
 
     Attributes:
-        name: the paper's.
+        name: the paper's name of it.
         network: `lstm`, `gru`, `bilstm` or `bigru`.
         hidden: width of the hidden state, one direction.
-        batch_size: windows an update.
+        batch_size: windows per update.
         learning_rate: of Adam.
-        epsilon: as claimed; None without privacy.
-        clip: L2 norm of one window's gradient; of gradient perturbation.
-        noise_multiplier: noise over the clip; of gradient perturbation.
+        epsilon: the paper's claim; None without privacy.
+        clip: bound on the L2 norm of one window's gradient, for gradient perturbation.
+        noise_multiplier: noise over the clip, for gradient perturbation.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Setting:
 
 @cache
 def tables() -> dict[str, Any]:
-    """The whole file."""
-    found: dict[str, Any] = json.loads(
+    """Read the whole file."""
+    content: dict[str, Any] = json.loads(
         resources.files("flows.arcolezi").joinpath("tables.json").read_text()
     )
-    return found
+    return content
 
 
 def nonprivate() -> list[Setting]:
-    """Table 2."""
+    """Return the settings of table 2."""
     return [Setting(name, name.lower(), **row) for name, row in tables()["table2_best"].items()]
 
 
 def gradient() -> list[Setting]:
-    """Table 4, gradient perturbation."""
+    """Return the settings of table 4 for gradient perturbation."""
     return [
         Setting(
             row["name"],
@@ -72,7 +72,7 @@ def gradient() -> list[Setting]:
 
 
 def perturbed() -> list[Setting]:
-    """Table 4, input perturbation."""
+    """Return the settings of table 4 for input perturbation."""
     return [
         Setting(
             row["name"],
@@ -87,12 +87,12 @@ def perturbed() -> list[Setting]:
 
 
 def reported(name: str, metric: str = "RMSE") -> dict[str, float]:
-    """A row of table 3 or 5: error by region, and `mean`."""
+    """Return a row of table 3 or 5: error by region, and `mean`."""
     rows = tables()["table3_nonprivate"] + tables()["table5_private"]
     (row,) = [row for row in rows if row["model"] == name and row["metric"] == metric]
     return {key: row[key] for key in (*REGIONS, "mean")}
 
 
 def claimed_sigma(epsilon: float) -> float:
-    """Noise of the classical Gaussian mechanism at sensitivity 1 (Dwork and Roth 2014, theorem A.1)."""
+    """Return σ of the classical Gaussian mechanism at sensitivity 1 (Dwork and Roth 2014, thm. A.1)."""
     return math.sqrt(2 * math.log(1.25 / DELTA)) / epsilon

@@ -1,4 +1,4 @@
-"""The comparison for people: Markdown, one HTML page, one figure."""
+"""The report of the comparison: Markdown, one HTML page, one figure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def write(result: dict[str, Any], folder: Path) -> dict[str, str]:
-    """Write `arcolezi2022.md`, `.html`, `.png` to `folder`; returns their paths."""
+    """Write `arcolezi2022.md`, `.html`, `.png` to `folder`, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figure, sections = _figure(result), _sections(result)
     paths = {kind: folder / f"arcolezi2022.{kind}" for kind in ("md", "html", "png")}
@@ -26,12 +26,12 @@ def write(result: dict[str, Any], folder: Path) -> dict[str, str]:
 
 
 def chosen(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """Under every promise, the forecaster that folds chose."""
+    """Return the chosen forecaster of every promise."""
     return [row for row in result["honest"] if row["chosen"]]
 
 
 def _sections(result: dict[str, Any]) -> list[tuple[str, str, Table | None]]:
-    """Title, text and table of each part."""
+    """Return title, text and table of each section."""
     effort = result["effort"]
     best = min(published.reported(s.name)["mean"] for s in published.nonprivate())
     full = effort["epochs"] == published.EPOCHS
@@ -44,7 +44,7 @@ def _sections(result: dict[str, Any]) -> list[tuple[str, str, Table | None]]:
     )
     return [
         (
-            "Arcolezi et al. 2022: as published, as run, and as it should have been",
+            "Arcolezi et al. 2022: as published, as run, and under honest selection",
             f"{result['source']}\n\nErrors are RMSE in persons on the test week, mean over the six "
             f"regions, against raw counts: not a private release. {how} "
             f"It took {result['seconds'] / 60:.0f} minutes with {result['threads']} threads; pieces "
@@ -239,7 +239,7 @@ def _html(sections: list[tuple[str, str, Table | None]], figure: bytes) -> str:
 
 
 def _figure(result: dict[str, Any]) -> bytes:
-    """RMSE of the paper's best, and of what folds chose under each promise."""
+    """Draw the RMSE of the paper's networks and of the forecaster chosen under each promise."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

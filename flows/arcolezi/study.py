@@ -1,4 +1,4 @@
-"""The whole comparison, piece by piece; a piece that is done is not done again."""
+"""The whole comparison, in pieces whose results are kept, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from flows.settings import Home, open_home
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is computed.
+    """Amount of computation.
 
     Attributes:
-        epochs: of the paper's networks; the paper's own are 100.
+        epochs: for the paper's networks; 100 in the paper.
         settings_of_a_table: how many of the paper's four settings of each private table are run.
-        seeds: of every training of our forecasters.
-        paper_seeds: of the paper's networks; with the noise claimed they are charged, and run once.
+        seeds: trainings of each of our forecasters.
+        paper_seeds: trainings of each of the paper's networks; those with the claimed noise are charged,
+            and run once.
         folds: weeks on which forecasters are compared before the test week.
         settings: promises under which forecasters are compared.
-        network_epochs: of our networks; None for what the recipe says.
+        network_epochs: for our networks; None for the recipe's.
     """
 
     epochs: int = published.EPOCHS
@@ -59,10 +60,10 @@ QUICK = Effort(
 
 @flow(name="reproduce", persist_result=False)
 def reproduce(effort: Effort) -> dict[str, Any]:
-    """Everything that the report shows; resumes where an earlier call stopped.
+    """Compute everything that the report shows; resumes where an earlier call stopped.
 
     Args:
-        effort: how much.
+        effort: how much to compute.
     """
     started, home = time.perf_counter(), open_home()
     keep = ResultCache(home.root / "reproduce", local_secret(home.secret))
@@ -87,8 +88,8 @@ def reproduce(effort: Effort) -> dict[str, Any]:
 
 @task(name="paper protocol", cache_policy=NO_CACHE, persist_result=False)
 def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
-    """Tables 3 and 5 as run here, by the paper's names."""
-    raw, found = protocol.observed(panel), {}
+    """Run tables 3 and 5 here; results by the paper's names."""
+    raw, results = protocol.observed(panel), {}
 
     def trained(name: str, setting: Setting, **data: Any) -> list[dict[str, Any]]:
         return [
@@ -106,10 +107,10 @@ def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> d
         ]
 
     for setting in published.nonprivate():
-        found[setting.name] = trained(setting.name, setting, counts=raw)
+        results[setting.name] = trained(setting.name, setting, counts=raw)
     for setting in published.gradient()[: effort.settings_of_a_table]:
-        found[setting.name] = trained(f"{setting.name} without noise", setting, counts=raw)
-        found[f"{setting.name} noised"] = [
+        results[setting.name] = trained(f"{setting.name} without noise", setting, counts=raw)
+        results[f"{setting.name} noised"] = [
             keep(
                 protocol.train_noised,
                 label=f"{setting.name} noised",
@@ -122,29 +123,29 @@ def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> d
         ]
     for setting in published.perturbed()[: effort.settings_of_a_table]:
         counts, entry = protocol.noised(panel, setting, home)
-        found[setting.name] = [
+        results[setting.name] = [
             {**run, "entry": entry} for run in trained(setting.name, setting, counts=counts)
         ]
-    return found
+    return results
 
 
 @task(name="honest selection", cache_policy=NO_CACHE, persist_result=False)
 def honest_step(
     keep: ResultCache, panel: Panel, effort: Effort, home: Home
 ) -> list[dict[str, Any]]:
-    """For every promise and forecaster: error on folds, then once on the test week."""
+    """Score every forecaster under every promise: on folds, then once on the test week."""
     rows = []
     for privacy in effort.settings:
         for model in MODELS:
-            asked = {
+            piece = {
                 "privacy": privacy,
                 "model": model,
                 "epochs": effort.network_epochs,
                 "panel": panel,
                 "home": home,
             }
-            folds = keep(_folds, folds=effort.folds, **asked)
-            runs = [keep(_test, seed=seed, **asked) for seed in range(effort.seeds)]
+            folds = keep(_folds, folds=effort.folds, **piece)
+            runs = [keep(_test, seed=seed, **piece) for seed in range(effort.seeds)]
             means = [run["RMSE"]["mean"] for run in runs]
             rows.append(
                 {
@@ -166,7 +167,7 @@ def honest_step(
 
 @task(name="input or gradient", cache_policy=NO_CACHE, persist_result=False)
 def question_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
-    """One promise, kept by noise on the counts and by noise on the gradients."""
+    """Compare noise on the counts and noise on the gradients under one promise."""
     about = {"privacy": QUESTION, "epochs": effort.network_epochs, "panel": panel, "home": home}
     seeds = range(effort.seeds)
     rows = {
@@ -189,18 +190,18 @@ def _accounts() -> list[tuple[Callable[..., dict[str, Any]], Setting]]:
 def _folds(
     privacy: Privacy, model: str, epochs: int | None, folds: int, panel: Panel, home: Home
 ) -> dict[str, Any]:
-    asked = honest.recipe(privacy, model, 0, epochs)
-    prepared, sigma = honest.windows_of(panel, asked, home)
-    return {"rmse": honest.on_folds(prepared, asked, sigma, folds)}
+    recipe = honest.recipe(privacy, model, 0, epochs)
+    prepared, sigma = honest.windows_of(panel, recipe, home)
+    return {"rmse": honest.on_folds(prepared, recipe, sigma, folds)}
 
 
 def _test(
     privacy: Privacy, model: str, epochs: int | None, seed: int, panel: Panel, home: Home
 ) -> dict[str, Any]:
-    asked = honest.recipe(privacy, model, seed, epochs)
-    prepared, _ = honest.windows_of(panel, asked, home)
-    return honest.on_the_test_week(prepared, asked)
+    recipe = honest.recipe(privacy, model, seed, epochs)
+    prepared, _ = honest.windows_of(panel, recipe, home)
+    return honest.on_the_test_week(prepared, recipe)
 
 
 def _ignored(_epoch: int) -> None:
-    """Epochs of a piece are not shown."""
+    """Ignore an epoch: those of a piece are not shown."""

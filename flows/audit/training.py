@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data import sources, validate
 from data.clean import fill_gaps
 from data.panel import Panel
+from data.sources import synthetic
 from data.windows import make
 from dp.audit import Guesses, Measured, measure, plan
 from dp.audit.gradients import Scores, Training
@@ -38,12 +38,10 @@ def on_a_city(recipe: Recipe, regions: int | None, minutes: int | None) -> tuple
     """A made-up city of the same shape, and the recipe reading it; a recipe that reads one keeps it."""
     name = recipe.source.name
     if name.partition(":")[0] != "synthetic" or regions is not None:
-        shape = {"regions": regions, "interval": f"{minutes}min" if minutes else None}
-        given = [f"{key}={value}" for key, value in shape.items() if value]
-        name = ":".join(["synthetic", ",".join(given)]) if given else "synthetic"
+        interval = f"{minutes}min" if minutes else None
+        name = synthetic.named(regions=regions, interval=interval)
     source = SourceConfig(name=name, max_count=recipe.source.max_count)
-    panel = validate.to_panel(sources.read(name), max_gap="1d")[0]
-    return panel, replace(recipe, source=source)
+    return synthetic.panel(name), replace(recipe, source=source)
 
 
 def windows_of(panel: Panel, recipe: Recipe) -> Prepared:

@@ -1,4 +1,4 @@
-"""Budgets: what the `budget` commands show, change and export."""
+"""Budgets: the accounts that the `budget` commands show, change and export."""
 
 from flows.budget.accounts import check, export, history, set_cap, show
 

@@ -1,4 +1,4 @@
-"""What the `budget` commands show and do, as plain documents."""
+"""Accounts of the ledger, as the documents of the `budget` commands."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from flows.errors import UsageError
 from flows.settings import Home
 
 USUAL_DELTA = 1e-7
-"""At which accounts without a cap are shown."""
+"""Delta at which accounts without a cap are shown."""
 
 
 def show(home: Home, delta: float | None = None) -> dict[str, Any]:
-    """Every account with what is spent and left.
+    """Return every account with its spent and remaining budget.
 
     Args:
         home: where the ledger is.
-        delta: for all of them; by default each one's cap says.
+        delta: delta of all of them; by default that of each account's cap.
     """
     ledger = Ledger(home.database_url)
     return {
@@ -42,31 +42,33 @@ def set_cap(
     because: str,
     new: bool,
 ) -> dict[str, Any]:
-    """Set the cap of an account, or take it away with epsilon None."""
+    """Set the cap of an account, or remove it with epsilon None."""
     try:
         cap = None if epsilon is None else Budget(epsilon, delta)
-        of = parse_unit(unit)
+        parsed = parse_unit(unit)
     except ValueError as error:
         raise UsageError(str(error)) from None
     ledger = Ledger(home.database_url)
-    account = ledger.set_cap(dataset, of, cap, because=because, new=new, aliases=_aliases(dataset))
+    account = ledger.set_cap(
+        dataset, parsed, cap, because=because, new=new, aliases=_aliases(dataset)
+    )
     return _account(ledger, account, None)
 
 
 def history(home: Home, dataset: str | None = None, unit: str | None = None) -> dict[str, Any]:
-    """Entries, oldest first."""
+    """Return the entries, oldest first."""
     ledger = Ledger(home.database_url)
     try:
-        of = None if unit is None else parse_unit(unit)
+        parsed = None if unit is None else parse_unit(unit)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if dataset is not None:
         dataset = next(iter(ledger.known_as(dataset, _aliases(dataset))), dataset)
-    return {"entries": [_entry(entry) for entry in ledger.entries(dataset, of)]}
+    return {"entries": [_entry(entry) for entry in ledger.entries(dataset, parsed)]}
 
 
 def check(home: Home, head: str | None = None) -> dict[str, Any]:
-    """Whether the ledger is what was written."""
+    """Verify that the ledger is what was written."""
     verdict = verify(Ledger(home.database_url), head)
     return {
         "holds": verdict.holds,
@@ -77,12 +79,12 @@ def check(home: Home, head: str | None = None) -> dict[str, Any]:
 
 
 def export(home: Home) -> dict[str, Any]:
-    """The whole ledger."""
+    """Return the whole ledger."""
     return {**show(home), **history(home), "verified": check(home)}
 
 
 def _aliases(dataset: str) -> tuple[str, ...]:
-    """Further names of a data set that is called like a source; none of one that is not."""
+    """Return further names of a data set that is named like a source; none otherwise."""
     try:
         return identities(dataset)
     except DataError:

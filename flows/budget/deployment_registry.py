@@ -25,12 +25,12 @@ _REPOSITORY_RULE = (
 
 
 def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Entries for the registry; an account that nothing was charged to is no deployment.
+    """Return entries for the registry; an account without charges is no deployment.
 
     Args:
         document: the exported ledger (`flows.budget.accounts.export`).
     """
-    found = []
+    entries = []
     names: Counter[str] = Counter()
     for account in document["accounts"]:
         live = _live(account, document["entries"])
@@ -40,12 +40,12 @@ def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
         names[_clean(name)] += 1
         if names[_clean(name)] > 1:  # slugs are made from names, and are unique in the registry
             name += f", account {names[_clean(name)]}"
-        found.append(_deployment(name, account, live))
-    return found
+        entries.append(_deployment(name, account, live))
+    return entries
 
 
 def to_yaml(entries: list[dict[str, Any]]) -> str:
-    """The entries as YAML, one document each, under a comment with the file that it belongs into."""
+    """Return the entries as YAML, one document each, below a comment that names its file."""
     import yaml
 
     parts = []
@@ -65,7 +65,7 @@ def _live(account: dict[str, Any], entries: list[dict[str, Any]]) -> list[dict[s
 
 
 def _short(dataset: str) -> str:
-    """The name of a data set without the folders or the server that it is in."""
+    """Return the name of a data set without its folders or its server."""
     return re.split(r"[/\\]", dataset.rstrip("/\\"))[-1] or dataset
 
 
@@ -74,7 +74,7 @@ def _clean(text: str) -> str:
 
 
 def _slug(basic: dict[str, Any]) -> str:
-    """As the registry makes it: name, curators and year."""
+    """Return the slug that the registry would make: name, curators and year."""
     parts = (basic["name"], "-".join(basic["data_curators"]), basic["publication_date"][:4])
     return "_".join(_clean(part) for part in parts).replace("_", "-")
 
@@ -117,21 +117,21 @@ def _deployment(name: str, account: dict[str, Any], live: list[dict[str, Any]]) 
 
 
 def _loss(account: dict[str, Any]) -> dict[str, Any]:
-    """Unit and parameters; no epsilon where there is no finite one at the account's delta."""
+    """Return unit and parameters; no epsilon if none is finite at the account's delta."""
     terms = f"unit {account['unit']}, neighbours: {account['neighbours']}"
-    said = {
+    subject = {
         "privacy_unit": account["unit"],
         "privacy_unit_details": f"{account['protects']}; neighbouring data sets: "
         f"{account['neighbours']}",
     }
     if account["epsilon_spent"] is None:
         return {
-            **said,
+            **subject,
             "privacy_parameters_details": f"No finite epsilon at delta {account['delta']:g} "
             f"({terms}): something was released that promises it nothing.",
         }
     return {
-        **said,
+        **subject,
         "privacy_parameters": {"epsilon": account["epsilon_spent"], "delta": account["delta"]},
         "privacy_parameters_details": f"All releases so far together, for the most affected unit "
         f"({terms}). {_cap(account)}",
@@ -192,7 +192,7 @@ def _mechanisms(live: list[dict[str, Any]]) -> list[str]:
 
 
 def _product(live: list[dict[str, Any]]) -> str:
-    """The kind of the registry's list that fits best: the list has no kind for both."""
+    """Return the kind that fits best; the registry's list has none for both."""
     return "Machine learning model" if TRAINING in _mechanisms(live) else "Summary statistics"
 
 

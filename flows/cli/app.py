@@ -30,5 +30,5 @@ def main() -> None:
     """Entry point of `veilcast`."""
     if not sys.warnoptions:  # warnings of libraries are for developers; `python -W` shows them
         warnings.simplefilter("ignore")
-        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of servers that are started, too
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for servers that are started, too
     app()

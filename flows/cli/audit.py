@@ -16,12 +16,12 @@ def audit(
     target: Annotated[
         str,
         typer.Argument(
-            help="Recipe (.toml file or name), start of a run's id, 'latest', or 'promise': what "
+            help="Recipe (.toml file or name), start of a run's id, 'latest', or 'promise' for what "
             "every run promises."
         ),
     ] = "latest",
-    canaries: Annotated[int, typer.Option(help="Made-up units that are looked for.")] = 1000,
-    confidence: Annotated[float, typer.Option(help="Of each lower bound.")] = 0.95,
+    canaries: Annotated[int, typer.Option(help="Number of made-up units to look for.")] = 1000,
+    confidence: Annotated[float, typer.Option(help="Confidence of each lower bound.")] = 0.95,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -36,9 +36,9 @@ def audit(
             from flows.audit.attacks.promise import audit_promise
 
             with progress.shown(quiet=quiet):
-                found = audit_promise()
-            show(found.to_dict(), as_json, lambda _: render.attacked(found))
-            raise typer.Exit(1 if found.refuted else 0)
+                result = audit_promise()
+            show(result.to_dict(), as_json, lambda _: render.attacked(result))
+            raise typer.Exit(1 if result.refuted else 0)
         with progress.shown(quiet=quiet):
             document = measured(target, home, canaries=canaries, confidence=confidence)
         show(document, as_json, render.audited)

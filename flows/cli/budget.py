@@ -1,4 +1,4 @@
-"""`veilcast budget`: what was promised, to whom, and how much is left."""
+"""`veilcast budget`: accounts, caps, history and verification of the ledger."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from flows.cli.options import Json, errors, open_folders
 from flows.cli.options import show as shown
 
 app = typer.Typer(
-    help="What was spent on whom: accounts, caps, history, checks.", no_args_is_help=True
+    help="Privacy budgets: accounts, caps, history, verification.", no_args_is_help=True
 )
 
 Unit = Annotated[str, typer.Option(help="Privacy unit of the account: user, user-day, ...")]
-DataSet = Annotated[str, typer.Argument(help="Name of the data set, as `budget show` has it.")]
+DataSet = Annotated[str, typer.Argument(help="Name of the data set, as `budget show` prints it.")]
 
 
 @app.command(epilog="For example: veilcast budget show --delta 1e-6")
 def show(
-    delta: Annotated[float | None, typer.Option(help="Show all epsilons at this delta.")] = None,
+    delta: Annotated[float | None, typer.Option(help="Delta of all epsilons shown.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Every account: spent, cap, left."""
+    """Show every account: spent, cap, left."""
     with errors():
         from flows.budget import accounts
         from flows.cli.render import budget as render
@@ -34,18 +34,16 @@ def show(
 def cap(
     dataset: DataSet,
     epsilon: Annotated[float | None, typer.Option(help="The most that may be spent.")] = None,
-    delta: Annotated[
-        float, typer.Option(help="Delta at which epsilon is compared with the cap.")
-    ] = 1e-7,
+    delta: Annotated[float, typer.Option(help="Delta of the cap.")] = 1e-7,
     unit: Unit = "user",
-    none: Annotated[bool, typer.Option("--none", help="Take the cap away.")] = False,
-    because: Annotated[str, typer.Option(help="The reason, for the ledger.")] = "",
+    none: Annotated[bool, typer.Option("--none", help="Remove the cap.")] = False,
+    because: Annotated[str, typer.Option(help="Reason, recorded in the ledger.")] = "",
     new: Annotated[
-        bool, typer.Option("--new", help="For a data set that nothing was charged to yet.")
+        bool, typer.Option("--new", help="Allow a data set that nothing was charged to yet.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Set the cap of an account; every change stays in the ledger."""
+    """Set the cap of an account; every change is recorded in the ledger."""
     with errors():
         from flows.budget import accounts
         from flows.cli.render import budget as render
@@ -53,11 +51,11 @@ def cap(
 
         if none == (epsilon is not None):
             raise UsageError("give either --epsilon, the new cap, or --none to take it away")
-        found = accounts.set_cap(
+        account = accounts.set_cap(
             open_folders(), dataset, unit, epsilon, delta, because=because, new=new
         )
         shown(
-            {"account": found},
+            {"account": account},
             as_json,
             lambda document: render.accounts({"accounts": [document["account"]]}),
         )
@@ -65,11 +63,11 @@ def cap(
 
 @app.command(epilog="For example: veilcast budget history counts.csv --unit user-day")
 def history(
-    dataset: Annotated[str | None, typer.Argument(help="Of one data set only.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Of one unit only.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Only this data set.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Only this unit.")] = None,
     as_json: Json = False,
 ) -> None:
-    """All charges, oldest first."""
+    """List all charges, oldest first."""
     with errors():
         from flows.budget import accounts
         from flows.cli.render import budget as render
@@ -80,7 +78,7 @@ def history(
 @app.command(epilog="For example: veilcast budget verify --head HASH")
 def verify(
     head: Annotated[
-        str | None, typer.Option(help="A hash noted earlier; must still be there.")
+        str | None, typer.Option(help="A hash noted earlier, which must still be in the chain.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -100,7 +98,7 @@ def export(
         str, typer.Option("--format", help="json, or registry: YAML for the public registry.")
     ] = "json",
 ) -> None:
-    """The whole ledger, as JSON or as entries for the public registry of deployments."""
+    """Print the ledger, as JSON or as entries for the public registry of deployments."""
     with errors():
         from flows.budget import accounts, deployment_registry
         from flows.errors import UsageError

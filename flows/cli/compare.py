@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,17 +31,19 @@ def backtest(
     recipe: RecipeName = None,
     source: Source = None,
     model: Annotated[str | None, typer.Option(help="Forecasters, separated by commas.")] = None,
-    folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 4,
-    length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
+    folds: Annotated[
+        int, typer.Option(help="Number of periods before the test period.", min=1)
+    ] = 4,
+    length: Annotated[str, typer.Option(help="Length of each period.")] = "7d",
     seeds: Annotated[int, typer.Option(help="Trainings of each forecaster.", min=1)] = 1,
     refit: Annotated[
-        bool, typer.Option(help="Train before each period, or once before the first.")
+        bool, typer.Option(help="Train before each period, or only before the first.")
     ] = True,
     settings: Settings = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare forecasters on the weeks before the test week, which stays unseen."""
+    """Compare forecasters on the weeks before the test week, which is not read."""
     with errors():
         from flows.cli.render import compare as render
 
@@ -70,14 +72,16 @@ def tune(
     recipe: RecipeName = None,
     source: Source = None,
     model: Annotated[str | None, typer.Option(help="The forecaster to tune.")] = None,
-    trials: Annotated[int, typer.Option(help="Settings tried, in all.", min=1)] = 30,
-    folds: Annotated[int, typer.Option(help="Periods before the test period.", min=1)] = 2,
-    length: Annotated[str, typer.Option(help="Of each period.")] = "7d",
+    trials: Annotated[int, typer.Option(help="Number of settings to try, in all.", min=1)] = 30,
+    folds: Annotated[
+        int, typer.Option(help="Number of periods before the test period.", min=1)
+    ] = 2,
+    length: Annotated[str, typer.Option(help="Length of each period.")] = "7d",
     settings: Settings = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for better settings on the weeks before the test week; resumes."""
+    """Search for better settings on the weeks before the test week; can be resumed."""
     with errors():
         from flows.cli.render import compare as render
 
@@ -99,8 +103,10 @@ def tune(
 
 @app.command(rich_help_panel=MODELS, epilog="For example: veilcast reproduce --quick")
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="arcolezi2022.")] = "arcolezi2022",
-    quick: Annotated[bool, typer.Option("--quick", help="Minutes in place of hours.")] = False,
+    paper: Annotated[str, typer.Argument(help="Only arcolezi2022.")] = "arcolezi2022",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small version: minutes instead of hours.")
+    ] = False,
     seeds: Annotated[
         int | None,
         typer.Option(help="Trainings of each of our forecasters.", show_default="5", min=1),
@@ -111,13 +117,15 @@ def reproduce(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Of the paper's networks.", show_default="100, as in the paper", min=1),
+        typer.Option(
+            help="Epochs of the paper's networks.", show_default="100, as in the paper", min=1
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """The paper's tables: as published, as run here, and under honest selection. Resumes."""
+    """Recompute a paper's tables: as published, as run here, and under honest selection."""
     with errors():
         from flows.errors import UsageError
 
@@ -133,15 +141,13 @@ def reproduce(
         wait = start_engine()
         from flows.arcolezi import report, study
 
-        asked = study.QUICK if quick else study.Effort()
-        asked = replace(
-            asked,
-            seeds=seeds or asked.seeds,
-            paper_seeds=paper_seeds or asked.paper_seeds,
-            epochs=epochs or asked.epochs,
+        given: dict[str, Any] = {"seeds": seeds, "paper_seeds": paper_seeds, "epochs": epochs}
+        effort = replace(
+            study.QUICK if quick else study.Effort(),
+            **{name: value for name, value in given.items() if value is not None},
         )
         with progress.shown(quiet=quiet):
             wait()
-            result = study.reproduce(asked)
+            result = study.reproduce(effort)
         result["files"] = report.write(result, out or home.reports)
         show(result, as_json, render.reproduced)

@@ -36,7 +36,7 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong or odd about a source, where, and how to mend it; exit 1 if unusable."""
+    """List the problems of a source, where they are and how to fix them; exit 1 if unusable."""
     with errors():
         from flows.cli.render import data as render
         from flows.pipeline.check import check_source
@@ -69,24 +69,24 @@ def ingest(
     until: Annotated[
         str,
         typer.Option(
-            help="End of the period, say 2024-03-01; now: the last whole interval by the clock.",
+            help="End of the period, such as 2024-03-01, or now: the last complete interval.",
             show_default="events.end; all rows of counts",
         ),
     ] = "",
     late: Annotated[
-        str, typer.Option(help="How far back to look for late events; 0d: not.")
+        str, typer.Option(help="How far back to look for late events; 0d for not at all.")
     ] = "2d",
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Bring new intervals into the store, noised under a charge; what is there never changes."""
+    """Append new intervals to the store, noised under a charge; stored ones never change."""
     with errors():
         from flows.errors import UsageError
 
         if (
             source is None
             and recipe is None
-            and not any("source.name" in one for one in settings or [])
+            and not any("source.name" in setting for setting in settings or [])
         ):
             raise UsageError(
                 "which source? name one (veilcast ingest counts.csv), or give --recipe"
@@ -95,7 +95,7 @@ def ingest(
         from flows.cli.render import data as render
         from flows.recipe.load import compose
         from flows.recipe.recipe import from_dict
-        from flows.stream.ingest import ingest as ingested
+        from flows.stream.ingest import ingest as run
 
         options = {
             "source.name": source,
@@ -104,5 +104,5 @@ def ingest(
             "privacy.epsilon": epsilon,
             "privacy.delta": delta,
         }
-        asked = from_dict(compose(recipe, options, settings or []))
-        show(ingested(asked, home, until=until, late=late), as_json, render.ingested)
+        composed = from_dict(compose(recipe, options, settings or []))
+        show(run(composed, home, until=until, late=late), as_json, render.ingested)

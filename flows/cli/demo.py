@@ -12,5 +12,5 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=START, epilog="For example: veilcast demo")
 def demo(as_json: Json = False, quiet: Quiet = False) -> None:
-    """Train a private forecast of a made-up city; nothing needed, about a minute."""
+    """Train a private forecast of a made-up city; needs no data, takes about a minute."""
     train_and_show("demo", {}, [], as_json, quiet)

@@ -1,4 +1,4 @@
-"""Commands for what runs by itself: deployments, the service, models as MLflow serves them."""
+"""Commands that operate: deployments, the service, MLflow's UI and packaged models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer()
 
 def _cron(usual: str) -> Any:
     return typer.Option(
-        help="When, as cron in UTC ('15 3 * * *' is daily at 3:15); '' for never.",
+        help="Schedule as cron in UTC ('15 3 * * *': daily at 3:15); '' for never.",
         show_default=usual,
     )
 
@@ -68,10 +68,10 @@ def deploy(
 
 @app.command(rich_help_panel=OPERATE, epilog="For example: veilcast serve --port 8001")
 def serve(
-    port: Annotated[int, typer.Option(help="On the loopback.", min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Serve the latest forecasts over HTTP, to who has the token, until Ctrl-C."""
+    """Serve the latest forecasts over HTTP, to clients with the token, until Ctrl-C."""
     with errors():
         from flows.service.run import run
 
@@ -80,18 +80,18 @@ def serve(
 
 @app.command(rich_help_panel=OPERATE, epilog="For example: veilcast package latest")
 def package(run: RunName = "latest", as_json: Json = False) -> None:
-    """Add to a run the flavour that `mlflow models serve` takes; prints its address."""
+    """Add to a run the flavour that `mlflow models serve` reads, and print its address."""
     with errors():
         from flows.cli.render import deploy as render
         from flows.tracking import Tracker
         from flows.tracking.model_registry import Models
 
         home = open_folders()
-        found = Tracker(home).find(run)["run_id"]
+        run_id = Tracker(home).find(run)["run_id"]
         document = {
-            "run_id": found,
-            "model": f"runs:/{found}/serving",
-            "stored": Models(home).packaged(found),
+            "run_id": run_id,
+            "model": f"runs:/{run_id}/serving",
+            "stored": Models(home).packaged(run_id),
         }
         show(document, as_json, render.packaged)
 
@@ -100,12 +100,14 @@ def package(run: RunName = "latest", as_json: Json = False) -> None:
 def replay(
     target: Annotated[str, typer.Argument(help="URL#table to write to.")],
     source: Annotated[str, typer.Option(help="paris-cdr or synthetic.")] = "paris-cdr",
-    history: Annotated[int, typer.Option(help="Days that are there at first.", min=1)] = 40,
-    speed: Annotated[float, typer.Option(help="Times as fast as it was.", min=0.1)] = 60.0,
-    minutes: Annotated[float, typer.Option(help="How long to go on.", min=0)] = 15.0,
+    history: Annotated[int, typer.Option(help="Days that are written at once.", min=1)] = 40,
+    speed: Annotated[
+        float, typer.Option(help="Factor by which time passes faster.", min=0.1)
+    ] = 60.0,
+    minutes: Annotated[float, typer.Option(help="Duration of the replay.", min=0)] = 15.0,
     as_json: Json = False,
 ) -> None:
-    """Let published counts arrive in a table as if they came now."""
+    """Let published counts arrive in a table as if they were new."""
     with errors():
         open_folders()
         from flows.cli.render import deploy as render

@@ -1,4 +1,4 @@
-"""What all commands share: options, output, errors. Light to import, so that help answers at once."""
+"""Shared parts of commands: options, output, errors. Light to import, so that help is fast."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 SOURCE = "synthetic, paris-cdr, a .csv or .parquet file, or a database URL#table."
 RECIPE = "Recipe: a .toml file, or a name (demo, frontier, gradient, optimizers, paris)."
-EPSILON = "Privacy budget of one unit; less hides more."
-DELTA = "Chance that the promise does not hold; well below 1 / persons."
-SETTING = "Any recipe field, may be repeated: section.field=value (--set training.epochs=5)."
+EPSILON = "Privacy budget of one unit; a smaller one hides more."
+DELTA = "Probability that the promise fails; choose it well below 1 / persons."
+SETTING = "Any recipe field, repeatable: section.field=value (--set training.epochs=5)."
 Source = Annotated[str | None, typer.Option(help=SOURCE, show_default="the recipe's, or synthetic")]
 RecipeName = Annotated[
     str | None, typer.Argument(help=RECIPE, show_default="defaults of all fields")
@@ -34,7 +34,7 @@ RunName = Annotated[str, typer.Argument(help="Start of a run's id, or 'latest'."
 
 
 def open_folders() -> Home:
-    """The home folder, and an environment in which nothing calls home."""
+    """Open the home folder, and turn off telemetry for this process."""
     from flows.settings import open_home, quiet_environment
 
     home = open_home()
@@ -63,17 +63,18 @@ def show(result: Shown, as_json: bool, table: Callable[[Shown], None]) -> None:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """A user's mistake is one message and an exit code: 1 failed, 2 usage, 3 budget refused.
+    """Turn expected errors into one message on stderr and an exit code.
 
-    130 is a command that was stopped; faults of the program pass with their traceback.
+    Exit codes: 1 failed, 2 usage, 3 budget refused, 130 stopped (Ctrl-C, SIGTERM). Bugs pass with their
+    traceback.
     """
     try:
         yield
     except BaseException as error:
-        told = _told(error)
-        if told is None:
+        outcome = _exit_of(error)
+        if outcome is None:
             raise
-        code, message = told
+        code, message = outcome
     else:
         return
     from flows.cli.render.terminal import complain
@@ -82,8 +83,8 @@ def errors() -> Iterator[None]:
     raise typer.Exit(code)
 
 
-def _told(error: BaseException) -> tuple[int, str] | None:
-    """Exit code and message for what is no fault of the program."""
+def _exit_of(error: BaseException) -> tuple[int, str] | None:
+    """Return exit code and message of an expected error; None for bugs and for Typer's own exits."""
     from data.errors import DataError
     from dp.budget import BudgetRefused
     from dp.errors import LedgerError
@@ -109,7 +110,7 @@ def _told(error: BaseException) -> tuple[int, str] | None:
 
 
 def _stopped(error: BaseException | None) -> bool:
-    """Whether somebody stopped the command (Ctrl-C, SIGTERM), whatever came of it in the engine."""
+    """Return whether the command was stopped (Ctrl-C, SIGTERM), also if Prefect wrapped the signal."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
             return True
@@ -118,15 +119,15 @@ def _stopped(error: BaseException | None) -> bool:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
+    """Split a list at its commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def number(name: str, text: str) -> float:
-    """The number of an option, above 0.
+    """Parse the number of an option, which is above 0.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not such a number.
     """
     from flows.errors import UsageError
 

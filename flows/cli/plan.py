@@ -1,4 +1,4 @@
-"""`veilcast plan`: what a guarantee will cost, before anything is charged."""
+"""`veilcast plan`: the expected cost of a guarantee, before anything is charged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from flows.cli.options import (
     open_folders,
     show,
 )
-from flows.settings import Home
 
 app = typer.Typer()
 
@@ -42,16 +41,17 @@ def plan(
     delta: Annotated[float, typer.Option(help=DELTA)] = 1e-7,
     size: Annotated[
         list[str] | None,
-        typer.Option(help="Usual count: 1000 for all regions, or region=1000; repeat it."),
+        typer.Option(help="Usual count: 1000 for all regions, or region=1000; repeatable."),
     ] = None,
     intervals_per_unit: Annotated[
-        int | None, typer.Option(help="K, intervals in which one unit is counted at most.", min=1)
+        int | None, typer.Option(help="K, the most intervals in which one unit is counted.", min=1)
     ] = None,
     regions_per_interval: Annotated[
-        int | None, typer.Option(help="M, regions that count one person in an interval.", min=1)
+        int | None,
+        typer.Option(help="M, the most regions that count a person in an interval.", min=1),
     ] = None,
     events: Annotated[
-        bool, typer.Option("--events", help="Raw events: what each K cuts, and its noise.")
+        bool, typer.Option("--events", help="Raw events: what each K leaves out, and its noise.")
     ] = False,
     charge: Annotated[
         float | None,
@@ -63,74 +63,47 @@ def plan(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Expected error under each promise, before anything is drawn or charged."""
+    """Estimate the error under each promise, before anything is drawn or charged."""
     with errors():
         home = open_folders()
         if events:
-            _plan_events(
-                home,
+            from flows.cli.render import data
+            from flows.planning.contribution_bound import plan_each
+
+            document = plan_each(
                 source,
-                unit or "user-day",
-                epsilon or "1",
-                delta,
-                intervals_per_unit,
-                regions_per_interval,
-                charge,
-                settings or [],
-                as_json,
+                home,
+                units=names("user-day" if unit is None else unit),
+                epsilons=_epsilons("1" if epsilon is None else epsilon),
+                delta=delta,
+                charge=charge,
+                intervals_per_unit=intervals_per_unit,
+                regions_per_interval=regions_per_interval,
+                settings=settings or [],
             )
+            show(document, as_json, data.contributions)
             return
         from flows.cli.render import compare as render
         from flows.planning.expected_error import plan as planned
 
         document = planned(
             source,
-            units=list(names(unit or "user,user-day")),
-            epsilons=[number("epsilon", one) for one in names(epsilon or "0.5,1,2")],
+            units=names("user,user-day" if unit is None else unit),
+            epsilons=_epsilons("0.5,1,2" if epsilon is None else epsilon),
             delta=delta,
-            sizes=dict(_size(one) for one in size or []),
+            sizes=dict(_size(text) for text in size or []),
             intervals_per_unit=intervals_per_unit,
             regions_per_interval=regions_per_interval,
         )
         show(document, as_json, render.planned)
 
 
-def _plan_events(
-    home: Home,
-    source: str,
-    units: str,
-    epsilons: str,
-    delta: float,
-    most: int | None,
-    regions: int | None,
-    charge: float | None,
-    settings: list[str],
-    as_json: bool,
-) -> None:
-    """One table for each unit and budget."""
-    from flows.cli.render import data as render
-    from flows.planning.contribution_bound import plan_events
-    from flows.recipe.load import compose
-    from flows.recipe.recipe import from_dict
-
-    documents = []
-    for unit in names(units):
-        for epsilon in names(epsilons):
-            options = {
-                "source.name": source,
-                "source.events": True,
-                "privacy.unit": unit,
-                "privacy.epsilon": number("epsilon", epsilon),
-                "privacy.delta": delta,
-                "source.regions_per_interval": regions,
-            }
-            asked = from_dict(compose(None, options, settings))
-            found = plan_events(asked, home, charge=charge, bounds=(most,) if most else ())
-            documents.append(found)
-    show({"plans": documents}, as_json, render.contributions)
+def _epsilons(text: str) -> tuple[float, ...]:
+    """Parse budgets between commas."""
+    return tuple(number("epsilon", budget) for budget in names(text))
 
 
 def _size(text: str) -> tuple[str, float]:
-    """`region=1000`, or `1000` for all regions."""
+    """Parse `region=1000`, or `1000` for all regions."""
     region, _, size = text.rpartition("=")
     return region, number("size", size)

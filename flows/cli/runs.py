@@ -1,4 +1,4 @@
-"""Commands about saved runs: list them, forecast from them, read their statements."""
+"""Commands about saved runs: list them, forecast from them, print their statements."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ def runs(
     where: Annotated[
         str | None, typer.Option(help="A condition in SQL: \"unit = 'user' and epsilon <= 1\".")
     ] = None,
-    sweep: Annotated[str | None, typer.Option(help="Only runs of a sweep: its run's id.")] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Only the runs of a sweep, by its run's id.")
+    ] = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
-            help="Starts of the ids of two runs: how they differ, in settings and errors."
+            help="Starts of two run ids: show how the runs differ in settings and errors."
         ),
     ] = None,
     export: Annotated[
@@ -40,15 +42,15 @@ def runs(
 
         tracker = Tracker(open_folders())
         if compare is not None:
-            one, other = (tracker.find(name) for name in compare)
-            settings = tracker.settings(one["run_id"]), tracker.settings(other["run_id"])
-            show(table.compare(one, other, settings), as_json, render.compared)
+            first, second = (tracker.find(name) for name in compare)
+            settings = tracker.settings(first["run_id"]), tracker.settings(second["run_id"])
+            show(table.compare(first, second, settings), as_json, render.compared)
             return
-        found = tracker.runs(sweep=sweep)
+        selected = tracker.runs(sweep=sweep)
         if where is not None:
-            found = table.where(found, where)
-        file = {} if export is None else {"file": str(table.export(found, export))}
-        show({"runs": found, **file}, as_json, render.listed)
+            selected = table.where(selected, where)
+        file = {} if export is None else {"file": str(table.export(selected, export))}
+        show({"runs": selected, **file}, as_json, render.listed)
 
 
 @app.command(rich_help_panel=MODELS, epilog="For example: veilcast forecast latest")
@@ -56,22 +58,19 @@ def forecast(run: RunName = "latest", as_json: Json = False) -> None:
     """Forecast the next intervals from a saved run and the latest noised counts."""
     with errors():
         from flows.cli.render import run as render
-        from flows.forecasting.forecast import forecast_ahead
+        from flows.forecasting.forecast import forecast_run
         from flows.tracking import Tracker
 
         home = open_folders()
         tracker = Tracker(home)
-        found = tracker.find(run)
-        document = {
-            "run_id": found["run_id"],
-            **forecast_ahead(tracker.files(found["run_id"]), home),
-        }
+        run_id = tracker.find(run)["run_id"]
+        document = {"run_id": run_id, **forecast_run(tracker.files(run_id), home).to_dict()}
         show(document, as_json, render.ahead)
 
 
 @app.command(rich_help_panel=PROMISE, epilog="For example: veilcast statement latest")
 def statement(run: RunName = "latest", as_json: Json = False) -> None:
-    """What a run promises, to whom, under which assumptions."""
+    """Show what a run promises, to whom, under which assumptions."""
     with errors():
         from flows.cli.render import run as render
         from flows.forecasting.saved_run import read_statement

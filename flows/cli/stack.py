@@ -1,4 +1,4 @@
-"""The command that starts and stops the stack."""
+"""`veilcast stack`: start, stop and inspect the stack."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ app = typer.Typer(
 )
 
 Port = Annotated[
-    list[str] | None, typer.Option("--port", help="SERVICE=NUMBER; others are free ones.")
+    list[str] | None,
+    typer.Option("--port", help="SERVICE=NUMBER, repeatable; by default free ports."),
 ]
 
 
 @app.command(epilog="For example: veilcast stack up --port mlflow=5001")
 def up(port: Port = None, as_json: Json = False) -> None:
-    """Start everything that does not run yet; says where it is."""
+    """Start every service that does not run yet, and print the addresses."""
     with errors():
         from flows.cli.render import stack as render
         from flows.stack import stack
 
         home = open_folders()
-        show(stack.up(home.root, render.ports(port or [])), as_json, render.status)
+        show(stack.up(home.root, _ports(port or [])), as_json, render.status)
 
 
 @app.command(epilog="For example: veilcast stack down")
 def down(as_json: Json = False) -> None:
-    """Stop everything; what was kept stays."""
+    """Stop all services; stored data stays."""
     with errors():
         from flows.cli.render import stack as render
         from flows.stack import stack
@@ -41,7 +42,7 @@ def down(as_json: Json = False) -> None:
 
 @app.command(epilog="For example: veilcast stack status --json")
 def status(as_json: Json = False) -> None:
-    """What runs, and where; exit 1 if anything does not."""
+    """Show which services run, and where; exit 1 if one does not."""
     with errors():
         from flows.cli.render import stack as render
         from flows.stack import stack
@@ -49,5 +50,22 @@ def status(as_json: Json = False) -> None:
         document = stack.status(open_folders().root)
         show(document, as_json, render.status)
         services = document["services"].values()
-        if not services or not all(one["up"] for one in services):
+        if not services or not all(service["up"] for service in services):
             raise typer.Exit(1)
+
+
+def _ports(options: list[str]) -> dict[str, int]:
+    """Parse `SERVICE=NUMBER` into ports by service.
+
+    Raises:
+        UsageError: an option does not read like that.
+    """
+    from flows.errors import UsageError
+
+    ports = {}
+    for option in options:
+        name, _, number = option.partition("=")
+        if not number.isdecimal():
+            raise UsageError(f"--port {option!r}: expected SERVICE=NUMBER, such as mlflow=5000")
+        ports[name] = int(number)
+    return ports

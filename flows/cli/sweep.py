@@ -1,4 +1,4 @@
-"""The command that compares: one grid, one charge that is told first, one picture."""
+"""`veilcast sweep`: one grid of trainings, whose total charge is announced first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flows.cli.options import (
 app = typer.Typer()
 
 MANY = 300
-"""Trainings from which a sweep asks before it starts."""
+"""Number of trainings above which a sweep asks before it starts."""
 
 
 @app.command(
@@ -60,32 +60,32 @@ def sweep(
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="Names, separated by commas, or `all` that are allowed.",
+            help="Optimizers, separated by commas, or `all` that are allowed.",
             show_default="the recipe's",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each point.", min=1)] = 5,
+    seeds: Annotated[int, typer.Option(help="Number of trainings of each point.", min=1)] = 5,
     trials: Annotated[
-        int, typer.Option(help="Learning rates tried for each point, free of charge.", min=0)
+        int, typer.Option(help="Learning rates to try for each point, free of charge.", min=0)
     ] = 0,
     settings: Settings = None,
     runner: Annotated[
         str, typer.Option(help="Where to train: here, threads, processes, dask or ray.")
     ] = "here",
     workers: Annotated[
-        int | None, typer.Option(help="Trainings at a time.", show_default="one a core", min=1)
+        int | None, typer.Option(help="Trainings at a time.", show_default="one per core", min=1)
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="dask, ray: of a scheduler that runs already.")
+        str | None, typer.Option(help="dask, ray: address of a running scheduler.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it costs, and stop.")
+        bool, typer.Option("--dry-run", help="Print what it would cost, and stop.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a large sweep.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Start a large sweep without asking.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare mechanisms, budgets, forecasters and optimizers; the whole charge is told first."""
+    """Compare mechanisms, budgets, forecasters and optimizers; announces the total charge first."""
     with errors():
         open_folders()
         from flows.cli.render import sweep as render

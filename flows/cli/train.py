@@ -71,12 +71,15 @@ def train(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="Of weights and batches, never of noise.", show_default="the recipe's, or 0"
+            help="Seed of weights and batches, never of noise.", show_default="the recipe's, or 0"
         ),
     ] = None,
     protect_inputs: Annotated[
         bool,
-        typer.Option("--protect-inputs", help="gradient: noise and charge what forecasts read."),
+        typer.Option(
+            "--protect-inputs",
+            help="gradient: also noise, and charge, the counts that forecasts read.",
+        ),
     ] = False,
     settings: Settings = None,
     as_json: Json = False,
@@ -105,7 +108,7 @@ def train_and_show(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run a recipe, and print what came of it."""
+    """Run a recipe, and print the result."""
     with errors():
         from flows.runtime import progress
 

@@ -1,1 +1,1 @@
-"""Comparison on weeks before the test week: backtests, and a search over recipes."""
+"""Comparisons on the weeks before the test week: backtests, and a search over recipes."""

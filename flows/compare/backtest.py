@@ -1,4 +1,4 @@
-"""Forecasters compared on weeks before the test week: what to choose by, and nothing else looked at."""
+"""Backtests: forecasters compared on the weeks before the test week, which is not read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from models.conformal import fit_intervals
 
 @dataclass(frozen=True)
 class Folds:
-    """How forecasters are compared.
+    """Periods on which forecasters are compared.
 
     Attributes:
-        count: periods, one after the other, the last of them just before the test period.
-        length: of each.
-        seeds: trainings of each forecaster.
-        refit: whether to train anew before each period, or once before the first.
+        count: number of consecutive periods, the last of them just before the test period.
+        length: length of each.
+        seeds: number of trainings of each forecaster.
+        refit: whether to train before each period, or only before the first.
     """
 
     count: int = 4
@@ -45,38 +45,39 @@ def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[st
     """Compare forecasters without touching the test period.
 
     Args:
-        recipe: values of a recipe; its model is compared where no other is named.
+        recipe: values of a recipe, whose model is compared if no other is named.
         models: names of forecasters.
-        folds: on which periods, how often.
+        folds: periods and number of trainings.
 
     Returns:
-        `rows`, one a forecaster: errors as mean and standard deviation over seeds.
+        The document of `veilcast backtest --json`; `rows` has, per forecaster, errors as mean and
+        standard deviation over seeds.
 
     Raises:
         UsageError: under gradient perturbation, where every training would be charged.
         DataError: too few windows before the test period.
     """
-    asked, home = from_dict(recipe), open_home()
-    if asked.privacy.mechanism == "gradient":
+    base, home = from_dict(recipe), open_home()
+    if base.privacy.mechanism == "gradient":
         raise UsageError(
             f"under mechanism=gradient each of {folds.count * folds.seeds} trainings would be "
             "charged; compare on --source synthetic with mechanism=none, or under mechanism=input, "
             "where choosing is free"
         )
-    recipes = [_with(asked, name) for name in models or [asked.model.name]]
-    table = ingest_step(asked)
-    raw, _ = validate_step(table, asked.source.max_gap)
-    privatised = privatise_step(raw, asked, home)
-    prepared = window_step(privatised, raw, asked)
+    recipes = [_with_model(base, name) for name in models or [base.model.name]]
+    table = ingest_step(base)
+    raw, _ = validate_step(table, base.source.max_gap)
+    privatised = privatise_step(raw, base, home)
+    prepared = window_step(privatised, raw, base)
     promise = privatised.promise
     progress.stage("backtest", steps=len(recipes))
     rows = []
-    for number, one in enumerate(recipes):
-        progress.stage_at(f"backtest: {one.model.name}", number)
-        rows.append(compare(prepared, one, folds, promise.sigma or 0.0))
+    for number, compared in enumerate(recipes):
+        progress.stage_at(f"backtest: {compared.model.name}", number)
+        rows.append(compare(prepared, compared, folds, promise.sigma or 0.0))
     return {
         "source": raw.source,
-        "mechanism": asked.privacy.mechanism,
+        "mechanism": base.privacy.mechanism,
         "unit": promise.unit,
         "epsilon": promise.epsilon,
         "delta": promise.delta,
@@ -91,21 +92,23 @@ def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[st
 
 
 def compare(prepared: Prepared, recipe: Recipe, folds: Folds, sigma: float) -> dict[str, Any]:
-    """Errors of one forecaster on the folds, in persons.
+    """Return the errors of one forecaster on the folds, in persons.
 
     Args:
         prepared: windows under a promise.
         recipe: forecaster and training.
-        folds: how often, how long.
-        sigma: standard deviation of the noise in the targets; its variance is taken off.
+        folds: periods and number of trainings.
+        sigma: standard deviation of the noise in the targets; its variance is subtracted.
     """
     size = prepared.raw.steps(folds.length)
     runs = []
     for seed in range(folds.seeds):
         seeded = replace(recipe, training=replace(recipe.training, seed=seed))
         learn = learner(prepared, seeded)
-        found = on_folds(learn, prepared.learning, folds=folds.count, size=size, refit=folds.refit)
-        runs.append(_errors(found, sigma))
+        results = on_folds(
+            learn, prepared.learning, folds=folds.count, size=size, refit=folds.refit
+        )
+        runs.append(_errors(results, sigma))
     return {
         "model": recipe.model.name,
         **{
@@ -119,30 +122,32 @@ def compare(prepared: Prepared, recipe: Recipe, folds: Folds, sigma: float) -> d
 
 
 def _errors(folds: tuple[Fold, ...], sigma: float) -> dict[str, float]:
-    """Means over regions and folds; intervals of each fold are calibrated on the one before it."""
-    squared = [np.square(one.forecast - one.windows.target).mean(axis=(0, 1)) for one in folds]
-    found = {
+    """Return means over regions and folds; a fold's intervals are calibrated on the fold before."""
+    squared = [np.square(fold.forecast - fold.windows.target).mean(axis=(0, 1)) for fold in folds]
+    errors = {
         "rmse": float(
-            np.mean([np.sqrt(np.maximum(one - sigma**2, 0.0)).mean() for one in squared])
+            np.mean([np.sqrt(np.maximum(error - sigma**2, 0.0)).mean() for error in squared])
         ),
         "mae": _mean(folds, metrics.mae),
         "smape": _mean(folds, metrics.smape),
     }
-    held = []
-    for before, one in pairwise(folds):
+    covered = []
+    for before, fold in pairwise(folds):
         low, high = fit_intervals(before.forecast, before.windows, (0.9,)).around(
-            one.forecast, one.windows, 0.9
+            fold.forecast, fold.windows, 0.9
         )
-        held.append(metrics.coverage(low, high, one.windows.target, one.windows.regions).mean)
-    return found | ({"coverage 0.9": float(np.mean(held))} if held else {})
+        covered.append(metrics.coverage(low, high, fold.windows.target, fold.windows.regions).mean)
+    return errors | ({"coverage 0.9": float(np.mean(covered))} if covered else {})
 
 
 def _mean(folds: tuple[Fold, ...], metric: Any) -> float:
-    scores = [metric(one.forecast, one.windows.target, one.windows.regions).mean for one in folds]
+    scores = [
+        metric(fold.forecast, fold.windows.target, fold.windows.regions).mean for fold in folds
+    ]
     return float(np.mean(scores))
 
 
-def _with(recipe: Recipe, model: str) -> Recipe:
+def _with_model(recipe: Recipe, model: str) -> Recipe:
     try:
         return replace(recipe, model=replace(recipe.model, name=model))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A search over the recipe, judged on weeks before the test week; under noise it is free."""
+"""Tuning: a search over recipe fields on the weeks before the test week, free under noise."""
 
 from __future__ import annotations
 
@@ -42,57 +42,59 @@ _NETWORK: dict[str, list[Any]] = {
     "training.loss": ["mse", "huber", "mae"],
 }
 _CONFIRM = 3
-"""Seeds with which the best trial and the recipe as it was are compared in the end."""
+"""Seeds with which the best trial and the original recipe are compared in the end."""
 
 
 @flow(name="tune", persist_result=False)
 def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
-    """Search for better settings; an interrupted search goes on where it stopped.
+    """Search for better settings; an interrupted search is resumed.
 
     Args:
-        recipe: values of the recipe to start from; its model is kept.
-        trials: how many settings are tried in all, the recipe's own first.
-        folds: what they are judged by, with one seed each.
+        recipe: values of the recipe to start from; its model stays.
+        trials: total number of settings to try, the recipe's own first.
+        folds: periods that they are compared on, with one seed each.
 
     Returns:
-        `best` and `before`, errors with several seeds; `settings`, what to change; `recipe`, a file.
+        The document of `veilcast tune --json`: `before` and `best`, errors with several seeds;
+        `settings`, the fields to change; `recipe`, the path of the better recipe.
 
     Raises:
         UsageError: under gradient perturbation, where every trial would be charged.
     """
-    asked, home = from_dict(recipe), open_home()
-    if asked.privacy.mechanism == "gradient":
+    base, home = from_dict(recipe), open_home()
+    if base.privacy.mechanism == "gradient":
         raise UsageError(
             f"under mechanism=gradient each of {trials * folds.count} trainings would be charged; "
             "tune with --source synthetic and mechanism=none, or under mechanism=input, where "
             "tuning is free"
         )
-    table = ingest_step(asked)
-    raw, _ = validate_step(table, asked.source.max_gap)
-    privatised = privatise_step(raw, asked, home)
+    table = ingest_step(base)
+    raw, _ = validate_step(table, base.source.max_gap)
+    privatised = privatise_step(raw, base, home)
     sigma, windows = privatised.promise.sigma or 0.0, _windows(privatised, raw)
-    study = _study(asked, raw, folds, home)
+    study = _study(base, raw, folds, home)
 
     def error(trial: optuna.Trial) -> float:
-        tried = from_dict(_changed(asked, _suggest(trial, asked)))
+        variant = from_dict(_changed(base, _suggest(trial, base)))
         progress.stage_at(f"tune: trial {trial.number + 1}", trial.number)
-        return float(compare(windows(tried.windows), tried, folds, sigma)["rmse"]["mean"])
+        return float(compare(windows(variant.windows), variant, folds, sigma)["rmse"]["mean"])
 
     progress.stage("tune", steps=trials)
     study.optimize(error, n_trials=max(0, trials - _done(study)), catch=())
     settings = {path: value for path, value in study.best_params.items() if value is not None}
-    better = from_dict(_changed(asked, settings))
+    better = from_dict(_changed(base, settings))
     several = Folds(folds.count, folds.length, _CONFIRM, folds.refit)
     before, best = (
-        compare(windows(one.windows), one, several, sigma)["rmse"] for one in (asked, better)
+        compare(windows(variant.windows), variant, several, sigma)["rmse"]
+        for variant in (base, better)
     )
-    kept = better if best["mean"] < before["mean"] else asked
-    path = _write(kept, home)
+    winner = better if best["mean"] < before["mean"] else base
+    path = _write(winner, home)
     promise = privatised.promise
     return {
         "source": raw.source,
-        "model": asked.model.name,
-        "mechanism": asked.privacy.mechanism,
+        "model": base.model.name,
+        "mechanism": base.privacy.mechanism,
         "unit": promise.unit,
         "epsilon": promise.epsilon,
         "delta": promise.delta,
@@ -100,7 +102,7 @@ def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
         "trials": _done(study),
         "before": before,
         "best": best,
-        "settings": settings if kept is better else {},
+        "settings": settings if winner is better else {},
         "recipe": str(path),
         "evaluation": "against noised counts, which is free; RMSE less the variance of the noise"
         if sigma
@@ -109,7 +111,7 @@ def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
 
 
 def _windows(privatised: Privatised, raw: Panel) -> Any:
-    """Windows by their settings; trials that differ in the model alone share them."""
+    """Return a cache of windows by settings; trials that differ only in the model share them."""
 
     @lru_cache(maxsize=8)
     def windows(config: WindowConfig) -> Prepared:
@@ -118,26 +120,26 @@ def _windows(privatised: Privatised, raw: Panel) -> Any:
     return windows
 
 
-def _study(asked: Recipe, raw: Panel, folds: Folds, home: Home) -> optuna.Study:
-    """The search of this recipe on these folds, kept in the home folder."""
+def _study(base: Recipe, raw: Panel, folds: Folds, home: Home) -> optuna.Study:
+    """Open the search for this recipe and these folds, stored in the home folder."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    # with other counts it is another search; the name tells nothing without the key
+    # other counts make another search; the keyed name discloses nothing about them
     secret = local_secret(home.secret)
-    about = {
-        "recipe": asked.to_dict(),
+    identity = {
+        "recipe": base.to_dict(),
         "folds": vars(folds),
         "data": fingerprint(secret, raw.counts),
     }
-    name = release_key(secret, about)[:16]
+    name = release_key(secret, identity)[:16]
     study = optuna.create_study(
         storage=f"sqlite:///{home.root / 'tuning.db'}",
         study_name=name,
-        sampler=optuna.samplers.TPESampler(seed=asked.training.seed, n_startup_trials=8),
+        sampler=optuna.samplers.TPESampler(seed=base.training.seed, n_startup_trials=8),
         load_if_exists=True,
     )
     if not study.trials:
-        values = asked.to_dict()
-        study.enqueue_trial({path: _at(values, path) for path in _space(asked)})
+        values = base.to_dict()
+        study.enqueue_trial({path: _at(values, path) for path in _space(base)})
     return study
 
 
@@ -145,19 +147,21 @@ def _done(study: optuna.Study) -> int:
     return sum(trial.state is optuna.trial.TrialState.COMPLETE for trial in study.trials)
 
 
-def _space(asked: Recipe) -> dict[str, list[Any]]:
-    """What is tried, the recipe's own values among it."""
-    names = {asked.model.name} | set(asked.model.members if asked.model.name == "blend" else ())
+def _space(base: Recipe) -> dict[str, list[Any]]:
+    """Return the choices of every field, which include the recipe's own value."""
+    names = {base.model.name} | set(base.model.members if base.model.name == "blend" else ())
     space = {**_WINDOWS, **(_NETWORK if names & set(NETWORKS) else {})}
-    values = asked.to_dict()
+    values = base.to_dict()
     return {
         path: choices if _at(values, path) in choices else [_at(values, path), *choices]
         for path, choices in space.items()
     }
 
 
-def _suggest(trial: optuna.Trial, asked: Recipe) -> dict[str, Any]:
-    return {path: trial.suggest_categorical(path, some) for path, some in _space(asked).items()}
+def _suggest(trial: optuna.Trial, base: Recipe) -> dict[str, Any]:
+    return {
+        path: trial.suggest_categorical(path, choices) for path, choices in _space(base).items()
+    }
 
 
 def _at(values: Values, path: str) -> Any:
@@ -165,8 +169,8 @@ def _at(values: Values, path: str) -> Any:
     return values[section].get(name)
 
 
-def _changed(asked: Recipe, settings: dict[str, Any]) -> Values:
-    values = deepcopy(asked.to_dict())
+def _changed(base: Recipe, settings: dict[str, Any]) -> Values:
+    values = deepcopy(base.to_dict())
     for path, value in settings.items():
         section, _, name = path.partition(".")
         values[section][name] = value
@@ -177,8 +181,10 @@ def _changed(asked: Recipe, settings: dict[str, Any]) -> Values:
 
 
 def _write(recipe: Recipe, home: Home) -> Path:
-    """The recipe as a file, to train with."""
-    name = "".join(one if one.isalnum() else "-" for one in Path(shown(recipe.source.name)).stem)
+    """Write the recipe to a file, to train with."""
+    name = "".join(
+        letter if letter.isalnum() else "-" for letter in Path(shown(recipe.source.name)).stem
+    )
     path = home.root / "tuned" / f"{name}-{recipe.model.name}.toml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(recipe.to_toml())

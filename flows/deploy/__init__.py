@@ -1,1 +1,1 @@
-"""Deployments: what runs when, and runs whose process has died."""
+"""Deployments: schedules of flows, and the end of runs whose process died."""

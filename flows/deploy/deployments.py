@@ -1,4 +1,4 @@
-"""Deployments: what runs when, registered with a Prefect server under module paths."""
+"""Deployments: flows and their schedules, registered with a Prefect server by module path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flows.recipe.recipe import from_dict
 from flows.settings import POOL
 
 USUAL = {"forecast": "*/30 * * * *", "train": "15 2 * * *", "audit": "45 4 * * 0"}
-"""Cron by flow. `forecast` ingests by itself; a sweep spends budget, and runs when it is told to."""
+"""Default cron by flow. `forecast` also ingests; a sweep spends budget and is started by hand."""
 FLOWS = ("ingest", "forecast", "train", "sweep", "audit")
 
 
@@ -25,9 +25,9 @@ class Deployment:
 
     Attributes:
         flow: one of `FLOWS`.
-        name: of the data set; deployments of one name run one at a time.
-        cron: when; None for when it is told to.
-        parameters: of the flow.
+        name: name of the data set; deployments of one name run one at a time.
+        cron: its schedule; None if it is started by hand.
+        parameters: parameters of the flow.
     """
 
     flow: str
@@ -37,16 +37,16 @@ class Deployment:
 
     @property
     def entrypoint(self) -> str:
-        """Module path: a file path would put `flows/` before everything on the worker's path."""
+        """Module path of the flow; a file path would put `flows/` first on the worker's path."""
         return f"flows.jobs.{self.flow}"
 
 
 def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tuple[Deployment, ...]:
-    """Everything that is deployed for a recipe.
+    """Return all deployments of a recipe.
 
     Args:
-        values: of the recipe, checked.
-        schedules: cron by flow, over the usual ones; an empty one for none.
+        values: values of the recipe, checked.
+        schedules: cron by flow, in place of the defaults; an empty one for none.
 
     Raises:
         UsageError: a schedule cannot be parsed, or the recipe cannot be a stream's.
@@ -59,7 +59,7 @@ def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tup
     given = {flow: cron for flow, cron in schedules.items() if cron is not None}
     crons = {**USUAL, **given}
     for flow, cron in crons.items():
-        _parsed(flow, cron)
+        _check_cron(flow, cron)
     parameters = {flow: {"recipe": plain} for flow in FLOWS}
     parameters["sweep"] = {"grid": _grid(plain)}
     return tuple(
@@ -68,9 +68,9 @@ def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tup
 
 
 def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, Any]:
-    """Register deployments, again and again to the same effect.
+    """Register deployments; registering them again changes nothing.
 
-    A work queue a data set, whose limit of one keeps two runs from working on it at a time.
+    Each data set has a work queue, whose limit of one keeps two runs from working on it at a time.
 
     Raises:
         SetupError: there is no server, or it does not answer.
@@ -88,33 +88,35 @@ def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, A
 
     try:
         queue = _queue(api, pool, queue_name(wanted[0].name))
-        made = [
+        registered = [
             {
-                "deployment": f"{one.flow}/{one.name}",
-                "id": str(_apply(one, pool, queue)),
-                "schedule": one.cron,
+                "deployment": f"{deployment.flow}/{deployment.name}",
+                "id": str(_apply(deployment, pool, queue)),
+                "schedule": deployment.cron,
             }
-            for one in wanted
+            for deployment in wanted
         ]
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise SetupError(
             f"the Prefect server at {shown(api)} cannot be used ({type(error).__name__}); check "
             "PREFECT_API_URL and that it is up"
         ) from None
-    return {"api": shown(api), "pool": pool, "queue": queue, "deployments": made}
+    return {"api": shown(api), "pool": pool, "queue": queue, "deployments": registered}
 
 
 def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
-    """The same as a `prefect.yaml`, for Prefect's own command."""
+    """Return the deployments as a `prefect.yaml`, for Prefect's own command."""
     listed = [
         {
-            "name": one.name,
-            "entrypoint": one.entrypoint,
-            "parameters": one.parameters,
-            "schedules": [{"cron": one.cron, "timezone": "UTC"}] if one.cron else [],
-            "work_pool": {"name": pool, "work_queue_name": queue_name(one.name)},
+            "name": deployment.name,
+            "entrypoint": deployment.entrypoint,
+            "parameters": deployment.parameters,
+            "schedules": (
+                [{"cron": deployment.cron, "timezone": "UTC"}] if deployment.cron else []
+            ),
+            "work_pool": {"name": pool, "work_queue_name": queue_name(deployment.name)},
         }
-        for one in wanted
+        for deployment in wanted
     ]
     head = (
         "# Written by `veilcast deploy RECIPE --yaml`; `prefect deploy --all` registers the same as\n"
@@ -122,37 +124,38 @@ def to_yaml(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> str:
     )
     import json
 
-    # a copy in which nothing occurs twice: references are hard to read
+    # a copy without shared objects, which YAML would write as references
     plain = json.loads(json.dumps({"name": "veilcast", "deployments": listed}))
     return head + str(yaml.safe_dump(plain, sort_keys=False))
 
 
 def queue_name(name: str) -> str:
-    """The work queue of a data set."""
+    """Return the name of a data set's work queue."""
     return re.sub(r"[^\w.\- ]+", "-", name).strip("-")
 
 
-def _apply(one: Deployment, pool: str, queue: str) -> Any:
+def _apply(deployment: Deployment, pool: str, queue: str) -> Any:
     import importlib
 
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.types.entrypoint import EntrypointType
 
-    flow = getattr(importlib.import_module("flows.jobs"), one.flow)
-    made = flow.to_deployment(
-        name=one.name,
-        parameters=one.parameters,
-        schedules=[CronSchedule(cron=one.cron, timezone="UTC")] if one.cron else [],
+    flow = getattr(importlib.import_module("flows.jobs"), deployment.flow)
+    cron = deployment.cron
+    runner = flow.to_deployment(
+        name=deployment.name,
+        parameters=deployment.parameters,
+        schedules=[CronSchedule(cron=cron, timezone="UTC")] if cron else [],
         work_pool_name=pool,
         work_queue_name=queue,
         entrypoint_type=EntrypointType.MODULE_PATH,
         description=(flow.__doc__ or "").strip(),
     )
-    return made.apply()
+    return runner.apply()
 
 
 def _queue(api: str, pool: str, name: str) -> str:
-    """The data set's queue, made if there is none, with room for one run."""
+    """Create the data set's queue if it is missing, and limit it to one run."""
     import httpx
 
     with httpx.Client(base_url=api, timeout=30) as client:
@@ -171,7 +174,7 @@ def _queue(api: str, pool: str, name: str) -> str:
 
 
 def _grid(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The smallest sweep that says something: three budgets of the recipe's own promise."""
+    """Return a small sweep: three budgets around the recipe's own."""
     epsilon = recipe["privacy"]["epsilon"]
     return {
         "recipe": recipe,
@@ -183,7 +186,7 @@ def _grid(recipe: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parsed(flow: str, cron: str) -> None:
+def _check_cron(flow: str, cron: str) -> None:
     if not cron:
         return
     from prefect.client.schemas.schedules import CronSchedule

@@ -1,4 +1,4 @@
-"""Runs whose process died without a word: found by their missing heartbeats, and ended."""
+"""Heartbeats: runs whose process died are found by missing heartbeats, and ended."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import httpx
 
 NAME = "veilcast: end runs whose process died"
 BEAT_SECONDS = 30
-"""Workers set PREFECT_FLOWS_HEARTBEAT_FREQUENCY to this."""
+"""PREFECT_FLOWS_HEARTBEAT_FREQUENCY of workers."""
 _ENDS = ("Completed", "Failed", "Cancelled", "Crashed")
 
 
 def watch(client: httpx.Client) -> None:
-    """Have the server crash runs that stopped beating: each would hold its data set for ever.
+    """Have the server mark runs without heartbeats as crashed; each would hold its data set for ever.
 
-    Made once, found again by its name. The change of state is not forced: the last heartbeat of a run
-    may come after its end, and what has ended stays as it is.
+    The automation is created once and found again by its name. It does not force the change of state:
+    the last heartbeat of a run may arrive after its end, and ended runs stay as they are.
 
     Args:
-        client: of the Prefect server's API.
+        client: client of the Prefect server's API.
     """
     chosen = {"automations": {"name": {"any_": [NAME]}}}
     if client.post("/automations/filter", json=chosen).raise_for_status().json():
@@ -33,7 +33,7 @@ def watch(client: httpx.Client) -> None:
         name=NAME,
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat"} | {f"prefect.flow-run.{one}" for one in _ENDS},
+            expect={"prefect.flow-run.heartbeat"} | {f"prefect.flow-run.{end}" for end in _ENDS},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,

@@ -1,1 +1,1 @@
-"""Forecasts from saved runs."""
+"""Forecasts of saved runs: the intervals after the end of their data."""

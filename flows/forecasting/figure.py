@@ -1,4 +1,4 @@
-"""Plot of a forecast: released counts, then what comes next."""
+"""Plot of a forecast: released counts, then the intervals after them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from data import plot
 
 LEVEL = 0.9
-"""Of the prediction intervals that are drawn, where there are any."""
-
+"""Level of the prediction intervals that are drawn, if the run has any."""
 
 Ends = dict[float, tuple[pd.DataFrame, pd.DataFrame]]
 """Low and high end of prediction intervals by level, frames [H, R]."""
@@ -27,14 +26,14 @@ def figure(
     caption: str,
     regions: Sequence[str] | None = None,
 ) -> NDArray[Any]:
-    """One plot per region, [R] axes.
+    """Draw one plot per region; returns the axes, [R].
 
     Args:
         values: the forecast, [H, R].
-        ends: of its prediction intervals.
+        ends: its prediction intervals.
         before: released counts before it; None to draw the forecast alone.
-        title: above all plots.
-        caption: below them.
+        title: text above the plots.
+        caption: text below them.
         regions: names; by default the first dozen.
     """
     names = plot.chosen(list(values.columns), regions)
@@ -43,14 +42,22 @@ def figure(
     for axis, name in zip(axes, names, strict=True):
         if before is not None:
             axis.plot(before.index, before[name], color=plot.COUNTS, lw=1, label=plot.NOISED)
-        made = values[name]
-        axis.plot(made.index, made, color=plot.FORECAST, marker="o", ms=4, lw=1.4, label="forecast")
+        forecast = values[name]
+        axis.plot(
+            forecast.index,
+            forecast,
+            color=plot.FORECAST,
+            marker="o",
+            ms=4,
+            lw=1.4,
+            label="forecast",
+        )
         if LEVEL in ends:
             low, high = (end[name] for end in ends[LEVEL])
             axis.errorbar(
-                made.index,
-                made,
-                yerr=[made - low, high - made],
+                forecast.index,
+                forecast,
+                yerr=[forecast - low, high - forecast],
                 color=plot.FORECAST,
                 fmt="none",
                 capsize=2,

@@ -1,4 +1,4 @@
-"""Forecasts from a saved run: the intervals after the end of its data."""
+"""Forecasts of a saved run: the intervals after the end of its data."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from models.predict import predict
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """The H intervals after the end of a run's data.
+class RunForecast:
+    """Forecast of the H intervals after the end of a run's data.
 
     Attributes:
-        source: what was forecast.
-        values: forecast in persons, a frame [H, R]: starts of intervals × regions.
-        ends: low and high end of the prediction intervals by level, frames like `values`.
+        source: name of the source.
+        values: forecast in persons, a frame [H, R] of interval starts × regions.
+        ends: low and high ends of the prediction intervals by level, frames like `values`.
         privacy: what the forecast discloses, in words.
-        recent: the noised counts that it was made from; None where those were raw.
+        recent: the noised counts that it was made from; None if it was made from raw counts.
     """
 
     source: str
@@ -43,7 +43,7 @@ class Forecast:
     recent: Panel | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As `veilcast forecast --json` prints it, without the run."""
+        """Return the document of `veilcast forecast --json`, without the run."""
         return {
             "source": self.source,
             "times": [str(time) for time in self.values.index],
@@ -57,13 +57,13 @@ class Forecast:
         }
 
     def plot(self, regions: Sequence[str] | None = None, *, days: float = 3) -> Any:
-        """Draw the forecast after the counts that were released, one picture a region.
+        """Draw the forecast after the released counts, one plot per region.
 
-        Raw counts are never drawn: made from those, the forecast stands alone.
+        Raw counts are never drawn: a forecast made from them is drawn alone.
 
         Args:
             regions: names; by default the first dozen.
-            days: of released counts before it.
+            days: how many days of released counts to draw before it.
 
         Returns:
             matplotlib axes, [R].
@@ -87,19 +87,14 @@ class Forecast:
         )
 
 
-def forecast_ahead(files: Path, home: Home) -> dict[str, Any]:
-    """What `ahead` forecasts, as the document that the command prints."""
-    return ahead(files, home).to_dict()
-
-
-def ahead(files: Path, home: Home) -> Forecast:
+def forecast_run(files: Path, home: Home) -> RunForecast:
     """Forecast the H intervals after the end of the data that a run was trained on.
 
-    Under `input` the model reads the kept release: nothing raw is touched and nothing is charged.
+    Under `input` the model reads the stored release: nothing raw is read and nothing is charged.
 
     Args:
         files: the run's folder of files.
-        home: where releases are kept.
+        home: where releases are stored.
     """
     recipe = from_dict(load(str(files / "recipe.toml")))
     saved = open_model(files / "model")
@@ -121,7 +116,7 @@ def ahead(files: Path, home: Home) -> Forecast:
         if intervals is None
         else {level: intervals.around(predicted, window, level) for level in intervals.widths}
     )
-    return Forecast(
+    return RunForecast(
         source=panel.source,
         values=frame(predicted),
         ends={level: (frame(low), frame(high)) for level, (low, high) in ends.items()},
@@ -135,7 +130,7 @@ def _rounded(frame: pd.DataFrame) -> list[list[float]]:
 
 
 def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
-    """What a forecast tells about people."""
+    """Say what a forecast discloses about people."""
     if extra["release"] or extra.get("stream"):
         return "from noised counts: post-processing of a release, nothing more is spent"
     if recipe.privacy.mechanism == "gradient":

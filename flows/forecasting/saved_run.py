@@ -20,10 +20,14 @@ from models import checkpoint
 
 
 def read_statement(files: Path) -> dict[str, Any]:
-    """The statement among a run's files, with its text for people."""
+    """Read the statement among a run's files, with its text in Markdown.
+
+    Raises:
+        UsageError: the run has none.
+    """
     try:
-        found: dict[str, Any] = json.loads((files / "statement.json").read_text())
-        return {**found, "markdown": (files / "statement.md").read_text()}
+        document: dict[str, Any] = json.loads((files / "statement.json").read_text())
+        return {**document, "markdown": (files / "statement.md").read_text()}
     except FileNotFoundError as error:
         raise UsageError(
             f"this run has no {Path(error.filename).name}; it is from an older veilcast, train again"
@@ -31,7 +35,7 @@ def read_statement(files: Path) -> dict[str, Any]:
 
 
 def released_panel(files: Path, home: Home) -> Panel | None:
-    """The noised counts that a run's forecasts are made from, with gaps; None where those are raw."""
+    """Read the noised counts that a run forecasts from, with gaps; None if it reads raw counts."""
     recipe, extra = (
         from_dict(load(str(files / "recipe.toml"))),
         checkpoint.load_extra(files / "model"),

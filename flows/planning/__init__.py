@@ -1,4 +1,4 @@
-"""Planning: what a guarantee costs in error, before anything is drawn or charged."""
+"""Planning: the error that a guarantee costs, before anything is drawn or charged."""
 
 from flows.planning.expected_error import plan
 

@@ -1,14 +1,16 @@
-"""`veilcast plan --events`: what a bound of K intervals leaves out, and what it does to the noise."""
+"""`veilcast plan --events`: what a bound of K intervals leaves out, and the noise that it needs."""
 
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from data.events.contribution import seen_intervals
+from data.sources import synthetic
 from dp.budget import Budget
 from dp.ledger import Ledger, local_secret
 from dp.mechanisms.count_noise import calibrate
@@ -17,32 +19,79 @@ from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
 from flows.pipeline.privatise import aliases
-from flows.recipe.recipe import Recipe
+from flows.recipe.load import compose
+from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
 _SHARES = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12)
 _MOVED = 2
-"""Cells of a unit's row that any change of it moves: out of one number of intervals into another."""
+"""Cells of a unit's row that its change moves: from one number of intervals to another."""
+
+
+def plan_each(
+    source: str,
+    home: Home,
+    *,
+    units: tuple[str, ...],
+    epsilons: tuple[float, ...],
+    delta: float,
+    charge: float | None = None,
+    intervals_per_unit: int | None = None,
+    regions_per_interval: int | None = None,
+    settings: list[str] | None = None,
+) -> dict[str, Any]:
+    """Plan every unit and budget (`plan_events`), as the document that the command prints.
+
+    Args:
+        source: of events.
+        home: where the ledger is.
+        units: privacy units to compare.
+        epsilons: budgets to compare.
+        delta: of all of them.
+        charge: epsilon to spend on reading the events, once per unit; None to read nothing.
+        intervals_per_unit: the one K to plan for; by default several.
+        regions_per_interval: M, if it is declared.
+        settings: further recipe fields, `section.field=value`.
+
+    Raises:
+        UsageError: an unknown field, a unit that cannot be cut, or a K out of range.
+        DataError: the events cannot be used.
+        BudgetRefused: a charge would pass the account's cap.
+    """
+    bounds = () if intervals_per_unit is None else (intervals_per_unit,)
+    plans = []
+    for unit, epsilon in product(units, epsilons):
+        options = {
+            "source.name": source,
+            "source.events": True,
+            "privacy.unit": unit,
+            "privacy.epsilon": epsilon,
+            "privacy.delta": delta,
+            "source.regions_per_interval": regions_per_interval,
+        }
+        recipe = from_dict(compose(None, options, settings or []))
+        plans.append(plan_events(recipe, home, charge=charge, bounds=bounds))
+    return {"plans": plans}
 
 
 def plan_events(
     recipe: Recipe, home: Home, *, charge: float | None = None, bounds: tuple[int, ...] = ()
 ) -> dict[str, Any]:
-    """What each K would cut and what noise it would need, for the recipe's unit and budget.
+    """Return what each K would cut and the noise it would need, for the recipe's unit and budget.
 
     How often people are seen is read from a synthetic source, or from private events under a charge of
-    epsilon `charge` (noised histograms); without a charge it is taken from the synthetic city.
+    epsilon `charge` (noised histograms); without a charge it is that of a made-up city.
 
     Args:
         recipe: source, events and privacy.
         home: where the ledger is.
-        charge: epsilon to spend on looking, at the recipe's delta; None for nothing.
-        bounds: values of K; some fractions of all intervals, if empty.
+        charge: epsilon to spend on reading the events, at the recipe's delta; None to read nothing.
+        bounds: values of K; by default fractions of all intervals.
 
     Raises:
         UsageError: a unit that cannot be cut, or a K out of range.
         DataError: the events cannot be used.
-        BudgetRefused: looking would pass the account's cap.
+        BudgetRefused: the charge would pass the account's cap.
     """
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
@@ -55,7 +104,7 @@ def plan_events(
         seen, where, spent = _charged(recipe, home, unit, charge)
     slots = len(seen.columns)
     wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
-    if not all(1 <= one <= slots for one in wanted):
+    if not all(1 <= bound <= slots for bound in wanted):
         raise UsageError(f"expected K from 1 to {slots}, what unit {unit.value} has")
     return {
         "source": recipe.source.name.split("://")[0],
@@ -71,25 +120,25 @@ def plan_events(
 
 def _rows(seen: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[dict[str, Any]]:
     privacy, regions = recipe.privacy, recipe.source.regions_per_interval or 1
-    people = seen.to_numpy().sum(axis=0).clip(min=0)
-    number = np.arange(1, len(people) + 1)
-    whole = float(people @ number) or math.nan
+    units = seen.to_numpy().sum(axis=0).clip(min=0)  # by their number of intervals
+    number = np.arange(1, len(units) + 1)
+    whole = float(units @ number) or math.nan
     full = calibrate(privacy.budget, ContributionBound(len(number), regions, privacy.weight)).sigma
     rows = []
     for most in bounds:
         bound = ContributionBound(most, regions, privacy.weight)
         sigma = calibrate(privacy.budget, bound).sigma
-        left_out = float(people @ np.clip(number - most, 0, None)) / whole
+        left_out = float(units @ np.clip(number - most, 0, None)) / whole
         rows.append(
             {
                 "intervals_per_unit": most,
                 "regions_per_interval": regions,
                 "left_out": left_out,
-                "units_cut": float(people[number > most].sum() / (people.sum() or math.nan)),
+                "units_cut": float(units[number > most].sum() / (units.sum() or math.nan)),
                 "sensitivity": bound.sensitivity,
                 "sigma": sigma,
                 "sigma_ratio": sigma / full,
-                # noise against what is left of the counts: what a forecast feels of both
+                # noise relative to the counts that are left, which is what affects a forecast
                 "noise_to_count": sigma / full / max(1 - left_out, 1e-9),
             }
         )
@@ -97,14 +146,14 @@ def _rows(seen: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[d
 
 
 def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
-    """Of a synthetic source itself, else of the city that every installation has."""
+    """Read the histogram of a synthetic source, or else of a made-up city."""
     source, events = recipe.source.name, recipe.events
     if source.partition(":")[0] == "synthetic":
         seen = seen_intervals(source, events, recipe.privacy.unit)
         return seen.persons, "the synthetic events themselves"
     from data.events.config import EventsConfig
 
-    city = f"synthetic:days=28,persons=1000,interval={events.interval}"
+    city = synthetic.named(days=28, persons=1000, interval=events.interval)
     seen = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
     return seen.persons, (
         "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
@@ -114,7 +163,7 @@ def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
 def _charged(
     recipe: Recipe, home: Home, unit: PrivacyUnit, epsilon: float
 ) -> tuple[pd.DataFrame, str, str]:
-    """Noised histograms of the private events, one a day or week."""
+    """Release noised histograms of the private events, one per day or week."""
     source, privacy = recipe.source, recipe.privacy
     if unit.span is None:
         raise UsageError(

@@ -1,13 +1,14 @@
-"""What a promise will cost in error, before anything is drawn or charged.
+"""Expected error of a promise, before anything is drawn or charged.
 
-Only public facts are read: how many intervals and regions there are, and how large a region usually
-is, which is declared (or read off counts that are published anyway). How error grows with noise is
-tried out on a synthetic city, whose counts are nobody's: as a curve of error against noise, both in
-units of a region's usual step, and a law for the step of a region of a given size.
+Only public facts are read: the number of intervals and regions, and the usual count of a region, which
+is declared (or read from published counts). How error grows with noise is measured on a made-up city:
+as a curve of error against noise, both in units of a region's usual step, and a law for the step of a
+region of a given size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from data import sources, validate
 from data.panel import Panel
+from data.sources import synthetic
 from dp.budget import Budget
 from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
@@ -34,16 +36,16 @@ Floats = NDArray[np.float64]
 
 UNITS = ("user", "user-week", "user-day", "user-interval")
 GENERIC = (100.0, 1_000.0, 10_000.0, 100_000.0)
-"""Sizes shown where nobody says how large the regions are."""
+"""Sizes of regions that are shown where none are declared."""
 _NOISE = np.array([0.0, 0.05, 0.15, 0.4, 1.0, 2.5, 6.0, 15.0])
-"""Noise that is tried out, in steps."""
+"""Noise levels of the curve, in steps."""
 _DROWNED, _WEAK = 1.0, 0.1
-"""Loss from which a region is called so: error doubled, error up by a tenth."""
+"""Relative loss above which a region is called drowned (error doubled) or weak (up by a tenth)."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How error grows with noise, from a synthetic city.
+    """Growth of error with noise, measured on a made-up city.
 
     Attributes:
         noise: in steps of a region, [P].
@@ -57,27 +59,27 @@ class Curve:
     rhythm: float
 
     def step(self, size: float) -> float:
-        """Usual step of a region from one interval to the next, persons."""
+        """Return the usual step of a region from one interval to the next, in persons."""
         return float(np.sqrt(self.poisson * size + (self.rhythm * size) ** 2))
 
     def rmse(self, size: float, sigma: float) -> float:
-        """Expected RMSE of a region under noise, persons."""
+        """Return the expected RMSE of a region under noise, in persons."""
         step = self.step(size)
-        if sigma / step > self.noise[-1]:  # far out, error is in proportion to noise
+        if sigma / step > self.noise[-1]:  # beyond the curve, error is proportional to noise
             return float(self.error[-1] * sigma / self.noise[-1])
         return step * float(np.interp(sigma / step, self.noise, self.error))
 
 
 @cache
 def curve(city: str = "synthetic") -> Curve:
-    """The curve of ridge regression on a synthetic city; made-up counts, so that nothing is spent."""
-    panel, _ = validate.to_panel(sources.read(city), max_gap="1d")
+    """Measure the curve of ridge regression on a made-up city, which costs no budget."""
+    panel = synthetic.panel(city)
     steps, sizes = _steps(panel), np.nanmean(panel.values, axis=0)
     draw = np.random.default_rng(0)
     errors = [_error(panel, noise * steps, draw) for noise in _NOISE]
     design = np.stack([1 / sizes, np.ones_like(sizes)], axis=1)  # of step²/size²
     poisson, rhythm = np.linalg.lstsq(design, (steps / sizes) ** 2, rcond=None)[0]
-    relative = np.array([np.mean(one / steps) for one in errors])
+    relative = np.array([np.mean(error / steps) for error in errors])
     floor = float(np.square(steps / sizes).min()) / 100
     return Curve(
         _NOISE,
@@ -90,22 +92,22 @@ def curve(city: str = "synthetic") -> Curve:
 def plan(
     source: str,
     *,
-    units: list[str],
-    epsilons: list[float],
+    units: Sequence[str],
+    epsilons: Sequence[float],
     delta: float,
     sizes: dict[str, float],
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
 ) -> dict[str, Any]:
-    """Noise and expected error for every unit and epsilon; draws nothing, charges nothing.
+    """Return noise and expected error for every unit and epsilon; draws and charges nothing.
 
     Args:
-        source: what `--source` of train takes; its calendar and its regions are read.
+        source: as `veilcast train --source` takes it; its calendar and its regions are read.
         units: privacy units to compare.
         epsilons: budgets to compare.
         delta: of all of them.
         sizes: usual count of each region, persons; `{"": size}` for all of them.
-        intervals_per_unit: K, if it is bounded.
+        intervals_per_unit: K, if it is declared.
         regions_per_interval: M, if it is declared.
 
     Raises:
@@ -115,11 +117,12 @@ def plan(
     table = sources.read(source, regions_per_interval=regions_per_interval)
     panel, _ = validate.to_panel(table, max_gap="1d")
     known, where = _sizes(panel, sizes)
-    found = curve()
-    rows = []
-    for unit in units:
-        for epsilon in epsilons:
-            rows.append(_row(panel, unit, Budget(epsilon, delta), known, found, intervals_per_unit))
+    growth = curve()
+    rows = [
+        _row(panel, unit, Budget(epsilon, delta), known, growth, intervals_per_unit)
+        for unit in units
+        for epsilon in epsilons
+    ]
     return {
         "source": panel.source,
         "delta": delta,
@@ -138,7 +141,7 @@ def _row(
     unit: str,
     budget: Budget,
     sizes: dict[str, float],
-    found: Curve,
+    growth: Curve,
     intervals_per_unit: int | None,
 ) -> dict[str, Any]:
     try:
@@ -156,7 +159,7 @@ def _row(
     sigma = calibrate(budget, bound).sigma
     regions = {}
     for name, size in sizes.items():
-        free, noised = found.rmse(size, 0.0), found.rmse(size, sigma)
+        free, noised = growth.rmse(size, 0.0), growth.rmse(size, sigma)
         loss = noised / free - 1
         verdict = "drowned" if loss > _DROWNED else "weak" if loss > _WEAK else "good"
         regions[name] = {
@@ -166,8 +169,8 @@ def _row(
             "loss": loss,
             "verdict": verdict,
         }
-    free = float(np.mean([one["rmse_without"] for one in regions.values()]))
-    noised = float(np.mean([one["rmse"] for one in regions.values()]))
+    free = float(np.mean([region["rmse_without"] for region in regions.values()]))
+    noised = float(np.mean([region["rmse"] for region in regions.values()]))
     return {
         "unit": unit,
         "epsilon": budget.epsilon,
@@ -175,13 +178,13 @@ def _row(
         "sensitivity": bound.sensitivity,
         "bound": list(reasons),
         "loss": noised / free - 1,
-        "drowned": [name for name, one in regions.items() if one["verdict"] == "drowned"],
+        "drowned": [name for name, region in regions.items() if region["verdict"] == "drowned"],
         "regions": regions,
     }
 
 
 def _sizes(panel: Panel, given: dict[str, float]) -> tuple[dict[str, float], str]:
-    """Usual count of each region, and how it is known."""
+    """Return the usual count of each region, and where it comes from."""
     unknown = [name for name in given if name and name not in panel.regions]
     if unknown:
         raise UsageError(
@@ -208,12 +211,12 @@ def _sizes(panel: Panel, given: dict[str, float]) -> tuple[dict[str, float], str
 
 
 def _steps(panel: Panel) -> Floats:
-    """Root mean square of the steps from one interval to the next, [R]."""
+    """Return the root mean square of the steps from one interval to the next, [R]."""
     return np.asarray(np.sqrt(np.nanmean(np.square(np.diff(panel.values, axis=0)), axis=0)))
 
 
 def _error(panel: Panel, sigma: Floats, draw: np.random.Generator) -> Floats:
-    """RMSE of ridge regression on counts with noise, against those without, [R]."""
+    """Return the RMSE of ridge regression on noised counts, against the true ones, [R]."""
     noised = panel.with_values(panel.values + draw.normal(size=panel.values.shape) * sigma)
     prepared = prepare(
         Privatised(noised, noised, Promise()), panel, WindowConfig(validation="0d", lags=24)

@@ -1,8 +1,8 @@
-"""What suits a mechanism: values that a recipe takes where it says nothing itself.
+"""Defaults by mechanism and model: values of the fields that a recipe leaves out.
 
 Under `gradient` every window that reads an interval costs budget, and every parameter is noised:
-few lags, few parameters, large batches, averaged weights. Each choice is measured in
-`docs/gradient.md`, on the synthetic city alone.
+hence few lags, few parameters, large batches and averaged weights. Each choice is measured in
+`docs/gradient.md`, on the made-up city alone.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _GRADIENT: dict[str, dict[str, Any]] = {
 }
 
 
-def with_regime(values: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's values, with those that suit its mechanism and model where there are none."""
+def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe's values, with the defaults of its mechanism and model filled in."""
     for section, fields in (*_of_mechanism(values), *_of_model(values)):
         given = values.get(section, {})
-        if isinstance(given, dict):  # what is not a table is refused later, with its name
+        if isinstance(given, dict):  # anything but a table is refused later, with its name
             values = {**values, section: {**fields, **given}}
     return values
 
@@ -41,7 +41,7 @@ def _of_mechanism(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _of_model(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """A convex head is solved by its own solver."""
+    """Return the solver of a convex head."""
     model = values.get("model")
     solvers = HEADS.get(str(model.get("name"))) if isinstance(model, dict) else None
     return [("training", {"optimizer": solvers[0]})] if solvers else []

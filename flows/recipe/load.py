@@ -1,4 +1,4 @@
-"""Recipes from files, options and settings: what commands make of what they are given."""
+"""Loading of recipes: from files, command options and `--set`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flows.recipe.recipe import from_dict
 
 
 def load(name: str) -> dict[str, Any]:
-    """The values of a recipe file: a path, or the name of a recipe that comes with the package.
+    """Read the values of a recipe: a path, or the name of a recipe that comes with the package.
 
     Raises:
         UsageError: there is no such recipe, or it is not TOML.
@@ -40,7 +40,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Values with `section.field=value` settings laid over them; values are read as TOML or text."""
+    """Return values overridden by `section.field=value` settings, read as TOML or else as text."""
     result = {section: dict(fields) for section, fields in values.items()}
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -56,10 +56,10 @@ def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
 
 
 def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
-    """Values of a recipe with options and settings laid over it, checked.
+    """Return the checked values of a recipe, overridden by settings and then by options.
 
     Args:
-        name: a recipe's name or path; None for the defaults alone.
+        name: a recipe's name or path; None for the defaults.
         options: values by `section.field`; None where an option was not given.
         settings: `section.field=value`, from `--set`.
 
@@ -75,7 +75,7 @@ def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> d
 
 
 def recipe_folder() -> Path:
-    """Where the recipes are: beside the packages in a clone, inside `flows` in a wheel."""
+    """Return the folder of recipes: beside the packages in a clone, inside `flows` in a wheel."""
     here = Path(os.path.abspath(__file__)).parents[1]
     inside = here / "recipes"
     return inside if inside.is_dir() else here.parent / "recipes"

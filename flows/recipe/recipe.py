@@ -1,4 +1,4 @@
-"""Recipes: one run's whole configuration, a TOML file in and the same TOML logged."""
+"""Recipes: one run's whole configuration, read from TOML and logged as TOML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from data.events.config import EventsConfig
 from data.sources.credentials import hidden, shown
 from flows.errors import UsageError
-from flows.recipe.defaults import with_regime
+from flows.recipe.defaults import with_defaults
 from flows.recipe.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfig
 from flows.recipe.stream import StreamConfig
 from models import optimizers
@@ -26,7 +26,7 @@ from models.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """One run. `seed` fixes initial weights and batch order, never the noise."""
+    """Configuration of one run. `seed` fixes initial weights and batch order, never the noise."""
 
     source: SourceConfig = field(default_factory=SourceConfig)
     events: EventsConfig = field(default_factory=EventsConfig)
@@ -82,7 +82,7 @@ class Recipe:
         return self.training.optimizer if used else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested values, without those that are not set."""
+        """Return plain nested values, without unset ones."""
         return {
             section: {
                 name: list(value) if isinstance(value, tuple) else value
@@ -94,14 +94,14 @@ class Recipe:
         }
 
     def to_toml(self) -> str:
-        """The recipe as TOML, every value written out."""
+        """Return the recipe as TOML, with every value written out."""
         return tomlkit.dumps(self.to_dict())
 
 
 def from_dict(values: dict[str, Any]) -> Recipe:
-    """A recipe from plain nested values; secrets of the source's URL are no part of it.
+    """Return the recipe of plain nested values, without secrets of the source's URL.
 
-    Recipes are kept: by Prefect as a parameter, by MLflow as a file, in the ledger. Secrets are moved
+    Recipes are stored: by Prefect as a parameter, by MLflow as a file, in the ledger. Secrets are moved
     to environment variables (`data.sources.credentials`).
 
     Raises:
@@ -110,15 +110,15 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     """
     _known(values, Recipe, "")
     try:
-        recipe = _adapter().validate_python(with_regime(_dates_as_text(values)))
+        recipe = _adapter().validate_python(with_defaults(_dates_as_text(values)))
     except ValidationError as errors:
         raise UsageError("; ".join(_explain(error) for error in errors.errors())) from None
     source = replace(recipe.source, name=hidden(recipe.source.name))
-    return replace(recipe, source=source, training=_in_its_batches(recipe))
+    return replace(recipe, source=source, training=_scaled_to_batch(recipe))
 
 
 def _dates_as_text(values: dict[str, Any]) -> dict[str, Any]:
-    """TOML has dates of its own (`start = 2024-01-01`); fields take them as text."""
+    """Return values with TOML's dates (`start = 2024-01-01`) as text, which the fields expect."""
     return {
         section: {
             name: value.isoformat() if isinstance(value, date) else value
@@ -130,26 +130,26 @@ def _dates_as_text(values: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _adapter() -> TypeAdapter[Recipe]:
-    """What reads recipes; made once, for it takes longer than a hundred of them."""
+    """Return the parser of recipes, made once: that takes longer than parsing a hundred of them."""
     return TypeAdapter(Recipe)
 
 
-def _in_its_batches(recipe: Recipe) -> TrainingConfig:
-    """Learning rate and epochs for the batch that is asked for, if they were found for another."""
-    asked = recipe.training
-    if asked.base_batch is None:
-        return asked
-    rule = batch_scaling.rule_for(asked.optimizer, recipe.privacy.mechanism).rule
-    base = replace(asked, batch_size=asked.base_batch, base_batch=None)
+def _scaled_to_batch(recipe: Recipe) -> TrainingConfig:
+    """Return the training with learning rate and epochs scaled from its base batch, if it has one."""
+    training = recipe.training
+    if training.base_batch is None:
+        return training
+    rule = batch_scaling.rule_for(training.optimizer, recipe.privacy.mechanism).rule
+    base = replace(training, batch_size=training.base_batch, base_batch=None)
     try:
-        return batch_scaling.adapted(base, asked.batch_size, rule=rule)
+        return batch_scaling.adapted(base, training.batch_size, rule=rule)
     except ModelError as error:
         raise UsageError(f"training: {error}") from None
 
 
 def _known(values: dict[str, Any], kind: Any, where: str) -> None:
     """Refuse unknown sections and fields: a misspelt epsilon must not fall back to a default."""
-    known = [one.name for one in fields(kind)]
+    known = [field.name for field in fields(kind)]
     hints = get_type_hints(kind)
     for name, value in values.items():
         if name not in known:
@@ -163,7 +163,7 @@ def _known(values: dict[str, Any], kind: Any, where: str) -> None:
 
 
 def _explain(error: Any) -> str:
-    """One line for one of pydantic's errors."""
+    """Return one of pydantic's errors as one line."""
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
@@ -171,5 +171,5 @@ def _explain(error: Any) -> str:
 
 
 def _quoted(value: Any) -> str:
-    """A value as it was given; of a URL, what may be shown."""
+    """Return a value as it was given; of a URL, only what may be shown."""
     return repr(shown(value) if isinstance(value, str) else value)

@@ -1,4 +1,4 @@
-"""Sections of a recipe: the source, the promise, the windows, the model; each checks itself."""
+"""Sections of a recipe: source, privacy, windows and model; each validates itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MECHANISMS = ("none", "input", "gradient")
 
 @dataclass(frozen=True)
 class SourceConfig:
-    """`[source]`: where the counts come from and what is declared about them.
+    """`[source]`: the source of the counts, and declarations about it.
 
     Attributes:
         name: `synthetic`, `paris-cdr`, a path, or a database URL with `#table` or a `query`.
@@ -61,18 +61,18 @@ class PrivacyConfig:
         mechanism: `none`, `input` or `gradient`.
         unit: whom the promise is about; under `gradient` also `interval-w`.
         epsilon: what may be spent, at `delta`.
-        delta: to stay well below one over the number of people.
+        delta: probability that the promise fails; well below one over the number of people.
         intervals_per_unit: K, if the source bounds it below the unit's length; not for `interval-w`,
             whose intervals a cut would couple.
         weight: w_max, the most that one person adds to one count.
-        suppress_below: noised counts below it are set to 0 (small cells); after the noise, for free.
+        suppress_below: noised counts below it are set to 0 (small cells), which is post-processing.
         draw: number of an independent draw of the noise; every number is charged.
         cap_epsilon: the most that may ever be spent on this data set for this unit, at `delta`.
         noise_multiplier: under `gradient`, the noise over the clip; by default the least that keeps
-            to epsilon.
+            epsilon.
         protect_inputs: under `gradient`, whether the counts that forecasts are made from are noised
             and charged as well, with half of epsilon and delta.
-        secure_noise: accepted in recipes of earlier versions; without effect, for all noise comes
+        secure_noise: accepted in recipes of earlier versions and without effect: all noise comes
             from a cryptographic generator.
     """
 
@@ -130,27 +130,27 @@ class PrivacyConfig:
 
     @property
     def cap(self) -> Budget | None:
-        """The recipe's own cap, beside the account's."""
+        """The recipe's own cap, in addition to the account's."""
         return None if self.cap_epsilon is None else Budget(self.cap_epsilon, self.delta)
 
     @property
     def budget_of_part(self) -> Budget:
-        """What one release may spend: half, if both training and inputs are charged."""
+        """Budget of one release: half, if both training and inputs are charged."""
         parts = 2 if self.mechanism == "gradient" and self.protect_inputs else 1
         return Budget(self.epsilon / parts, self.delta / parts)
 
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """`[windows]`: what a forecast may look at, and which periods it is tried on.
+    """`[windows]`: the inputs of a forecast, and the periods that it is evaluated on.
 
     Attributes:
         lags: latest intervals read one by one.
-        seasonal: how far before each target interval to look as well.
+        seasonal: offsets before each target interval whose intervals are also read.
         horizon: intervals forecast at once.
-        around: intervals just before each seasonal lag that are read as well.
+        around: intervals just before each seasonal lag that are also read.
         seasons: past seasons over which the seasonal change is averaged.
-        test: length of the last period, forecast and scored once.
+        test: length of the last period, which is forecast and scored once.
         validation: length of the period before it, which decides when training stops; "0d" for none.
         calibration: length of the last period before the test on which prediction intervals are
             calibrated, by a second model that has not seen it; "0d" for no intervals.
@@ -173,7 +173,7 @@ class WindowConfig:
         WindowSpec(self.lags, (), self.horizon, self.around, self.seasons)
 
     def spec(self, panel: Panel) -> WindowSpec:
-        """The same in the panel's intervals."""
+        """Return the windows in the panel's intervals."""
         offsets = tuple(panel.steps(span) for span in self.seasonal)
         return WindowSpec(self.lags, offsets, self.horizon, self.around, self.seasons)
 
@@ -185,7 +185,7 @@ class ModelConfig:
     Attributes:
         name: a network (`lstm`, `gru`, `bilstm`, `bigru`), `ridge`, `fourier`, `trees`, a convex head
             (`poisson`, `negbin`, `sparse`), or `blend` for the mean of several.
-        hidden: width of the hidden state, one direction.
+        hidden: width of the hidden state, per direction.
         layers: recurrent layers.
         dropout: probability of dropping a value.
         linear_skip: whether a linear map of all inputs is added to the network's forecast.
@@ -205,7 +205,7 @@ class ModelConfig:
     ghost: int | None = None
 
     def forecaster(self, regions: tuple[str, ...], spec: WindowSpec) -> ForecasterConfig:
-        """The whole shape of the forecaster, once regions and windows are known."""
+        """Return the forecaster's configuration for given regions and windows."""
         return ForecasterConfig(
             model=self.name,
             hidden=self.hidden,

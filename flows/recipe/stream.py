@@ -9,11 +9,11 @@ from data.spans import to_span
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """`[stream]`: counts that keep coming, released as they come (`veilcast deploy`).
+    """`[stream]`: counts that are released as they arrive (`veilcast deploy`).
 
     Attributes:
-        lasts: how long the budget is to last, from the first interval on; unit `user` needs it, the
-            others get a new budget with every week, day or interval.
+        lasts: how long the budget lasts, from the first interval on; required for unit `user`, the
+            others have a new budget every week, day or interval.
         name: of the stream in the store, and of its models; by default the source's.
     """
 

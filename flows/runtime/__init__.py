@@ -1,1 +1,1 @@
-"""Runtime: what a running process needs, whatever it runs."""
+"""Runtime: progress, notifications, the Prefect engine, cached results and templates."""

@@ -1,7 +1,7 @@
-"""Prefect's temporary server, started while other things load.
+"""Prefect's temporary server, started in the background.
 
-A run without a server starts one of its own, which takes 7 to 20 seconds, most of it in another
-process. Started before torch and the source are loaded, it is hardly waited for.
+A run without a server starts a temporary one, which takes 7 to 20 seconds, most of them in another
+process. Started before torch and the source are loaded, it costs hardly any waiting.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from flows.errors import SetupError
 
 
 def start_engine() -> Callable[[], None]:
-    """Begin to start the temporary server, unless a server is set; returns how to wait for it.
+    """Begin to start the temporary server, unless a server is set; return a function that waits for it.
 
-    The function returned raises a SetupError if the server did not start.
+    The returned function raises a SetupError if the server did not start.
     """
-    import prefect  # noqa: F401  (whole before two threads import its parts)
+    import prefect  # noqa: F401  (imported whole before two threads import its parts)
 
     failures: list[Exception] = []
     starter = threading.Thread(target=_start, args=(failures,), daemon=True)
@@ -36,7 +36,7 @@ def start_engine() -> Callable[[], None]:
 
 
 def start_engine_for(values: dict[str, Any]) -> Callable[[], None]:
-    """The same for a recipe; a source that is not there is refused before anything is started.
+    """Begin to start it for a recipe, whose source is checked first.
 
     Args:
         values: of the recipe, as `flows.recipe.load` returns them.

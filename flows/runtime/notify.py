@@ -1,4 +1,4 @@
-"""Saying that something needs somebody: in the log, and to a webhook if one is set."""
+"""Notifications: events that need attention go to the log, and to a webhook if one is set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.errors import ModelError
 
 WEBHOOK = "VEILCAST_WEBHOOK"
 _OURS = (BudgetRefused, DataError, LedgerError, ModelError, SetupError, UsageError)
-"""Errors whose words are written to be read, and hold no count."""
+"""Errors whose messages are meant for people and contain no count."""
 
 _log = logging.getLogger("veilcast")
 
@@ -27,34 +27,34 @@ def tell(event: str, message: str, **about: Any) -> bool:
     Args:
         event: `failed`, `crashed`, `budget-refused` or `promoted`.
         message: for people.
-        about: what it is about, as JSON values.
+        about: further fields of the notification, as JSON values.
 
     Returns:
-        Whether a webhook took it.
+        Whether a webhook accepted it.
     """
     _log.warning("%s: %s", event, message)
     address = os.environ.get(WEBHOOK)
     if not address:
         return False
-    said = {"event": event, "text": f"veilcast {event}: {message}", "message": message, **about}
+    payload = {"event": event, "text": f"veilcast {event}: {message}", "message": message, **about}
     try:
-        httpx.post(address, json=said, timeout=10).raise_for_status()
+        httpx.post(address, json=payload, timeout=10).raise_for_status()
     except httpx.HTTPError as error:
         # the address may hold a token
-        _log.warning("the webhook did not take it (%s)", type(error).__name__)
+        _log.warning("the webhook did not accept it (%s)", type(error).__name__)
         return False
     return True
 
 
 def failed(flow: Any, flow_run: Any, state: Any) -> None:
-    """Prefect's hook for runs that failed or crashed."""
+    """Notify of a run that failed or crashed; Prefect calls this hook."""
     error = error_of(state)
     event = "budget-refused" if isinstance(error, BudgetRefused) else state.type.value.lower()
     tell(event, words(error, state), flow=flow.name, run=flow_run.name, run_id=str(flow_run.id))
 
 
 def error_of(state: Any) -> BaseException | None:
-    """What a run ended with."""
+    """Return the error that a run ended with, if any."""
     try:
         state.result()
     except BaseException as error:
@@ -63,7 +63,7 @@ def error_of(state: Any) -> BaseException | None:
 
 
 def words(error: BaseException | None, state: Any) -> str:
-    """An error that may be shown; of a foreign one only its kind, since its text may quote a count."""
+    """Return an error as text; of a foreign error only its type, since its text may quote a count."""
     if error is None:
         return str(state.name)
     return str(error) if isinstance(error, _OURS) else f"{type(error).__name__} (see the run's log)"

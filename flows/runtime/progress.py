@@ -1,4 +1,4 @@
-"""Progress for people, on stderr: which stage a run is in, and how training goes."""
+"""Progress on stderr: the stage of a run, and the epochs of a training."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Reporter:
-    """One line that changes: the stage, and a bar while a model trains."""
+    """One line that changes: the stage, and a progress bar."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID = progress.add_task("starting", total=None)
 
     def stage(self, text: str, steps: int | None = None) -> None:
-        """A new stage begins; `steps` if it can be counted."""
+        """Begin a new stage; `steps` is None if it cannot be counted."""
         self._progress.reset(self._task, total=steps, description=text)
 
     def at(self, text: str, done: int) -> None:
-        """So many steps of the stage are done."""
+        """Show that `done` steps of the stage are finished."""
         self._progress.update(self._task, completed=done, description=text)
 
     def epoch(self, epoch: Epoch, spent: dict[str, float]) -> None:
-        """An epoch of training has ended."""
+        """Show an epoch of training that has ended."""
         loss = "" if epoch.loss is None else f", loss {epoch.loss:.4f}"
         validation = "" if epoch.validation is None else f", validation {epoch.validation:.1f}"
         budget = "".join(f", {name} {value:.3g}" for name, value in spent.items())
@@ -45,7 +45,7 @@ _current: ContextVar[Reporter | None] = ContextVar("reporter", default=None)
 def shown(*, quiet: bool) -> Iterator[None]:
     """Show progress while the block runs; nothing if quiet."""
     console = Console(stderr=True)
-    if quiet or not console.is_terminal:  # into a file it would be an empty line
+    if quiet or not console.is_terminal:  # in a file it would leave an empty line
         yield
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -58,18 +58,18 @@ def shown(*, quiet: bool) -> Iterator[None]:
 
 
 def stage(text: str, steps: int | None = None) -> None:
-    """Say that a stage begins, if anybody watches."""
+    """Begin a stage, if progress is shown."""
     if reporter := _current.get():
         reporter.stage(text, steps)
 
 
 def stage_at(text: str, done: int) -> None:
-    """Say how far a stage of many steps is, if anybody watches."""
+    """Show how far a stage of many steps is, if progress is shown."""
     if reporter := _current.get():
         reporter.at(text, done)
 
 
 def epoch(done: Epoch, spent: dict[str, float]) -> None:
-    """Say that an epoch of training has ended, if anybody watches."""
+    """Show an epoch of training that has ended, if progress is shown."""
     if reporter := _current.get():
         reporter.epoch(done, spent)

@@ -1,4 +1,4 @@
-"""Results of the pieces of a long computation; a piece that is done is not done again."""
+"""Cached results of the pieces of a long computation, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from dp.ledger import fingerprint
 from flows.runtime import progress
 
 Piece = Callable[..., dict[str, Any]] | str
-"""What computes a piece, or its name."""
+"""Function that computes a piece, or its name."""
 
 FORMAT = 3
-"""Of a kept piece; raised when what a piece computes changes."""
+"""Version of cached results; increased when the computation of a piece changes."""
 _UNNAMED = ("home", "on_epoch", "label")
-"""What a piece is given and is not named by."""
+"""Arguments that do not identify a piece."""
 _DATA = ("panel", "counts")
-"""What it is named by a keyed fingerprint of: with other data it is another piece."""
+"""Arguments that identify it by a keyed fingerprint: with other data it is another piece."""
 
 
 class ResultCache:
-    """Results of pieces in a folder, by what they are results of.
+    """Results of pieces in a folder, by function and arguments.
 
     Args:
         folder: where they are.
-        secret: the installation's key. A name tells nothing without it: a bare hash of small counts, or
-            of a URL with a password, could be found again by trying.
+        secret: the installation's key, which file names are hashed with: an unkeyed hash of small
+            counts, or of a URL with a password, could be inverted by trying.
     """
 
     def __init__(self, folder: Path, secret: bytes) -> None:
@@ -44,7 +44,7 @@ class ResultCache:
         self.done = 0
 
     def __call__(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any]:
-        """The piece's result: read, or computed and written whole."""
+        """Return the piece's result: read, or computed and written atomically."""
         path = self._path(piece, about)
         self.done += 1
         label = about.pop("label", about.get("model", piece.__name__.strip("_")))
@@ -55,14 +55,14 @@ class ResultCache:
         return result
 
     def put(self, result: dict[str, Any], piece: Piece, **about: Any) -> None:
-        """Keep a result that was computed elsewhere."""
+        """Store a result that was computed elsewhere."""
         path = self._path(piece, about)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(result))
         os.replace(partial, path)
 
     def known(self, piece: Piece, **about: Any) -> dict[str, Any] | None:
-        """The piece's result if it is there; nothing is computed."""
+        """Return the piece's result if it is cached; compute nothing."""
         path = self._path(piece, about)
         result: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
         return result

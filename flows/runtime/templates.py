@@ -1,4 +1,4 @@
-"""Templates of pages and statements, and the filters that they share."""
+"""Templates of pages and statements, with their common filters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def template(name: str, *, escape: bool) -> Template:
-    """A template of this package; `figure` and `persons` write numbers, `code` names versions."""
+    """Load a template of this package; `figure` and `persons` format numbers, `code` versions."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=escape, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
@@ -23,11 +23,11 @@ def template(name: str, *, escape: bool) -> Template:
 
 
 def _code(version: dict[str, Any], *, commit: bool = False) -> str:
-    """Package and libraries with their versions; the commit only where a line may change its length."""
-    told = f"veilcast {version['veilcast'] or 'of unknown version'}"
+    """Return package and libraries with their versions; the commit only where a line may grow."""
+    package = f"veilcast {version['veilcast'] or 'of unknown version'}"
     if commit and version["commit"]:
         changes = ", with uncommitted changes" if version["uncommitted_changes"] else ""
-        told += f" (commit {version['commit'][:12]}{changes})"
+        package += f" (commit {version['commit'][:12]}{changes})"
     parts = [f"Python {'.'.join(version['python'].split('.')[:2])}"]
-    parts += [f"{name} {found}" for name, found in version["libraries"].items() if found]
-    return f"{told}, {', '.join(parts)}"
+    parts += [f"{name} {number}" for name, number in version["libraries"].items() if number]
+    return f"{package}, {', '.join(parts)}"

@@ -1,4 +1,4 @@
-"""What the service answers with."""
+"""Answers of the service, as they are sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 
 class Privacy(BaseModel):
-    """What a forecast promises; no figure stands alone."""
+    """Guarantee of a forecast; epsilon never stands alone."""
 
     mechanism: str
     unit: str | None = Field(description="whom the promise is about")
@@ -44,7 +44,7 @@ class Streams(BaseModel):
 
 
 class Statement(BaseModel):
-    """What a run promises, to whom, under which assumptions."""
+    """Guarantee of a run: to whom, under which assumptions."""
 
     run: str
     statement: dict[str, object]

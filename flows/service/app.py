@@ -1,4 +1,4 @@
-"""The service's addresses."""
+"""The service: its addresses, and the answers at each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from data.errors import DataError
 from data.store import Database
 from flows.service.answers import Forecasts, Health, Problem, Statement, Streams
-from flows.service.guard import Limits, check_token
+from flows.service.guard import RequestLimits, check_token
 from flows.service.latest import Latest
 
 _log = logging.getLogger("veilcast.service")
@@ -29,11 +29,11 @@ _REFUSED = {
 
 
 def make_app(store: Database, token: str) -> FastAPI:
-    """The service.
+    """Return the service as an application.
 
     Args:
         store: where forecasts and runs are; nothing else of it is read.
-        token: what a request must bring.
+        token: token that a request must bring.
     """
     app = FastAPI(
         title="veilcast",
@@ -43,7 +43,7 @@ def make_app(store: Database, token: str) -> FastAPI:
         redoc_url=None,
     )
     app.state.token = token
-    app.add_middleware(Limits)
+    app.add_middleware(RequestLimits)
     latest = Latest(store)
 
     @app.exception_handler(DataError)
@@ -77,26 +77,26 @@ def make_app(store: Database, token: str) -> FastAPI:
     async def forecasts(stream: StreamName, region: Region = None) -> Response:
         """The latest forecasts of a stream, with prediction intervals and what they promise."""
         try:
-            found = await latest.forecasts(stream, region)
+            answer = await latest.forecasts(stream, region)
         except LookupError:
             raise HTTPException(404, "that stream has no such region") from None
-        if found is None:
+        if answer is None:
             raise HTTPException(
                 404, "no forecasts of that stream; /v1/streams lists those there are"
             )
-        return _json(found)
+        return _json(answer)
 
     @app.get("/v1/statements/{run}", tags=["privacy"], response_model=Statement, **guarded)  # type: ignore[arg-type]
     async def statement(run: RunId) -> Response:
         """What a run promises, to whom, under which assumptions."""
-        found = await latest.statement(run)
-        if found is None:
+        answer = await latest.statement(run)
+        if answer is None:
             raise HTTPException(404, "no run of that id")
-        return _json(found)
+        return _json(answer)
 
     return app
 
 
 def _json(content: bytes) -> Response:
-    """An answer that is JSON already: written once, given to all who ask within a second."""
+    """Wrap an answer that is JSON already: written once, sent to all who ask within a second."""
     return Response(content, media_type="application/json")

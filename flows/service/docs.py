@@ -7,7 +7,7 @@ from typing import Any
 
 
 def page(openapi: dict[str, Any]) -> str:
-    """HTML of an OpenAPI document."""
+    """Render an OpenAPI document as HTML."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)

@@ -1,4 +1,4 @@
-"""Who may ask, and how much: token, limits and headers."""
+"""Access control of the service: token, limits and headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _bearer = HTTPBearer(auto_error=False, description="the token of the service")
 
 
 def token(home: Home) -> tuple[str, Path]:
-    """The service's token and where it is kept; made on first use, readable by its owner only.
+    """Return the service's token and its file, created on first use and readable by its owner only.
 
     Raises:
         SetupError: the file that VEILCAST_API_TOKEN_FILE names cannot be read, or is too short.
@@ -40,21 +40,21 @@ def token(home: Home) -> tuple[str, Path]:
 
         write_private(path, secrets.token_urlsafe(24))
     try:
-        found = path.read_text().strip()
+        value = path.read_text().strip()
     except OSError as error:
         raise SetupError(f"the token of the service, {path}: {error.strerror}") from None
-    if len(found) < 16:
-        raise SetupError(f"the token in {path} has {len(found)} characters; at least 16 are needed")
-    return found, path
+    if len(value) < 16:
+        raise SetupError(f"the token in {path} has {len(value)} characters; at least 16 are needed")
+    return value, path
 
 
 async def check_token(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
-    """Refuse who does not have the token; the comparison takes as long for a near miss as for any."""
+    """Refuse a request without the token; the comparison takes constant time."""
     expected = hashlib.sha256(request.app.state.token.encode()).digest()
-    said = hashlib.sha256((given.credentials if given else "").encode()).digest()
-    if not hmac.compare_digest(expected, said) or given is None:
+    actual = hashlib.sha256((given.credentials if given else "").encode()).digest()
+    if not hmac.compare_digest(expected, actual) or given is None:
         raise HTTPException(
             401,
             "the token is wrong" if given else "a token is needed: Authorization: Bearer TOKEN",
@@ -62,14 +62,14 @@ async def check_token(
         )
 
 
-class Limits:
-    """Refuses requests that are larger than any honest one, before anything reads them."""
+class RequestLimits:
+    """Middleware that refuses overlong requests before anything reads them, and adds headers."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI."""
+        """Handle one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What is read from the store, and kept for a moment: many ask for the same."""
+"""Latest forecasts and statements, read from the store and cached for a second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flows.service.answers import Forecasts, Statement, Streams
 Key = tuple[str | None, ...]
 
 _FRESH = 1.0
-"""Seconds for which an answer is given again."""
+"""Seconds for which an answer is cached."""
 _MOST = 512
 
 
@@ -29,15 +29,15 @@ class Latest:
 
     def __init__(self, store: Database) -> None:
         self._store = store
-        self._kept: dict[Key, tuple[float, bytes | None]] = {}
+        self._cached: dict[Key, tuple[float, bytes | None]] = {}
         self._lock = threading.Lock()
 
     async def streams(self) -> bytes:
-        """Names of streams with forecasts, as JSON."""
+        """Return the names of streams with forecasts, as JSON."""
         return await self._once(("streams",), self._streams) or b""
 
     async def forecasts(self, stream: str, region: str | None) -> bytes | None:
-        """The latest forecasts of a stream as JSON; None if there are none.
+        """Return the latest forecasts of a stream as JSON; None if there are none.
 
         Raises:
             LookupError: the stream has no such region.
@@ -45,39 +45,39 @@ class Latest:
         return await self._once(("f", stream, region), lambda: self._json(stream, region))
 
     async def statement(self, run: str) -> bytes | None:
-        """The statement of a run as JSON; None if there is no such run."""
+        """Return the statement of a run as JSON; None if there is no such run."""
         return await self._once(("s", run), lambda: self._statement(run))
 
     async def _once(self, key: Key, read: Callable[[], bytes | None]) -> bytes | None:
-        """What is known if it is fresh, else what a thread reads."""
-        kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] < _FRESH:
-            return kept[1]
+        """Return the cached answer if it is fresh; otherwise read it in a thread."""
+        cached = self._cached.get(key)
+        if cached is not None and time.monotonic() - cached[0] < _FRESH:
+            return cached[1]
         return await run_in_threadpool(self._read, key, read)
 
     def _read(self, key: Key, read: Callable[[], bytes | None]) -> bytes | None:
-        with self._lock:  # one reader at a time: the others find what it read
-            kept = self._kept.get(key)
-            if kept is not None and time.monotonic() - kept[0] < _FRESH:
-                return kept[1]
+        with self._lock:  # one reader at a time; the others then find its answer cached
+            cached = self._cached.get(key)
+            if cached is not None and time.monotonic() - cached[0] < _FRESH:
+                return cached[1]
             value = read()
-            if len(self._kept) >= _MOST:
-                self._kept.clear()
-            self._kept[key] = time.monotonic(), value
+            if len(self._cached) >= _MOST:
+                self._cached.clear()
+            self._cached[key] = time.monotonic(), value
             return value
 
     def _streams(self) -> bytes:
         return Streams(streams=list(forecast_names(self._store))).model_dump_json().encode()
 
     def _json(self, stream: str, region: str | None) -> bytes | None:
-        found = self._forecasts(stream)
-        if found is None:
+        answer = self._forecasts(stream)
+        if answer is None:
             return None
         if region is not None:
-            found["values"] = [one for one in found["values"] if one["region"] == region]
-            if not found["values"]:
+            answer["values"] = [value for value in answer["values"] if value["region"] == region]
+            if not answer["values"]:
                 raise LookupError(region)
-        return Forecasts.model_validate(found).model_dump_json().encode()
+        return Forecasts.model_validate(answer).model_dump_json().encode()
 
     def _forecasts(self, stream: str) -> dict[str, Any] | None:
         rows = latest_forecasts(self._store, stream)
@@ -110,12 +110,12 @@ class Latest:
         }
 
     def _statement(self, run: str) -> bytes | None:
-        found = find_run(self._store, run)
-        if found is None:
+        entry = find_run(self._store, run)
+        if entry is None:
             return None
-        return Statement(run=run, statement=found.document["statement"]).model_dump_json().encode()
+        return Statement(run=run, statement=entry.document["statement"]).model_dump_json().encode()
 
 
 def _number(value: Any) -> float | None:
-    """None for what is missing, however pandas says so."""
+    """Return a number, or None for any of pandas' missing values."""
     return None if value is None or value != value else float(value)

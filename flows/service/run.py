@@ -12,7 +12,7 @@ from flows.settings import Home
 
 
 def run(home: Home, host: str, port: int) -> int:
-    """Serve until interrupted; returns the exit code.
+    """Serve until interrupted, and return the exit code.
 
     Raises:
         SetupError: the port is taken, or there is no token.

@@ -1,1 +1,1 @@
-"""The whole stack as plain processes: PostgreSQL, MLflow, Prefect, a worker and the service."""
+"""The stack as plain processes: PostgreSQL, MLflow, Prefect, a worker and the service."""

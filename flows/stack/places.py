@@ -1,4 +1,4 @@
-"""Where the stack keeps things: folders, ports, secrets, and the environment that follows from them."""
+"""Places of the stack: its folders, ports and secrets, and the environment made of them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from flows.runtime.local import write_private
 
 SERVICES = ("postgres", "mlflow", "prefect", "worker", "api")
 ROLES = ("postgres", "veilcast", "reader", "counts", "mlflow", "prefect")
-"""`veilcast` owns store and ledger, `reader` may read forecasts, `counts` owns what comes in."""
+"""`veilcast` owns store and ledger, `reader` may read forecasts, `counts` owns incoming counts."""
 MARK = "VEILCAST_STACK"
 """In the environment of everything that the stack starts, so that `down` finds all of it."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """One stack.
+    """Folders and ports of one stack.
 
     Attributes:
         home: the folder of all outputs.
-        ports: on the loopback, by service.
+        ports: port on the loopback by service.
     """
 
     home: Path
@@ -36,20 +36,20 @@ class Places:
         return self.home / "stack"
 
     def secret(self, role: str) -> str:
-        """The password of a role."""
+        """Return the password of a role."""
         return (self.root / "secrets" / role).read_text().strip()
 
     def database(self, role: str, name: str | None = None, *, driver: str = "") -> str:
-        """URL of a database as a role; by default the role's own."""
+        """Return the URL of a database as a role; by default the role's own database."""
         address = f"127.0.0.1:{self.ports['postgres']}/{name or role}"
         return f"postgresql{driver}://{role}:{self.secret(role)}@{address}"
 
     def url(self, service: str) -> str:
-        """Address of a server."""
+        """Return the address of a server."""
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def environment(self) -> dict[str, str]:
-        """What commands need to work with the stack; holds passwords."""
+        """Return the environment of commands that work with the stack; it holds passwords."""
         return {
             "VEILCAST_HOME": str(self.home),
             "VEILCAST_DATABASE_URL": self.database("veilcast"),
@@ -62,11 +62,11 @@ class Places:
 
 
 def open_places(home: Path, wanted: dict[str, int] | None = None) -> Places:
-    """The stack of a home folder; ports are chosen once and kept, secrets are made once.
+    """Open the stack of a home folder; ports are chosen once and kept, secrets are made once.
 
     Args:
         home: the folder of all outputs.
-        wanted: ports by service; others are free ones.
+        wanted: ports by service; others are chosen among free ones.
 
     Raises:
         SetupError: an unknown service, or no port.
@@ -76,18 +76,18 @@ def open_places(home: Path, wanted: dict[str, int] | None = None) -> Places:
         folder.mkdir(parents=True, exist_ok=True)
     (root / "secrets").chmod(0o700)
     for role in (*ROLES, "api"):
-        path = root / "secrets" / role
-        if not path.exists():
-            write_private(path, secrets.token_urlsafe(24))
-    kept = root / "ports.json"
-    ports = json.loads(kept.read_text()) if kept.exists() else {}
+        secret = root / "secrets" / role
+        if not secret.exists():
+            write_private(secret, secrets.token_urlsafe(24))
+    path = root / "ports.json"
+    ports = json.loads(path.read_text()) if path.exists() else {}
     for service, port in (wanted or {}).items():
         if service not in SERVICES or not 0 < port < 65536:
             raise SetupError(f"no port {service}={port}; services are {', '.join(SERVICES)}")
         ports[service] = port
     for service in SERVICES:
         ports.setdefault(service, _free(set(ports.values())))
-    kept.write_text(json.dumps(ports, indent=2) + "\n")
+    path.write_text(json.dumps(ports, indent=2) + "\n")
     return Places(home, ports)
 
 

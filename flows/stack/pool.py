@@ -1,4 +1,4 @@
-"""The work pool of a server, and the end of runs that a stopped stack left behind."""
+"""The work pool of a Prefect server, and the end of runs left behind by a stopped stack."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LEFT = ["RUNNING", "PENDING", "CANCELLING"]
 
 
 def open_pool(api: str) -> None:
-    """Make the pool if it is not there; end runs that nobody works on any more.
+    """Make the pool if it is missing, and end runs that no worker works on.
 
-    Called when no worker of the stack runs: whatever is still under way has died with its worker, and
-    would hold the data set's only place for ever.
+    Called when no worker of the stack runs: a run still marked as running died with its worker, and
+    would hold the only place of its data set for ever.
     """
     with httpx.Client(base_url=api, timeout=30) as client:
         if client.get(f"/work_pools/{POOL}").status_code == 404:

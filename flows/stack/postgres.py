@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the stack's own, from the system's programs, on the loopback only."""
+"""The stack's own PostgreSQL server, from the system's programs, on the loopback only."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _SERVED = {
     "shared_buffers": "32MB",
 }
 _OWN = ("veilcast", "counts", "mlflow", "prefect")
-"""Roles with a database of their own, which no other role may enter."""
+"""Roles with a database of their own, to which no other role may connect."""
 
 
 def start(places: Places) -> None:
-    """Start the server, made first if need be, with a database and a role for each use.
+    """Start the server, created first if needed, with a database and a role for each use.
 
     Raises:
         SetupError: PostgreSQL is not installed or does not start.
@@ -36,7 +36,7 @@ def start(places: Places) -> None:
 
 
 def serve(places: Places) -> None:
-    """Start the server as it is, made first if need be."""
+    """Start the server as it is, created first if needed."""
     data = _data(places)
     if not (data / "PG_VERSION").exists():
         _make(places, data)
@@ -65,7 +65,7 @@ def stop(places: Places, mode: str = "fast") -> None:
 
 
 def running(places: Places) -> bool:
-    """Whether the server of this folder runs."""
+    """Return whether the server of this folder runs."""
     data = _data(places)
     if not (data / "postmaster.pid").exists():
         return False
@@ -103,7 +103,7 @@ def _make(places: Places, data: Path) -> None:
 
 
 def _roles(places: Places) -> None:
-    """Roles and databases that are not there yet, and their passwords."""
+    """Create missing roles and databases, and set the passwords."""
     import psycopg
     from psycopg import sql
 
@@ -134,14 +134,14 @@ def _run(
     if user is not None:  # the server refuses to run as root
         options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     # pg_ctl hands its streams on to the server: pipes would never end
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         try:
             done = subprocess.run(  # noqa: S603  (our own arguments)
                 [_program(program), *map(str, arguments)],
                 check=False,
                 text=True,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 **options,
@@ -149,8 +149,8 @@ def _run(
         except PermissionError:
             raise SetupError(f"{places.root} cannot be entered by {_name(user)}") from None
         if check and done.returncode:
-            said.seek(0)
-            lines = said.read().strip().splitlines() or ["no reason given"]
+            output.seek(0)
+            lines = output.read().strip().splitlines() or ["no reason given"]
             hint = ""
             if user is not None and not _reaches(user, places.root):
                 hint = f" (PostgreSQL runs as {_name(user)}, who cannot enter {places.root})"
@@ -161,13 +161,13 @@ def _run(
 
 
 def _program(name: str) -> str:
-    """The program, on the path or where Debian keeps it.
+    """Find a program, on the path or where Debian keeps it.
 
     Raises:
         SetupError: it is not installed.
     """
-    if found := shutil.which(name):
-        return found
+    if program := shutil.which(name):
+        return program
     newest = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=_version, reverse=True)
     if not newest:
         raise SetupError("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -182,7 +182,7 @@ def _version(path: str) -> float:
 
 
 def _other_user() -> pwd.struct_passwd | None:
-    """Who runs the server, if we are root."""
+    """Return the user that runs the server if we are root; None otherwise."""
     if os.getuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -198,5 +198,5 @@ def _name(user: pwd.struct_passwd | None) -> str:
 
 
 def _reaches(user: pwd.struct_passwd, path: Path) -> bool:
-    """Whether others may pass every folder on the way."""
+    """Return whether other users may pass every folder on the way."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))

@@ -1,4 +1,4 @@
-"""Processes in the background: started once, found again by their pid files, stopped as a whole."""
+"""Background processes: started once, found again by their pid files, stopped as a whole."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Service:
     """A process of the stack.
 
     Attributes:
-        name: of its pid file and its log.
+        name: name of its pid file and its log.
         command: program and arguments; no secret, since everybody can list them.
         environment: beside that of the stack; may hold secrets.
-        health: address that answers 200 when it is up.
+        health: address that answers 200 once the service is up.
     """
 
     name: str
@@ -71,7 +71,7 @@ def wait(places: Places, service: Service, seconds: float = 180) -> None:
 
 
 def healthy(address: str) -> bool:
-    """Whether an address answers 200."""
+    """Return whether an address answers 200."""
     try:
         return httpx.get(address, timeout=5).status_code == 200
     except httpx.HTTPError:
@@ -79,7 +79,7 @@ def healthy(address: str) -> bool:
 
 
 def running(places: Places, name: str) -> bool:
-    """Whether the process of the pid file runs, and not another one with its number."""
+    """Return whether the process of the pid file runs, and not another one with its number."""
     note = _read(places, name)
     if note is None:
         return False
@@ -91,7 +91,7 @@ def running(places: Places, name: str) -> bool:
 
 
 def stop(places: Places, name: str, seconds: float = 20) -> None:
-    """Ask a service and its children to end, and make them if they do not."""
+    """Ask a service and its children to end, and kill them if they do not."""
     note = _read(places, name)
     if note is not None and running(places, name):
         pid = int(note["pid"])
@@ -104,7 +104,7 @@ def stop(places: Places, name: str, seconds: float = 20) -> None:
 
 
 def sweep(places: Places) -> int:
-    """End whatever else carries the stack's mark; returns how many there were."""
+    """Kill every other process that carries the stack's mark, and return how many there were."""
     mark = f"{MARK}={places.root}".encode()
     found = 0
     for folder in Path("/proc").glob("[0-9]*"):
@@ -120,7 +120,7 @@ def sweep(places: Places) -> int:
 
 
 def _born(pid: int) -> str | None:
-    """When a process started, in the system's ticks; None if it is not there or only a remainder."""
+    """Return when a process started, in the system's ticks; None if it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

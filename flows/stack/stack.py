@@ -1,4 +1,4 @@
-"""Up, down and how it is: the stack as a whole."""
+"""The stack as a whole: up, down and status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SILENT = {
 
 
 def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
-    """Start what does not run yet; returns where everything is.
+    """Start every service that does not run yet, and return the status.
 
     Raises:
         SetupError: a port is taken, a program is missing, or a service does not come up.
@@ -65,7 +65,7 @@ def down(home: Path) -> dict[str, Any]:
 
 
 def status(home: Path) -> dict[str, Any]:
-    """What runs, and where."""
+    """Return which services run, and where."""
     if not (home / "stack" / "ports.json").exists():
         return {"stack": str(home / "stack"), "services": {}}
     places = open_places(home)
@@ -101,7 +101,7 @@ def _ports_are_ours(places: Places) -> None:
 
 
 def mlflow(places: Places) -> Service:
-    """MLflow's server."""
+    """Return the MLflow server as a service."""
     files = places.root / "mlflow"
     command = (
         sys.executable,
@@ -126,7 +126,7 @@ def mlflow(places: Places) -> Service:
 
 
 def prefect(places: Places) -> Service:
-    """Prefect's server."""
+    """Return the Prefect server as a service."""
     command = (
         sys.executable,
         "-m",
@@ -149,7 +149,7 @@ def prefect(places: Places) -> Service:
 
 
 def worker(places: Places, name: str = "worker", port: int | None = None) -> Service:
-    """A worker; a second one needs a name and a port of its own."""
+    """Return a worker as a service; a second worker needs its own name and port."""
     port = port or places.ports["worker"]
     command = (
         sys.executable,
@@ -177,7 +177,7 @@ def worker(places: Places, name: str = "worker", port: int | None = None) -> Ser
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "PREFECT_LOGGING_LEVEL": "INFO",
-        # a server that is restarted, or whose database is, is waited for
+        # wait for a server that restarts, or whose database does
         "PREFECT_CLIENT_MAX_RETRIES": "10",
         "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         "OMP_NUM_THREADS": "1",

@@ -1,6 +1,6 @@
-"""Store and ledger brought up to date, and what the reading role may see of them.
+"""Tables of store and ledger: created or migrated, and made readable for the reading role.
 
-`python -m flows.stack.tables` does it for VEILCAST_DATABASE_URL and the role `reader`.
+`python -m flows.stack.tables` prepares those of VEILCAST_DATABASE_URL for the role `reader`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from data.store import open_store
 from dp.ledger import Ledger
 
 READER = "reader"
-_SEEN = ("store_forecasts", "store_runs", "store_version")
+_READABLE = ("store_forecasts", "store_runs", "store_version")
 
 
 def prepare(url: str) -> None:
-    """Make or migrate the tables; the reader may read forecasts and runs, and nothing else.
+    """Create or migrate the tables; the reader may read forecasts and runs, and nothing else.
 
     Args:
         url: of a PostgreSQL database, as the role that owns it.
@@ -26,7 +26,7 @@ def prepare(url: str) -> None:
     Ledger(url)
     open_store(url)
     with psycopg.connect(url, autocommit=True) as connection:
-        for table in _SEEN:
+        for table in _READABLE:
             connection.execute(
                 sql.SQL("GRANT SELECT ON {} TO {}").format(
                     sql.Identifier(table), sql.Identifier(READER)

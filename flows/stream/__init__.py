@@ -1,1 +1,1 @@
-"""The scheduled loop: new counts, noised once; forecasts from them; a model that is kept good."""
+"""The scheduled loop: new counts are noised once, forecasts made from them, models retrained."""

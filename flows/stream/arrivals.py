@@ -1,4 +1,4 @@
-"""Counts that have come since the last release, as they are in the source."""
+"""Arrivals: raw counts of a stream's source since the last release."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Arrivals:
 
     Attributes:
         counts: regular in time, times × regions; rows of NaN where not observed; may be empty.
-        interval: length of one.
+        interval: length of an interval.
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, where declared.
-        source: what the user called it.
-        timezone: zone by whose clock the times are told; None where the source does not say.
+        source: name that the user gave the source.
+        timezone: zone whose clock the times follow; None if the source does not say.
     """
 
     counts: pd.DataFrame
@@ -38,10 +38,10 @@ class Arrivals:
 
 
 def first(source: SourceConfig) -> Arrivals:
-    """Everything there is, validated as for a training.
+    """Read all counts of the source, validated as for a training.
 
     Raises:
-        DataError: it cannot be used.
+        DataError: the source cannot be used.
     """
     table = _complete(_read(source))
     panel, _ = validate.to_panel(table, max_gap=source.max_gap)
@@ -58,19 +58,19 @@ def first(source: SourceConfig) -> Arrivals:
 def since(
     source: SourceConfig, after: pd.Timestamp, interval: pd.Timedelta, regions: tuple[str, ...]
 ) -> Arrivals:
-    """What starts at or after the end of what was released.
+    """Read the intervals that start at or after the end of the last release.
 
-    An interval that has not come whole is left for the next time, and one that comes after a later
-    one was released is not looked at any more.
+    A last interval that is incomplete waits for the next call. An interval that arrives after a later
+    one was released is never read.
 
     Args:
-        source: of the stream.
+        source: source of the stream.
         after: end of the last released interval, by the panel's clock.
-        interval: of the stream.
-        regions: of the stream, in order.
+        interval: interval of the stream.
+        regions: regions of the stream, in order.
 
     Raises:
-        DataError: other regions, or times between the stream's.
+        DataError: other regions, or times that are not on the stream's grid.
     """
     table = _complete(_read(source, after))
     frame = table.frame
@@ -84,7 +84,7 @@ def since(
     if frame.empty:
         empty = pd.DataFrame(columns=list(regions), index=pd.DatetimeIndex([], name="time"))
         return Arrivals(empty.astype(float), *about)
-    _check(table, rules.unparsed_time(frame["time"]))
+    _refuse_errors(table, rules.unparsed_time(frame["time"]))
     times = pd.DatetimeIndex(frame["time"])
     if times.tz is not None:
         times = times.tz_convert("UTC").tz_localize(None)
@@ -99,13 +99,13 @@ def since(
             f"{table.name} now has {len(counts.columns)} regions, the stream has {len(regions)}, not "
             "the same ones; keep the columns, or start another stream (stream.name)"
         )
-    _check(table, rules.cells(counts.dropna(how="all").reset_index(drop=True)))
-    _check(table, rules.duplicate_time(pd.DatetimeIndex(counts.index)))
+    _refuse_errors(table, rules.cells(counts.dropna(how="all").reset_index(drop=True)))
+    _refuse_errors(table, rules.duplicate_time(pd.DatetimeIndex(counts.index)))
     counts = counts.sort_index()
     if ((pd.DatetimeIndex(counts.index) - after) % interval).any():
         raise DataError(
             f"{table.name} has times that are not on the stream's grid of "
-            f"{interval.total_seconds() / 60:g} minutes; bring one row an interval"
+            f"{interval.total_seconds() / 60:g} minutes; bring one row per interval"
         )
     regular = pd.date_range(after, counts.index[-1], freq=interval, name="time")
     return Arrivals(counts[list(regions)].astype(float).reindex(regular), *about)
@@ -128,7 +128,7 @@ def _read(source: SourceConfig, after: pd.Timestamp | None = None) -> Table:
 
 
 def _complete(table: Table) -> Table:
-    """The table without a last interval that is still being written."""
+    """Return the table without a last interval that is still being written."""
     frame = table.frame
     if frame.empty:
         return table
@@ -138,7 +138,7 @@ def _complete(table: Table) -> Table:
     return replace(table, frame=frame)
 
 
-def _check(table: Table, found: Iterable[Finding]) -> None:
-    errors = [str(one) for one in found if one.severity == "error"]
+def _refuse_errors(table: Table, findings: Iterable[Finding]) -> None:
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
     if errors:
         raise DataError(f"{table.name} cannot be used:\n  " + "\n  ".join(errors))

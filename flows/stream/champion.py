@@ -1,4 +1,4 @@
-"""The model that forecasts come from: the registry's, or while MLflow is away the last one known."""
+"""The model in use: the registry's champion or, while MLflow does not answer, the last known one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Champion:
     """A model in use.
 
     Attributes:
-        run_id: of its training.
-        files: weights and configuration.
-        current: whether the registry was asked, or did not answer and it is the last one known.
+        run_id: id of its training run.
+        files: folder of its weights and configuration.
+        current: whether the registry answered; False for the last known model.
     """
 
     run_id: str
@@ -32,7 +32,7 @@ class Champion:
 
 
 def champion(stream: str, home: Home) -> Champion | None:
-    """The model in use for a stream; None if none was ever promoted."""
+    """Return the model in use for a stream; None if none was ever promoted."""
     place = home.root / "champions" / model_name(stream)
     if not reachable(home):
         known = _known(place)
@@ -42,7 +42,7 @@ def champion(stream: str, home: Home) -> Champion | None:
 
 
 def adopt(stream: str, version: Version, home: Home) -> Champion:
-    """Keep a version's files here, so that forecasts do not need the registry."""
+    """Copy a version's files into the home folder, so that forecasts do not need the registry."""
     place = home.root / "champions" / model_name(stream)
     folder = place / version.run_id
     if not folder.exists():
@@ -60,7 +60,7 @@ def adopt(stream: str, version: Version, home: Home) -> Champion:
 
 
 def reachable(home: Home) -> bool:
-    """Whether MLflow answers; a local file always does."""
+    """Return whether MLflow answers; a local file always does."""
     if not home.tracking_uri.startswith("http"):
         return True
     try:

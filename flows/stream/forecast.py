@@ -1,4 +1,4 @@
-"""Forecasts from released counts, written to the store: one for every interval that has passed."""
+"""Forecasts of a stream: made from released counts and written to the store, one per interval."""
 
 from __future__ import annotations
 
@@ -23,35 +23,37 @@ from models.conformal import Intervals
 from models.predict import predict
 
 LEVEL = 0.9
-"""Of the prediction intervals that are written."""
+"""Level of the prediction intervals that are written."""
 _MOST = 96
-"""Forecasts that are made up for when the loop did not run; older ones serve nobody."""
+"""Missed forecasts that are made later, at most, after the loop did not run."""
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """What was forecast.
+class WrittenForecasts:
+    """Forecasts that were written to the store.
 
     Attributes:
-        made: moments, by the panel's clock, from which was looked ahead.
-        rows: written to the store.
+        made: moments, by the panel's clock, that they were made at.
+        rows: number of rows written.
     """
 
     made: tuple[pd.Timestamp, ...]
     rows: int
 
 
-def foresee(recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp) -> Foreseen:
-    """Forecast from every moment that was not forecast from yet, up to the end of what was seen.
+def write_forecasts(
+    recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp
+) -> WrittenForecasts:
+    """Write a forecast for every moment that has none yet, up to the end of the source's data.
 
-    A forecast is named by the moment from which it looks ahead, so that making it again changes
-    nothing. Intervals that were not released are repaired from released ones, like any gap.
+    A forecast is identified by the moment that it is made at, so that making it again changes nothing.
+    Intervals that were not released are repaired from released ones, like any gap.
 
     Args:
         recipe: of the stream.
         home: where store and ledger are.
-        model: the one in use.
-        seen: end of the last interval that the source has, released or not.
+        model: the model in use.
+        seen: end of the last interval of the source, released or not.
     """
     saved = open_model(model.files)
     spec = saved.spec
@@ -60,16 +62,18 @@ def foresee(recipe: Recipe, home: Home, model: Champion, seen: pd.Timestamp) -> 
     last = latest_forecasts(store, name)["made_at"].max()
     windows = _windows(_until(counts, seen), spec, last)
     if not len(windows):
-        return Foreseen((), 0)
+        return WrittenForecasts((), 0)
     values = predict(saved.model, windows)
     ends = _ends(saved.intervals, values, windows)
     promise = release.promise(recipe, counts, home)
     rows = 0
-    for at, moment in enumerate(windows.times):
+    for row, moment in enumerate(windows.times):
         times = pd.date_range(moment, periods=spec.horizon, freq=counts.interval, name="time")
-        frame = [pd.DataFrame(one[at].round(2), times, counts.regions) for one in (values, *ends)]
-        rows += append_forecasts(store, name, _forecast(model, moment, frame, promise, recipe))
-    return Foreseen(tuple(windows.times), rows)
+        frames = [
+            pd.DataFrame(block[row].round(2), times, counts.regions) for block in (values, *ends)
+        ]
+        rows += append_forecasts(store, name, _forecast(model, moment, frames, promise, recipe))
+    return WrittenForecasts(tuple(windows.times), rows)
 
 
 def _forecast(
@@ -90,7 +94,7 @@ def _forecast(
 
 
 def _until(counts: Panel, seen: pd.Timestamp) -> Panel:
-    """The panel up to a moment, with rows of NaN where nothing was released."""
+    """Return the panel up to a moment, with rows of NaN where nothing was released."""
     times = pd.date_range(
         counts.times[0],
         max(seen - counts.interval, counts.times[-1]),
@@ -101,7 +105,7 @@ def _until(counts: Panel, seen: pd.Timestamp) -> Panel:
 
 
 def _windows(panel: Panel, spec: WindowSpec, last: Any) -> Windows:
-    """Windows that look ahead from every moment after `last`; the last of them from the end."""
+    """Return windows for every moment after `last`; the last one forecasts from the panel's end."""
     filled = fill_gaps(panel)
     ahead = pd.date_range(filled.times[-1], periods=spec.horizon + 1, freq=filled.interval)[1:]
     times = pd.DatetimeIndex(filled.times.append(ahead), name="time")

@@ -1,38 +1,34 @@
-"""`veilcast ingest`: new intervals of a source, noised under a charge, into the store."""
+"""`veilcast ingest`: new intervals of a source, noised under a charge and appended to the store."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from data import store, validate
+from data import store
 from data.panel import Panel
 from data.sources.credentials import shown
 from data.spans import to_span
-from data.store import Check, Database, Released
+from data.store import Check, Database
 from dp.ledger import Ledger, local_secret
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import UsageError
-from flows.pipeline import read
 from flows.pipeline.evaluate import NOT_PRIVATE
-from flows.pipeline.privatise import Noised, noised
+from flows.pipeline.privatise import noised
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
-
-if TYPE_CHECKING:
-    from data.events.declared import Declared
-
-NOW = "now"
+from flows.stream.period import counts_of, end_of, unreleased
+from flows.stream.publish import publish, released
 
 
 def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> dict[str, Any]:
-    """Bring the store up to date with a source; what is there is never changed.
+    """Bring the store up to date with a source; released intervals are never changed.
 
-    Intervals after the last one that was released are counted, noised under a charge and appended; the
-    same again does nothing. Intervals that were released are counted once more as far back as `late`,
-    and only whether they changed is told.
+    Intervals after the last released one are counted, noised under a charge and appended; a repeat does
+    nothing. Intervals released earlier, as far back as `late`, are counted once more, only to report
+    whether their counts have changed.
 
     Args:
         recipe: source, events and privacy; its mechanism is `input`.
@@ -57,7 +53,7 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
     base = store.open_store(home.database_url)
     name = recipe.source.account or _name(recipe)
     last = store.released_until(base, name)
-    end = _end(recipe, until)
+    end = end_of(recipe, until)
     document: dict[str, Any] = {"panel": name, "source": _name(recipe), "new": 0, "known": 0}
     document |= {"from": None, "to": None, "release": None, "kept_raw": False}
     if last is not None:
@@ -65,30 +61,37 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
         document["late"] = _late(recipe, home, base, name, checks)
     else:
         document["late"] = {"intervals": 0, "note": NOT_PRIVATE}
-    panel = _fresh(recipe, base, name, last, end)
+    panel = unreleased(recipe, base, name, last, end)
     if panel is None:
         return document
+    return document | _published(panel, recipe, home, base, name)
+
+
+def _published(
+    panel: Panel, recipe: Recipe, home: Home, base: Database, name: str
+) -> dict[str, Any]:
+    """Release a panel into the store, and describe the release."""
     counts, made = noised(panel, recipe, home)
-    release = _released(made)
-    found = store.append_panel(base, name, counts.counts, release, interval=panel.interval)
+    entry = made.entry
+    appended = publish(base, name, counts.counts, entry, interval=panel.interval)
     prints = store.fingerprints(local_secret(home.secret), panel.counts)
     bound = {} if panel.bound is None else asdict(panel.bound)
-    store.note_check(base, release.key, bound, prints)
+    store.note_check(base, entry.key, bound, prints)
     if recipe.source.keep_raw:
         store.append_raw(
             store.open_raw(home.database_url), name, panel.counts, interval=panel.interval
         )
     spent = Ledger(home.database_url).spent(
-        made.entry.dataset, PrivacyUnit(recipe.privacy.unit), recipe.privacy.delta
+        entry.dataset, PrivacyUnit(recipe.privacy.unit), recipe.privacy.delta
     )
-    return document | {
-        "new": found.new,
-        "known": found.known,
+    return {
+        "new": appended.new,
+        "known": appended.known,
         "from": str(panel.times[0]),
         "to": str(panel.times[-1] + panel.interval),
         "kept_raw": recipe.source.keep_raw,
         "release": {
-            **asdict(release),
+            **asdict(released(entry)),
             "neighbours": made.unit.neighbours,
             "bound": list(made.reasons),
             "epsilon_spent_on_data_set": spent,
@@ -96,109 +99,20 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
     }
 
 
-def _released(made: Noised) -> Released:
-    noise = made.noise
-    return Released(
-        key=made.entry.key,
-        ledger_entry=made.entry.id,
-        unit=made.unit.value,
-        epsilon=float(noise.epsilon),
-        delta=noise.budget.delta,
-        sigma=noise.sigma,
-        sensitivity=noise.bound.sensitivity,
-    )
-
-
 def _name(recipe: Recipe) -> str:
-    """What the source is called, without credentials."""
+    """Return the name of the source, without credentials."""
     return shown(recipe.source.name)
-
-
-def _end(recipe: Recipe, until: str) -> pd.Timestamp | None:
-    """End of what is ingested; None for all there is.
-
-    Of events it is declared: the time of the last one would tell that somebody was seen then.
-    """
-    if until == NOW:
-        if not recipe.source.events:
-            raise UsageError("--until now is for events; of counts every row ends an interval")
-        here = pd.Timestamp.now(tz=recipe.events.timezone).tz_localize(None)
-        return here.floor(recipe.events.length)
-    if until:
-        try:
-            return replace(recipe.events, end=until).moment("end")
-        except ValueError as error:
-            raise UsageError(f"--until: {error}") from None
-    return None if not recipe.source.events else _declared(recipe).end
-
-
-def _declared(recipe: Recipe) -> Declared:
-    # Ibis takes half a second to import, which counts do not need
-    from data.events.declared import declared
-
-    return declared(recipe.source.name, recipe.events)
-
-
-def _fresh(
-    recipe: Recipe, base: Database, name: str, last: pd.Timestamp | None, end: pd.Timestamp | None
-) -> Panel | None:
-    """Raw counts of the intervals that are not released yet; None if there are fewer than two."""
-    if recipe.source.events:
-        start = last if last is not None else _declared(recipe).start
-        if start is None or end is None:
-            missing = (
-                "end" if start is not None else "start" if end is not None else "start and end"
-            )
-            raise UsageError(
-                f"{_name(recipe)}: the {missing} of the period {'are' if ' ' in missing else 'is'} not "
-                "declared, and the times of private events tell who was seen; give events.start for "
-                "the first time, and "
-                "--until 2024-03-01, --until now (the last whole interval by the clock of "
-                "events.timezone) or events.end"
-            )
-        if end - start < 2 * recipe.events.length:
-            return None
-        regions = () if last is None else store.panel_regions(base, name)
-        return _panel(recipe, start, end, regions)
-    panel = _panel(recipe, None, None, ())
-    chosen = panel.counts
-    if last is not None:
-        chosen = chosen[chosen.index >= last]
-    if end is not None:
-        chosen = chosen[chosen.index < end]
-    if chosen.notna().all(axis=1).sum() < 2:
-        return None
-    observed = chosen.index[chosen.notna().all(axis=1)]
-    return replace(panel, counts=chosen.loc[observed[0] : observed[-1]])
-
-
-def _panel(
-    recipe: Recipe,
-    start: pd.Timestamp | None,
-    end: pd.Timestamp | None,
-    regions: tuple[str, ...],
-) -> Panel:
-    """Raw counts of a period, validated."""
-    config = recipe.events
-    events = replace(
-        config,
-        start=config.start if start is None else str(start),
-        end=config.end if end is None else str(end),
-        regions=regions or config.regions,
-    )
-    table = read.read(recipe, events=events if recipe.source.events else None)
-    return validate.to_panel(table, max_gap=recipe.source.max_gap, short=True)[0]
 
 
 def _late(
     recipe: Recipe, home: Home, base: Database, name: str, checks: tuple[Check, ...]
 ) -> dict[str, Any]:
-    """Which released intervals would be counted otherwise now; they stay as they are."""
+    """Report released intervals whose counts differ now; they stay as they are."""
     secret, changed = local_secret(home.secret), []
-    given = None if recipe.source.events else _panel(recipe, None, None, ())
+    whole = None if recipe.source.events else counts_of(recipe, None, None, ())
     for check in checks:
         times = pd.Timestamp(check.start), pd.Timestamp(check.end)
-        if given is None:
+        if whole is None:
             bound = check.bound
             privacy = replace(
                 recipe.privacy,
@@ -207,17 +121,17 @@ def _late(
                 weight=bound["weight"],
             )
             source = replace(recipe.source, regions_per_interval=bound["regions"])
-            asked = replace(recipe, privacy=privacy, source=source)
-            counts = _panel(asked, *times, store.panel_regions(base, name)).counts
+            earlier = replace(recipe, privacy=privacy, source=source)
+            counts = counts_of(earlier, *times, store.panel_regions(base, name)).counts
         else:
-            counts = given.counts[(given.times >= times[0]) & (given.times < times[1])]
+            counts = whole.counts[(whole.times >= times[0]) & (whole.times < times[1])]
             counts = counts.loc[:, list(store.panel_regions(base, name))]
         now = store.fingerprints(secret, counts)
         if len(now) != len(check.prints):
             changed += [times[0]]
             continue
         same = zip(counts.index, now, check.prints, strict=True)
-        changed += [time for time, one, before in same if one != before]
+        changed += [time for time, new, old in same if new != old]
     return {
         "intervals": len(changed),
         **({"from": str(min(changed)), "to": str(max(changed))} if changed else {}),

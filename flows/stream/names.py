@@ -1,4 +1,4 @@
-"""What a stream is called: in the store, in the ledger, of its models."""
+"""Names of a stream: in the store, in the ledger, and of its models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.settings import Home
 
 
 def name_of(recipe: Recipe) -> str:
-    """Name of the stream, by its recipe alone.
+    """Return the name of the stream, from its recipe alone.
 
     Raises:
         UsageError: the recipe cannot be a stream's.
@@ -35,10 +35,10 @@ def name_of(recipe: Recipe) -> str:
 
 
 def in_use(recipe: Recipe, home: Home) -> str:
-    """Name of the stream in this home: the one that the store knows it by.
+    """Return the name by which the store of this home knows the stream.
 
-    Earlier versions left the query of a URL in the name. Where a panel has such a name it goes on
-    with it, unless a secret is in it: then the panel is given the name that it has now.
+    Earlier versions left the query of a URL in the name. A panel with such a name keeps it, unless it
+    contains a secret: then the panel is renamed.
 
     Raises:
         UsageError: the recipe cannot be a stream's.
@@ -56,30 +56,30 @@ def in_use(recipe: Recipe, home: Home) -> str:
 
 
 def earlier_names(recipe: Recipe) -> tuple[str, ...]:
-    """What earlier versions called the stream of a source that nobody has named."""
-    source, now = recipe.source.name, name_of(recipe)
+    """Return the names that earlier versions gave a stream without a name in its recipe."""
+    source, current = recipe.source.name, name_of(recipe)
     if recipe.stream.name or recipe.source.account:
         return ()
-    names = (one.rpartition("@")[2].rpartition("://")[2] for one in (source, expanded(source)))
-    return tuple(dict.fromkeys(one for one in names if one != now))
+    names = (url.rpartition("@")[2].rpartition("://")[2] for url in (source, expanded(source)))
+    return tuple(dict.fromkeys(name for name in names if name != current))
 
 
 def known_by(recipe: Recipe, stream: str) -> tuple[str, ...]:
-    """Names by which the ledger knows the stream's data set, without those that hold a secret."""
-    before = (one for one in earlier_names(recipe) if not _holds_a_secret(one, recipe))
-    return (*aliases(recipe), stream, *before)
+    """Return the ledger's names of the stream's data set, without those that contain a secret."""
+    earlier = (name for name in earlier_names(recipe) if not _holds_a_secret(name, recipe))
+    return (*aliases(recipe), stream, *earlier)
 
 
 def dataset_of(recipe: Recipe, called: str) -> str:
-    """The data set that the stream is charged to: the same that a training on its source is.
+    """Return the data set that the stream is charged to: that of a training on its source.
 
     Args:
         recipe: of the stream.
-        called: what the reader calls the source (`Table.name`).
+        called: the reader's name of the source (`Table.name`).
     """
     return recipe.source.account or called
 
 
 def _holds_a_secret(name: str, recipe: Recipe) -> bool:
     secrets = without_secrets(expanded(recipe.source.name))[1].values()
-    return any(one in name for one in secrets)
+    return any(secret in name for secret in secrets)

@@ -1,4 +1,4 @@
-"""Whether a refusal is news: releases that have stopped are told about once, not every interval."""
+"""Refusals of a stream: that its releases have stopped is announced once, not every interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flows.tracking.model_registry import model_name
 
 
 def newly_stopped(stream: str, refused: str | None, home: Home) -> bool:
-    """Note whether releases go on; True if they have just stopped."""
+    """Record whether releases go on; return True if they have just stopped."""
     note = home.root / "stopped" / model_name(stream)
     if refused is None:
         note.unlink(missing_ok=True)

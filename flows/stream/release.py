@@ -1,4 +1,4 @@
-"""From new counts to released ones: charged, noised once, written to the store."""
+"""Releases of a stream: new counts are charged, noised once and written to the store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.panel import Panel
 from data.spans import to_span
-from data.store import Database, Released, append_panel, open_store, panel_releases, read_panel
+from data.store import Database, open_store, panel_releases, read_panel
 from data.store import released_until as until
 from dp import statement
 from dp.budget import BudgetRefused
@@ -25,17 +25,18 @@ from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.stream.arrivals import Arrivals, first, since
 from flows.stream.names import dataset_of, earlier_names, in_use, known_by
+from flows.stream.publish import publish
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """What became of new counts.
+    """Result of one release of new counts.
 
     Attributes:
-        stream: its name.
-        new: intervals released now.
-        until: end of what is released; None if nothing is.
-        seen: end of what the source has, released or not.
+        stream: name of the stream.
+        new: number of intervals released now.
+        until: end of the last released interval; None if there is none.
+        seen: end of the last interval of the source, released or not.
         entries: numbers of the charges made now.
         refused: why releases have stopped; None if they go on.
     """
@@ -49,10 +50,10 @@ class Ingested:
 
 
 def arrived(recipe: Recipe, home: Home) -> Arrivals:
-    """What has come since the last release; nothing is written, so that it can be tried again.
+    """Read the counts since the last release; nothing is written, so that it can be retried.
 
     Raises:
-        DataError: the source cannot be read, or what came does not fit.
+        DataError: the source cannot be read, or the new counts do not fit the stream.
         UsageError: the recipe cannot be a stream's.
     """
     stream, store = in_use(recipe, home), open_store(home.database_url)
@@ -66,8 +67,8 @@ def arrived(recipe: Recipe, home: Home) -> Arrivals:
 def release(recipe: Recipe, home: Home, raw: Arrivals) -> Ingested:
     """Release every interval that was not released yet; none is ever released twice.
 
-    One process at a time works on a stream. What an earlier one released and did not write down is
-    written first; what it only reserved is given back.
+    One process at a time works on a stream. Releases that an earlier process did not get to append are
+    appended first; charges that it only reserved are voided.
 
     Args:
         recipe: of the stream.
@@ -99,7 +100,7 @@ class _Release:
         return earlier_names(self.recipe)
 
     def dataset(self, raw: Arrivals) -> str:
-        """Where the stream is charged: an account that was opened under its name is gone on with."""
+        """Return the data set that is charged; an account opened under the stream's name is kept."""
         written = panel_releases(self.store, self.stream)
         opened = self.ledger.entry(written[-1].ledger_entry).dataset if written else ""
         named = opened in (self.stream, *self.earlier)
@@ -123,7 +124,7 @@ class _Release:
         new, refused = 0, None
         for counts in self._pieces(raw):
             try:
-                entry = self._one(counts, raw, noise, reasons)
+                entry = self._publish(counts, raw, noise, reasons)
             except BudgetRefused as error:
                 refused = str(error)
                 break
@@ -142,9 +143,10 @@ class _Release:
         parts = [counts.iloc[part] for part in cut]
         return [part for part in parts if part.notna().all(axis=1).any()]
 
-    def _one(
+    def _publish(
         self, counts: pd.DataFrame, raw: Arrivals, noise: CountNoise, reasons: tuple[str, ...]
     ) -> Entry:
+        """Release one piece of the new counts, and append it to the store."""
         release = release_piece(
             counts,
             noise,
@@ -163,23 +165,21 @@ class _Release:
             population=self.recipe.source.population,
             recipe=self.recipe.to_dict(),
         )
-        self._write(release.counts, release.entry, raw.interval)
+        publish(self.store, self.stream, release.counts, release.entry, interval=raw.interval)
         return release.entry
 
-    def _write(self, counts: pd.DataFrame, entry: Entry, interval: pd.Timedelta) -> None:
-        append_panel(self.store, self.stream, counts, released(entry), interval=interval)
-
     def _recovered(self) -> pd.Timestamp | None:
-        """End of what is released, once the ledger and the store agree."""
+        """Bring store and ledger into agreement, and return the end of what is released."""
         written = panel_releases(self.store, self.stream)
-        last = max((one.ledger_entry for one in written), default=0)
-        left = streamed(self.ledger, self.stream, self.unit, last, earlier=self.earlier)
-        for entry in left:
+        last = max((release.ledger_entry for release in written), default=0)
+        missing = streamed(self.ledger, self.stream, self.unit, last, earlier=self.earlier)
+        for entry in missing:
             if entry.state == "released":
                 counts = panel_of(self.ledger.released(entry.key))
                 counts.index.name = "time"
-                self._write(counts, entry, pd.Timedelta(entry.period.interval))
-        give_back(self.ledger, tuple(one for one in left if one.state == "reserved"))
+                length = pd.Timedelta(entry.period.interval)
+                publish(self.store, self.stream, counts, entry, interval=length)
+        give_back(self.ledger, tuple(entry for entry in missing if entry.state == "reserved"))
         return until(self.store, self.stream)
 
 
@@ -190,10 +190,10 @@ def noise_of(
     per_interval: int | None,
     start: pd.Timestamp,
 ) -> tuple[CountNoise, tuple[str, ...]]:
-    """The stream's noise, and why one unit can change no more than it covers.
+    """Return the stream's noise, and the reasons for its contribution bound.
 
     Raises:
-        UsageError: the recipe says too little, or what does not fit.
+        UsageError: the recipe lacks a bound or declares one that does not fit.
     """
     privacy, lasts = recipe.privacy, None
     try:
@@ -214,30 +214,15 @@ def noise_of(
         raise UsageError(str(error)) from None
 
 
-def released(entry: Entry) -> Released:
-    """What the store keeps about a charge."""
-    event = entry.event
-    cells = event["intervals"] * event["regions"]
-    return Released(
-        key=entry.key,
-        ledger_entry=entry.id,
-        unit=entry.unit.value,
-        epsilon=entry.epsilon,
-        delta=entry.delta,
-        sigma=event["sigma"],
-        sensitivity=float(event["weight"] * cells**0.5),
-    )
-
-
 def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> Panel:
-    """Released counts of the stream, gaps still in sight."""
+    """Return the released counts of the stream, with gaps as rows of NaN."""
     store = open_store(home.database_url)
     at = None if start is None else start.to_pydatetime()
     return read_panel(store, in_use(recipe, home), start=at)
 
 
 def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
-    """What may be claimed for the stream, and for whatever is made of it."""
+    """Return the guarantee of the stream, which holds for everything made from it."""
     stream, unit = in_use(recipe, home), PrivacyUnit(recipe.privacy.unit)
     ledger = Ledger(home.database_url)
     last = streamed(ledger, stream, unit, earlier=earlier_names(recipe))[-1]
@@ -248,21 +233,21 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
     delta = noise.budget.delta
     account = ledger.account(dataset, unit)
     worst = ledger.worst(account)
-    said: dict[str, Any] = statement.stream(
+    guarantee: dict[str, Any] = statement.stream(
         noise,
         unit,
         reasons=reasons,
         spent=ledger.spent(dataset, unit, delta),
         persons=recipe.source.persons,
-        total=max(worst, key=lambda one: one.epsilon(delta), default=Total()),
+        total=max(worst, key=lambda total: total.epsilon(delta), default=Total()),
         clock=last.timezone,
         cap=account.cap,
     )
     return Promise(
-        statement=said,
+        statement=guarantee,
         unit=unit.value,
         neighbours=unit.neighbours,
-        epsilon=said["epsilon"],
+        epsilon=guarantee["epsilon"],
         delta=delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.sigma,
@@ -272,5 +257,5 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
 
 
 def _tail(store: Database, stream: str, end: pd.Timestamp) -> Panel:
-    """The last days of a stream, for its interval and its regions."""
+    """Return the last days of a stream, from which its interval and its regions are read."""
     return read_panel(store, stream, start=(end - pd.Timedelta(days=8)).to_pydatetime())

@@ -1,4 +1,4 @@
-"""Counts of long ago, arriving in a database table as if they came now."""
+"""Replay: published counts of the past, arriving in a database table as if they were new."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from flows.errors import SetupError, UsageError
 def replay(
     source: str, target: str, *, history: int, speed: float, minutes: float, say: Any = None
 ) -> dict[str, Any]:
-    """Write the first days of a source at once, and what follows interval by interval.
+    """Write the first days of a source at once, then the rest interval by interval.
 
     Args:
-        source: published or made-up counts; others have no business in a table of a demonstration.
-        target: `URL#table`; the table is made anew.
-        history: days that are there from the beginning.
-        speed: how much faster than it was.
+        source: published or made-up counts; private counts are refused.
+        target: `URL#table`; an existing table is replaced.
+        history: days that are written at once.
+        speed: factor by which time passes faster.
         minutes: how long to go on.
         say: called with the number of intervals written.
 
     Raises:
         UsageError: the source is not public, or the target is no URL#table.
-        SetupError: the database does not take it.
+        SetupError: the database does not accept the counts.
     """
     table = sources.read(source)
     if not table.public:
@@ -57,7 +57,7 @@ def replay(
             if due - began > minutes * 60:
                 break
             time.sleep(max(0.0, due - time.monotonic()))
-            for pause in (1, 2, 4, 8, 15, None):  # a server that is restarted is waited for
+            for pause in (1, 2, 4, 8, 15, None):  # wait for a server that restarts
                 try:
                     row.to_frame().T.astype(frame.dtypes).to_sql(
                         name, engine, if_exists="append", index=False

@@ -1,9 +1,10 @@
-"""A new model from released counts, and whether it takes the place of the one in use."""
+"""Retraining: a new model from released counts, promoted if it is better than the one in use."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -35,13 +36,13 @@ JUDGED = "evaluated on released counts, noise included: free of charge, and high
 
 @dataclass(frozen=True)
 class Retrained:
-    """A training and what became of its model.
+    """Result of a retraining.
 
     Attributes:
         result: of the training.
-        promoted: whether its model is in use now.
-        because: why, or why not.
-        proof: checks of the noise, by name.
+        promoted: whether the new model is in use now.
+        because: the reason for that.
+        proof: results of the provenance checks by name.
     """
 
     result: RunResult
@@ -51,9 +52,9 @@ class Retrained:
 
 
 def retrain(recipe: Recipe, home: Home) -> Retrained:
-    """Train on everything that was released, and promote the model if it is proven and better.
+    """Train on all released counts; promote the model if its provenance verifies and it is better.
 
-    Nothing raw is read: the model learns from, and is judged on, counts that were noised.
+    Nothing raw is read: the model is trained and evaluated on noised counts.
     """
     started = time.perf_counter()
     counts = release.panel(recipe, home)
@@ -65,7 +66,7 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
         evaluation = evaluate.evaluate(fitted, prepared)
         completed = Completed(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
         result = record(completed, run, home)
-    # judged on a period that neither has learnt from: the one in use was trained earlier
+    # evaluated on a period unseen by both models: the one in use was trained earlier
     return _decide(result, fitted.model, prepared.truth, counts, recipe, home)
 
 
@@ -77,12 +78,10 @@ def _decide(
     recipe: Recipe,
     home: Home,
 ) -> Retrained:
-    name, run_id = in_use(recipe, home), str(result.run_id)
-    from datetime import UTC, datetime
-
+    name, run_id = in_use(recipe, home), result.run_id
     store = open_store(home.database_url)
     append_run(store, Run(run_id, name, datetime.now(UTC), result.to_dict()))
-    proof = prove(name, counts, home)
+    proof = verify_provenance(name, counts, home)
     if not all(proof.values()):
         failed = "; ".join(check for check, held in proof.items() if not held)
         return Retrained(result, False, f"not promoted: no proof of noise ({failed})", proof)
@@ -106,13 +105,16 @@ def _decide(
     return Retrained(result, True, why, proof)
 
 
-def prove(name: str, counts: Panel, home: Home) -> dict[str, bool]:
-    """Checks that what a model learnt from is what the ledger released, and nothing else.
+def verify_provenance(name: str, counts: Panel, home: Home) -> dict[str, bool]:
+    """Check that a model's training counts are what the ledger released, and nothing else.
 
     Args:
         name: of the stream.
-        counts: what the model learnt from.
+        counts: the counts that the model was trained on.
         home: where store and ledger are.
+
+    Returns:
+        Whether each check holds, by its description.
     """
     ledger = Ledger(home.database_url)
     held = {
@@ -120,25 +122,25 @@ def prove(name: str, counts: Panel, home: Home) -> dict[str, bool]:
         "what was learnt from is what was released, count by count": True,
     }
     committed, same = held
-    left = counts.counts.notna().all(axis=1)
+    unaccounted = counts.counts.notna().all(axis=1)
     for piece in panel_releases(open_store(home.database_url), name):
         entry = ledger.find(piece.key)
         if entry is None or entry.state != "released" or entry.purpose != "stream":
             held[committed] = False
             continue
         held[committed] &= entry.event["panel"].get("stream", name) == name
-        kept = panel_of(ledger.released(piece.key)).dropna()
+        released = panel_of(ledger.released(piece.key)).dropna()
         held[committed] &= entry.event["sigma"] > 0 and entry.event["sigma"] == piece.sigma
-        ours = counts.counts.reindex(kept.index)[list(kept.columns)]
-        held[same] &= np.array_equal(ours.to_numpy(), kept.to_numpy(dtype=float))
-        left.loc[left.index.intersection(kept.index)] = False
-    held[same] &= not left.any()
+        ours = counts.counts.reindex(released.index)[list(released.columns)]
+        held[same] &= np.array_equal(ours.to_numpy(), released.to_numpy(dtype=float))
+        unaccounted.loc[unaccounted.index.intersection(released.index)] = False
+    held[same] &= not unaccounted.any()
     held["the ledger's chain and totals verify"] = verify(ledger).holds
     return held
 
 
 def daily_error(model: Forecaster, windows: Windows) -> float:
-    """Mean over the days (folds) of a period of the RMSE over steps and regions, in persons."""
+    """Return the mean over days (folds) of the RMSE over steps and regions, in persons."""
     off = predict(model, windows) - windows.target
     days = windows.times.normalize()
     folds = [np.sqrt(np.mean(off[days == day] ** 2)) for day in days.unique()]
@@ -146,7 +148,7 @@ def daily_error(model: Forecaster, windows: Windows) -> float:
 
 
 def _error_of(present: Champion | None, windows: Windows) -> float | None:
-    """The same of the model in use; None if there is none, or it reads other windows."""
+    """Return the same error for the model in use; None if there is none or it reads other windows."""
     if present is None:
         return None
     try:

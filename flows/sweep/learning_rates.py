@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from data import sources, validate
 from data.panel import Panel
+from data.sources import synthetic
 from flows.compare.backtest import Folds, compare
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.guarantee import Promise
@@ -78,7 +77,7 @@ def _on_folds(asked: Recipe, panel: Panel, home: Home) -> float:
 
 def _on_a_city(asked: Recipe, panel: Panel) -> float:
     """Error on the last week of a made-up city with as many regions."""
-    city = _city(len(panel.regions))
+    city = synthetic.panel(synthetic.named(regions=len(panel.regions)))
     public = SourceConfig(name=city.source, max_count=asked.source.max_count)
     errors = []
     with temporary_home() as home:
@@ -90,8 +89,3 @@ def _on_a_city(asked: Recipe, panel: Panel) -> float:
             truth = prepared.truth
             errors.append(metrics.rmse(predict(model, truth), truth.target, truth.regions).mean)
     return statistics.fmean(errors)
-
-
-@cache
-def _city(regions: int) -> Panel:
-    return validate.to_panel(sources.read(f"synthetic:regions={regions}"), max_gap="1d")[0]

@@ -15,7 +15,7 @@ from mlflow.models import infer_signature
 
 import data
 import models
-from data import sources
+from data.sources import synthetic
 from models.checkpoint import SavedModel, open_model
 
 _NEEDED = ("mlflow", "numpy", "pandas", "pyarrow", "safetensors", "scikit-learn", "scipy", "torch")
@@ -56,7 +56,7 @@ def package(files: Path) -> Iterator[Path]:
 
 def made_up(saved: SavedModel) -> pd.DataFrame:
     """Counts of the made-up city under a model's regions and interval: as many as it needs to read."""
-    city = sources.read("synthetic").frame.drop(columns="time").to_numpy(dtype=float)
+    city = synthetic.panel().values
     regions = saved.model.config.regions
     rows = [city[row % len(city)] for row in range(saved.spec.reach)]
     interval = pd.Timedelta(seconds=saved.interval_seconds)

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from data.errors import DataError
-from data.sources import paris, read
+from data.sources import paris, read, synthetic
 from data.sources.city import City, counts, events
 from data.validate import to_panel
 
@@ -193,3 +194,17 @@ def test_download_is_verified_and_cached(
     kept = (nowhere / paris.FILE).read_bytes()
     assert hashlib.sha256(kept).hexdigest() == paris.SHA256
     assert len(paris.read("http://127.0.0.1:9/none").frame) == 3456  # from the cache
+
+
+@pytest.mark.parametrize("settings", [{}, {"days": 30, "regions": 3, "interval": "60min"}])
+def test_the_city_as_a_panel_is_the_city_as_a_source(settings: dict[str, int | str]) -> None:
+    name = synthetic.named(**settings)
+    panel, _ = to_panel(read(name))
+    made = synthetic.panel(name)
+    pd.testing.assert_frame_equal(made.counts, panel.counts)
+    assert replace(made, counts=panel.counts) == panel
+
+
+def test_a_city_is_named_by_what_differs_from_the_usual_one() -> None:
+    assert synthetic.named(days=None) == "synthetic"
+    assert synthetic.named(days=28, interval="30min") == "synthetic:days=28,interval=30min"

@@ -27,7 +27,7 @@ from dp.errors import LedgerError
 from dp.ledger import Ledger, log, verify
 from dp.permit import Permit
 from flows.cli.options import errors
-from flows.forecasting.forecast import forecast_ahead
+from flows.forecasting.forecast import forecast_run
 from flows.settings import Home
 from flows.tracking import Tracker
 from models import checkpoint
@@ -266,7 +266,7 @@ def test_a_damaged_checkpoint_forecasts_nothing(run: Run, home: Home) -> None:
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     with pytest.raises(ModelError, match="is corrupt or not the file that was saved"):
-        forecast_ahead(files, home)
+        forecast_run(files, home)
 
 
 def test_a_damaged_release_is_neither_read_nor_drawn_again(
@@ -282,7 +282,7 @@ def test_a_damaged_release_is_neither_read_nor_drawn_again(
     ):
         run(0)
     with pytest.raises(LedgerError, match="is not what was kept"):
-        forecast_ahead(Tracker(home).files(document["run_id"]), home)
+        forecast_run(Tracker(home).files(document["run_id"]), home)
     assert drawn == []
     assert not verify(ledger).holds
 

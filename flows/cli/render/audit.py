@@ -1,4 +1,4 @@
-"""What people read of an audit."""
+"""Audits in the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def audited(document: dict[str, Any]) -> None:
-    """Measured beside claimed, attack by attack."""
+    """Print measured and claimed epsilon, attack by attack."""
     out = console()
     table = Table(
         title=f"Audit of {escape(document['audited'])}: {document['mechanism']}, {document['unit']}, "
@@ -25,15 +25,15 @@ def audited(document: dict[str, Any]) -> None:
         table.add_column(name)
     for name in ("canaries", "guesses", "right", "epsilon measured", "epsilon claimed"):
         table.add_column(name, justify="right")
-    for one in document["measurements"]:
+    for measured in document["measurements"]:
         table.add_row(
-            escape(one["access"]),
-            one["bound"],
-            str(one["canaries"]),
-            str(one["guesses"]),
-            str(one["right"]),
-            f"≥ {one['epsilon']:.3f}",
-            f"{one['claimed']:.4g}",
+            escape(measured["access"]),
+            measured["bound"],
+            str(measured["canaries"]),
+            str(measured["guesses"]),
+            str(measured["right"]),
+            f"≥ {measured['epsilon']:.3f}",
+            f"{measured['claimed']:.4g}",
         )
     out.print(table)
     out.print(
@@ -41,21 +41,21 @@ def audited(document: dict[str, Any]) -> None:
         "was fixed before anything was drawn[/]"
     )
     if document["attacks"]:
-        found = Table(title="Looking for a planted person", title_justify="left")
+        attacks = Table(title="Looking for a planted person", title_justify="left")
         for name in ("reads", "unit"):
-            found.add_column(name)
+            attacks.add_column(name)
         for name in ("trials", "right", "interval (99.9 %)", "promised at most"):
-            found.add_column(name, justify="right")
-        for one in document["attacks"]:
-            found.add_row(
-                one["reads"],
-                one["unit"],
-                str(one["trials"]),
-                f"{one['right'] / one['trials']:.1%}",
-                f"{one['low']:.1%} to {one['high']:.1%}",
-                f"{one['promised']:.1%}",
+            attacks.add_column(name, justify="right")
+        for attack in document["attacks"]:
+            attacks.add_row(
+                attack["reads"],
+                attack["unit"],
+                str(attack["trials"]),
+                f"{attack['right'] / attack['trials']:.1%}",
+                f"{attack['low']:.1%} to {attack['high']:.1%}",
+                f"{attack['promised']:.1%}",
             )
-        out.print(found)
+        out.print(attacks)
     verdict = (
         "[bold red]The claim is refuted: do not publish anything made by this mechanism.[/]"
         if document["refuted"]
@@ -67,19 +67,20 @@ def audited(document: dict[str, Any]) -> None:
 
 
 def attacked(audit: PromiseAudit) -> None:
-    """Every attack with what it found."""
+    """Print every attack with its result."""
     out = console()
     table = Table(title="Attacks on what every run promises", title_justify="left")
     for name in ("attack", "tried", "has to hold", "found", ""):
         table.add_column(name)
-    for one in audit.attempts:
-        verdict = "[bold red]refuted[/]" if one.refutes else "holds"
-        if one.works is False:
+    for attempt in audit.attempts:
+        verdict = "[bold red]refuted[/]" if attempt.refutes else "holds"
+        if attempt.works is False:
             verdict = "[bold red]does not work[/]"
-        table.add_row(*map(escape, (one.kind, one.tried, one.claimed, one.found)), verdict)
+        texts = attempt.kind, attempt.tried, attempt.claimed, attempt.found
+        table.add_row(*map(escape, texts), verdict)
     out.print(table)
     out.print(
-        "[bold red]A claim is refuted: do not publish anything before it is mended.[/]"
+        "[bold red]A claim is refuted: do not publish anything before it is fixed.[/]"
         if audit.refuted
         else "No claim is refuted. Attacks find faults, and prove nothing."
     )

@@ -1,4 +1,4 @@
-"""The ledger as people read it in the terminal."""
+"""The ledger in the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BAR = 20
 
 
 def accounts(document: dict[str, Any]) -> None:
-    """Accounts with a bar of spent and left."""
+    """Print accounts, with bars of spent budget."""
     out = console()
     if not document["accounts"]:
         out.print("Nothing has been charged yet; start with `veilcast demo`.")
@@ -43,7 +43,7 @@ def accounts(document: dict[str, Any]) -> None:
 
 
 def entries(document: dict[str, Any]) -> None:
-    """Charges, oldest first."""
+    """Print charges, oldest first."""
     out = console()
     if not document["entries"]:
         out.print("No charges.")
@@ -82,7 +82,7 @@ def entries(document: dict[str, Any]) -> None:
 
 
 def verdict(document: dict[str, Any]) -> None:
-    """Outcome of a check."""
+    """Print the outcome of a verification."""
     out = console()
     if document["holds"]:
         out.print(

@@ -1,4 +1,4 @@
-"""What people read in the terminal of the commands that compare."""
+"""Comparisons in the terminal: plan, backtest, tune and reproduce."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.cli.render.terminal import console
 
 
 def planned(document: dict[str, Any]) -> None:
-    """Noise and expected loss of every promise, and which regions drown."""
+    """Print noise and expected loss of every promise, and the regions that drown."""
     out = console()
     title = (
         f"Expected error of a forecast of {escape(document['source'])}, one interval ahead\n"
@@ -26,9 +26,9 @@ def planned(document: dict[str, Any]) -> None:
     for row in document["rows"]:
         named = {
             verdict: ", ".join(
-                f"{escape(name)} ({one['loss']:+.0%})"
-                for name, one in row["regions"].items()
-                if one["verdict"] == verdict
+                f"{escape(name)} ({region['loss']:+.0%})"
+                for name, region in row["regions"].items()
+                if region["verdict"] == verdict
             )
             for verdict in ("weak", "drowned")
         }
@@ -55,7 +55,7 @@ def planned(document: dict[str, Any]) -> None:
 
 
 def backtested(document: dict[str, Any]) -> None:
-    """Forecasters side by side, the best one first."""
+    """Print forecasters side by side, the best one first."""
     out = console()
     folds = document["folds"]
     title = f"Errors in persons on {folds['count']} × {folds['length']} before the test period"
@@ -73,7 +73,7 @@ def backtested(document: dict[str, Any]) -> None:
 
 
 def tuned(document: dict[str, Any]) -> None:
-    """What a search found, and whether it holds with other seeds."""
+    """Print the result of a search, and whether it holds with other seeds."""
     out = console()
     out.print(
         f"{document['model']} on {escape(document['source'])}, {document['trials']} trials; RMSE in "
@@ -99,14 +99,14 @@ def _charged(out: Console, document: dict[str, Any]) -> None:
         )
 
 
-def _figure(found: dict[str, Any]) -> str:
-    digits = 1 if found["mean"] >= 10 else 3
-    sd = "" if found["sd"] is None else f" ± {found['sd']:.{digits}f}"
-    return f"{found['mean']:.{digits}f}{sd}"
+def _figure(score: dict[str, Any]) -> str:
+    digits = 1 if score["mean"] >= 10 else 3
+    sd = "" if score["sd"] is None else f" ± {score['sd']:.{digits}f}"
+    return f"{score['mean']:.{digits}f}{sd}"
 
 
 def reproduced(document: dict[str, Any]) -> None:
-    """Forecasters under honest selection, and where the whole report is."""
+    """Print forecasters under honest selection, and the paths of the report."""
     out = console()
     table = Table(title="RMSE in persons, mean over regions", title_justify="left")
     for name in ("promise", "forecaster", "folds", "test week"):

@@ -1,4 +1,4 @@
-"""What `veilcast ingest` and `veilcast plan --events` say to people."""
+"""Data in the terminal: findings, ingested intervals and contribution bounds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.table import Table
 from flows.cli.render.terminal import console
 
 _SHOWN = 5
-"""Findings of one rule, for as many columns."""
+"""Findings of one rule that are printed; the others are counted."""
 
 
 def checked(document: dict[str, Any]) -> None:
-    """The findings about a source."""
+    """Print the findings about a source."""
     out = console()
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
     for (severity, rule), group in groupby(
-        document["findings"], key=lambda one: (one["severity"], one["rule"])
+        document["findings"], key=lambda finding: (finding["severity"], finding["rule"])
     ):
         several = list(group)
         for finding in several[:_SHOWN]:
@@ -46,7 +46,7 @@ def checked(document: dict[str, Any]) -> None:
 
 
 def ingested(document: dict[str, Any]) -> None:
-    """What is new, what it cost, what came late."""
+    """Print what is new, what it cost and what arrived late."""
     out, name = console(), escape(document["panel"])
     release = document["release"]
     if release is None:
@@ -77,7 +77,7 @@ def ingested(document: dict[str, Any]) -> None:
 
 
 def contributions(document: dict[str, Any]) -> None:
-    """What each K leaves out, and the noise it needs; a table for each promise."""
+    """Print what each K leaves out and the noise it needs, one table per promise."""
     for plan in document["plans"]:
         _contributions(plan)
 

@@ -1,4 +1,4 @@
-"""Deployments and packaged models as people read them."""
+"""Deployments and packaged models in the terminal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from flows.cli.render.terminal import console
 
 
 def deployed(document: dict[str, Any]) -> None:
-    """What runs when."""
+    """Print the schedules."""
     out = console()
-    for one in document["deployments"]:
-        when = one["schedule"] or "when told to"
-        out.print(f"  {escape(one['deployment']):40} {when}")
+    for deployment in document["deployments"]:
+        when = deployment["schedule"] or "started by hand"
+        out.print(f"  {escape(deployment['deployment']):40} {when}")
     out.print(f"One at a time, on queue {escape(document['queue'])} of pool {document['pool']}.")
     first = document["deployments"][1]["deployment"]
     out.print(f"[dim]start one now: prefect deployment run '{escape(first)}'[/]")
 
 
 def packaged(document: dict[str, Any]) -> None:
-    """Where the model is, and how it is served."""
+    """Print the model's address, and how to serve it."""
     out = console()
     out.print(f"model  {document['model']}")
     out.print(
@@ -31,7 +31,7 @@ def packaged(document: dict[str, Any]) -> None:
 
 
 def replayed(document: dict[str, Any]) -> None:
-    """What arrived."""
+    """Print how many intervals were written."""
     console().print(
         f"{document['history']} intervals at first, then {document['written']}, one every "
         f"{document['interval_seconds']:g} s, in table {escape(document['table'])}"

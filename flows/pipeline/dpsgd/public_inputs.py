@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from data import sources, validate
 from data.clean import fill_gaps
+from data.sources import synthetic
 from data.windows import make
 from flows.pipeline.windows import Prepared
 from models.batch import to_device
@@ -25,8 +25,8 @@ def second_moment(model: Forecaster, prepared: Prepared) -> Tensor | None:
     if not isinstance(model, Network):
         return None
     minutes = int(prepared.raw.interval.total_seconds()) // 60
-    city = f"synthetic:regions={len(model.config.regions)},interval={minutes}min"
-    panel = fill_gaps(validate.to_panel(sources.read(city), max_gap="1d")[0])
+    city = synthetic.named(regions=len(model.config.regions), interval=f"{minutes}min")
+    panel = fill_gaps(synthetic.panel(city))
     windows = make(panel, panel, prepared.spec)
     reader = Network(replace(model.config, regions=windows.regions))
     fit_scaler(reader, windows)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from flows.audit.attacks.attempt import Attempt
 from flows.audit.attacks.poison import poison
 from flows.audit.attacks.promise import PromiseAudit, audit_promise
 from flows.cli.app import app
-from flows.pipeline.result import described
+from flows.pipeline.completed import Completed, result_of
+from flows.pipeline.result import RunResult
 from flows.settings import Home
 
 TOLD = Attempt("kind", "tried", "claimed", "found", refutes=False)
@@ -113,16 +115,16 @@ def test_a_sum_that_is_not_clipped_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 def test_a_sentence_that_depends_on_a_count_is_noticed(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = described
+    honest = result_of
 
-    def leaking(outcome: Any, place: Any) -> Any:
-        smallest = outcome.prepared.raw.counts["harbour"].max()
-        return {**honest(outcome, place), "comment": f"at most {smallest}"}
+    def leaking(completed: Completed, place: Home) -> RunResult:
+        smallest = completed.prepared.raw.counts["harbour"].max()
+        return replace(honest(completed, place), evaluation=f"at most {smallest}")
 
-    monkeypatch.setattr(files, "described", leaking)
+    monkeypatch.setattr(files, "result_of", leaking)
     attempt = next(files.files(tmp_path))
     assert attempt.refutes
-    assert "comment" in attempt.found
+    assert "evaluation" in attempt.found
 
 
 # Accounts

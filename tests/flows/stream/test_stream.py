@@ -61,7 +61,7 @@ def table(tmp_path: Path) -> Table:
     return Table(tmp_path)
 
 
-def recipe(table: Table, **privacy: object) -> Recipe:
+def recipe_for(table: Table, **privacy: object) -> Recipe:
     return from_dict(
         {
             "source": {"name": f"{table.url}#counts", "account": NAME, "regions_per_interval": 1},
@@ -79,8 +79,8 @@ def recipe(table: Table, **privacy: object) -> Recipe:
     )
 
 
-def ingest(plan: Recipe, home: Home) -> release.Ingested:
-    return release.release(plan, home, release.arrived(plan, home))
+def ingest(recipe: Recipe, home: Home) -> release.Ingested:
+    return release.release(recipe, home, release.arrived(recipe, home))
 
 
 def charges(home: Home, unit: PrivacyUnit = PrivacyUnit.USER_DAY) -> int:
@@ -99,16 +99,16 @@ def opened(home: Home) -> Home:
 
 
 def test_every_interval_is_released_once(table: Table, opened: Home) -> None:
-    plan = recipe(table)
-    first = ingest(plan, opened)
+    recipe = recipe_for(table)
+    first = ingest(recipe, opened)
     assert (first.new, len(first.entries)) == (PAST, 2)  # whole days, and the day that goes on
     before = noised(opened).counts
-    assert ingest(plan, opened).new == 0
+    assert ingest(recipe, opened).new == 0
     table.come(PAST + 3)
-    assert ingest(plan, opened).new == 3
+    assert ingest(recipe, opened).new == 3
     with table.engine.begin() as connection:  # what was released is closed, whatever is corrected
         connection.execute(text("UPDATE counts SET north = north + 500"))
-    assert ingest(plan, opened).new == 0
+    assert ingest(recipe, opened).new == 0
     after = noised(opened).counts
     pd.testing.assert_frame_equal(after.iloc[:PAST], before, check_freq=False)
     assert len(after) == PAST + 3
@@ -119,14 +119,14 @@ def test_every_interval_is_released_once(table: Table, opened: Home) -> None:
 
 
 def test_an_interval_that_is_not_whole_waits(table: Table, opened: Home) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
     half = ALL.iloc[[PAST]].reset_index().assign(south=None)
     half.to_sql("counts", table.engine, if_exists="append", index=False)
-    assert ingest(plan, opened).new == 0
+    assert ingest(recipe, opened).new == 0
     with table.engine.begin() as connection:
         connection.execute(text("UPDATE counts SET south = 7 WHERE south IS NULL"))
-    assert ingest(plan, opened).new == 1
+    assert ingest(recipe, opened).new == 1
 
 
 @pytest.mark.parametrize(
@@ -140,46 +140,46 @@ def test_an_interval_that_is_not_whole_waits(table: Table, opened: Home) -> None
 def test_what_does_not_fit_is_refused(
     table: Table, opened: Home, row: dict[str, object], said: str
 ) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
     engine = table.engine
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO counts VALUES (:time, :north, :south)"), row)
     with pytest.raises(DataError, match=said):
-        ingest(plan, opened)
+        ingest(recipe, opened)
     assert charges(opened) == 2
 
 
 def test_a_crash_between_ledger_and_store_loses_nothing(
     table: Table, opened: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
     table.come(PAST + 2)
 
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "append_panel", dies)
+    monkeypatch.setattr(release, "publish", dies)
     with pytest.raises(KeyboardInterrupt):
-        ingest(plan, opened)
+        ingest(recipe, opened)
     monkeypatch.undo()
     assert charges(opened) == 3
     table.come(PAST + 4)  # more has come meanwhile: the two that were released are not noised again
     monkeypatch.setenv("VEILCAST_HOME", str(opened.root))
-    assert ingest(plan, opened).new == 2
+    assert ingest(recipe, opened).new == 2
     assert charges(opened) == 4
     assert noised(opened).observed.sum() == PAST + 4
 
 
 def test_two_at_once_release_once(table: Table, opened: Home) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
     table.come(PAST + 4)
-    raw = release.arrived(plan, opened)  # both have read before either writes
+    raw = release.arrived(recipe, opened)  # both have read before either writes
     done: list[release.Ingested] = []
     both = [
-        threading.Thread(target=lambda: done.append(release.release(plan, opened, raw)))
+        threading.Thread(target=lambda: done.append(release.release(recipe, opened, raw)))
         for _ in range(2)
     ]
     for one in both:
@@ -191,14 +191,14 @@ def test_two_at_once_release_once(table: Table, opened: Home) -> None:
 
 
 def test_training_is_promoted_with_proof_and_if_better(table: Table, opened: Home) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
-    first = retrain.retrain(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
+    first = retrain.retrain(recipe, opened)
     assert first.promoted, first.because
     assert all(first.proof.values())
     assert first.result.evaluation.startswith("evaluated on released counts")
     assert "epsilon" in first.result.statement
-    same = retrain.retrain(plan, opened)
+    same = retrain.retrain(recipe, opened)
     assert not same.promoted
     assert "the present model has" in same.because
     model = champion(NAME, opened)
@@ -207,26 +207,26 @@ def test_training_is_promoted_with_proof_and_if_better(table: Table, opened: Hom
     # counts that the ledger never released are no basis for a private model
     counts = noised(opened)
     other = replace(counts, counts=counts.counts + 1)
-    proof = retrain.prove(NAME, other, opened)
+    proof = retrain.verify_provenance(NAME, other, opened)
     assert not all(proof.values())
     (piece, *_) = panel_releases(open_store(opened.database_url), NAME)
     assert piece.sigma > 0
 
 
 def test_no_forecast_is_lost_or_made_twice(table: Table, opened: Home) -> None:
-    plan = recipe(table)
-    seen = ingest(plan, opened).seen
-    retrain.retrain(plan, opened)
+    recipe = recipe_for(table)
+    seen = ingest(recipe, opened).seen
+    retrain.retrain(recipe, opened)
     model = champion(NAME, opened)
     assert model is not None
     assert seen is not None
-    assert len(forecast.foresee(plan, opened, model, seen).made) == 1
+    assert len(forecast.write_forecasts(recipe, opened, model, seen).made) == 1
     table.come(PAST + 5)  # the loop was away for five intervals
-    late = ingest(plan, opened)
+    late = ingest(recipe, opened)
     assert late.seen is not None
-    made = forecast.foresee(plan, opened, model, late.seen)
+    made = forecast.write_forecasts(recipe, opened, model, late.seen)
     assert len(made.made) == 5
-    assert forecast.foresee(plan, opened, model, late.seen).rows == 0
+    assert forecast.write_forecasts(recipe, opened, model, late.seen).rows == 0
     store = open_store(opened.database_url)
     rows = read_forecasts(store, NAME)
     assert len(rows) == 6 * 2
@@ -252,9 +252,9 @@ def _spec(model: Champion) -> WindowSpec:
 def test_the_registry_may_be_away(
     table: Table, opened: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = recipe(table)
-    ingest(plan, opened)
-    retrain.retrain(plan, opened)
+    recipe = recipe_for(table)
+    ingest(recipe, opened)
+    retrain.retrain(recipe, opened)
     known = champion(NAME, opened)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     away = champion(NAME, opened)
@@ -290,33 +290,33 @@ def test_an_exhausted_budget_stops_releases_and_forecasts_go_on(
     table: Table, opened: Home, hook: list[dict[str, str]]
 ) -> None:
     lasts = f"{(PAST + 1) * 2}h"
-    plan = recipe(table, unit="user")
-    plan = replace(plan, stream=replace(plan.stream, lasts=lasts))
-    first = jobs.forecast(plan.to_dict())
+    recipe = recipe_for(table, unit="user")
+    recipe = replace(recipe, stream=replace(recipe.stream, lasts=lasts))
+    first = jobs.forecast(recipe.to_dict())
     assert (first["new"], first["refused"], hook) == (PAST, None, [])
     assert len(first["forecasts"]) == 1
     table.come(PAST + 1)
-    assert jobs.forecast(plan.to_dict())["new"] == 1
+    assert jobs.forecast(recipe.to_dict())["new"] == 1
     for more in (2, 3):
         table.come(PAST + more)
-        done = jobs.forecast(plan.to_dict())
+        done = jobs.forecast(recipe.to_dict())
         assert done["new"] == 0
         assert "refused, nothing was drawn" in done["refused"]
         assert len(done["forecasts"]) == 1  # of the moment that the source has reached
     assert charges(opened, PrivacyUnit.USER) == 2 + 0
     assert [one["event"] for one in hook] == ["budget-refused"]  # once, not every interval
     assert "forecasts go on" in hook[0]["message"]
-    assert jobs.audit(plan.to_dict())["checks"]
+    assert jobs.audit(recipe.to_dict())["checks"]
 
 
 def test_failures_are_told_without_a_count(
     table: Table, opened: Home, hook: list[dict[str, str]]
 ) -> None:
-    plan = recipe(table)
+    recipe = recipe_for(table)
     with table.engine.begin() as connection:
         connection.execute(text("UPDATE counts SET north = -1234567 WHERE south > 0"))
     with pytest.raises(DataError):
-        jobs.ingest(plan.to_dict())
+        jobs.ingest(recipe.to_dict())
     assert [one["event"] for one in hook] == ["failed"]
     assert "negative-count" in hook[0]["message"]
     assert "1234567" not in json.dumps(hook)
@@ -326,7 +326,7 @@ def test_failures_are_told_without_a_count(
 def test_only_released_counts_go_into_shared_tables(
     table: Table, opened: Home, mechanism: str
 ) -> None:
-    values = recipe(table).to_dict()
+    values = recipe_for(table).to_dict()
     values["privacy"]["mechanism"] = mechanism
     if mechanism == "gradient":
         values["model"] = {"name": "gru"}
@@ -338,8 +338,8 @@ def test_only_released_counts_go_into_shared_tables(
 def test_a_long_table_with_nothing_new(table: Table, opened: Home) -> None:
     long = ALL.iloc[:PAST].reset_index().melt("time", var_name="region", value_name="count")
     long.to_sql("long", table.engine, index=False)
-    values = recipe(table).to_dict()
+    values = recipe_for(table).to_dict()
     values["source"]["name"] = f"{table.url}#long"
-    plan = from_dict(values)
-    assert ingest(plan, opened).new == PAST
-    assert ingest(plan, opened).new == 0
+    recipe = from_dict(values)
+    assert ingest(recipe, opened).new == PAST
+    assert ingest(recipe, opened).new == 0

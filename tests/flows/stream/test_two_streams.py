@@ -51,7 +51,7 @@ def come(url: str, name: str, start: int, end: int) -> None:
     frame.to_sql(name, create_engine(url), if_exists="append", index=False)
 
 
-def recipe(url: str, name: str) -> Recipe:
+def recipe_for(url: str, name: str) -> Recipe:
     return from_dict(
         {
             "source": {"name": f"{url}#{name}", "account": "city", "regions_per_interval": 1},
@@ -62,8 +62,8 @@ def recipe(url: str, name: str) -> Recipe:
     )
 
 
-def ingest(plan: Recipe, home: Home) -> release.Ingested:
-    return release.release(plan, home, release.arrived(plan, home))
+def ingest(recipe: Recipe, home: Home) -> release.Ingested:
+    return release.release(recipe, home, release.arrived(recipe, home))
 
 
 def level(name: str, home: Home) -> float:
@@ -71,14 +71,14 @@ def level(name: str, home: Home) -> float:
 
 
 def test_each_gets_its_own_counts(tables: str, opened: Home) -> None:
-    plans = {name: recipe(tables, name) for name in APART}
-    for plan in plans.values():
-        assert ingest(plan, opened).new == 28 * DAY
+    recipes = {name: recipe_for(tables, name) for name in APART}
+    for recipe in recipes.values():
+        assert ingest(recipe, opened).new == 28 * DAY
     for name in APART:
         assert level(name, opened) == pytest.approx(LEVELS[name], abs=500)
     entries = {
-        name: release.promise(plan, release.panel(plan, opened), opened).ledger_entry
-        for name, plan in plans.items()
+        name: release.promise(recipe, release.panel(recipe, opened), opened).ledger_entry
+        for name, recipe in recipes.items()
     }
     ledger = Ledger(opened.database_url)
     assert {
@@ -93,14 +93,16 @@ def test_a_release_that_was_not_written_down_is_its_own_stream_s(
     def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(release, "append_panel", dies)
+    monkeypatch.setattr(release, "publish", dies)
     with pytest.raises(KeyboardInterrupt):
-        ingest(recipe(tables, "low"), opened)
+        ingest(recipe_for(tables, "low"), opened)
     monkeypatch.undo()
     monkeypatch.setenv("VEILCAST_HOME", str(opened.root))
-    assert ingest(recipe(tables, "later"), opened).new == 28 * DAY
+    assert ingest(recipe_for(tables, "later"), opened).new == 28 * DAY
     assert level("later", opened) == pytest.approx(LEVELS["later"], abs=500)
-    assert ingest(recipe(tables, "low"), opened).new == 0  # released before, and now written down
+    assert (
+        ingest(recipe_for(tables, "low"), opened).new == 0
+    )  # released before, and now written down
     assert level("low", opened) == pytest.approx(LEVELS["low"], abs=500)
 
 
@@ -111,8 +113,8 @@ def test_the_cap_holds_for_both_together(tables: str, opened: Home) -> None:
     done: dict[str, release.Ingested] = {}
 
     def work(name: str) -> None:
-        plan = recipe(tables, name)
-        done[name] = ingest(plan, opened)
+        recipe = recipe_for(tables, name)
+        done[name] = ingest(recipe, opened)
 
     both = [threading.Thread(target=work, args=(name,)) for name in ("low", "high")]
     for one in both:
@@ -126,23 +128,23 @@ def test_the_cap_holds_for_both_together(tables: str, opened: Home) -> None:
 
 
 def test_a_stream_and_a_training_on_its_table_have_one_account(tables: str, opened: Home) -> None:
-    values = recipe(tables, "low").to_dict()
+    values = recipe_for(tables, "low").to_dict()
     del values["source"]["account"], values["stream"]
-    plan = from_dict(values)
-    assert ingest(plan, opened).new == 28 * DAY
-    raw = validate.to_panel(sources.read(plan.source.name))[0]
+    recipe = from_dict(values)
+    assert ingest(recipe, opened).new == 28 * DAY
+    raw = validate.to_panel(sources.read(recipe.source.name))[0]
     (account,) = Ledger(opened.database_url).accounts()
-    assert privatise.charge(raw, plan, opened).dataset == account.dataset == raw.source
+    assert privatise.charge(raw, recipe, opened).dataset == account.dataset == raw.source
 
 
 def test_an_account_that_was_opened_under_the_streams_name_is_gone_on_with(
     tables: str, opened: Home
 ) -> None:
-    plan = recipe(tables, "low")
-    earlier = replace(plan, source=replace(plan.source, account="low"))
+    recipe = recipe_for(tables, "low")
+    earlier = replace(recipe, source=replace(recipe.source, account="low"))
     ingest(earlier, opened)  # what an unnamed account was called before
     come(tables, "low", 28 * DAY, 29 * DAY)
-    unnamed = replace(plan, source=replace(plan.source, account=None))
+    unnamed = replace(recipe, source=replace(recipe.source, account=None))
     assert ingest(unnamed, opened).new == DAY
     assert {account.dataset for account in Ledger(opened.database_url).accounts()} == {"low"}
 
@@ -173,8 +175,8 @@ def test_panels_of_earlier_versions_are_found(
     opened: Home, source: str, stored: str, used: str
 ) -> None:
     _written(opened.database_url, stored)
-    plan = from_dict({"source": {"name": source}, "privacy": {"unit": "user-day"}})
-    assert in_use(plan, opened) == used
+    recipe = from_dict({"source": {"name": source}, "privacy": {"unit": "user-day"}})
+    assert in_use(recipe, opened) == used
     names = panel_names(open_store(opened.database_url))
     assert names == ((stored,) if stored in (used, "other") else (used,))
     assert "S3cret" not in str(names)

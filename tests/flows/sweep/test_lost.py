@@ -212,6 +212,7 @@ def test_a_file_that_changed_has_no_kept_results(
     for level in (500, 500, 5000):
         table(level).to_csv(path)
         (result,) = train_chunk([asked], [Seed()], opened)
+        assert isinstance(result, Trained)
         found.append(result)
     assert found[0] == found[1]
     assert found[2].result.rmse != found[0].result.rmse

@@ -37,7 +37,7 @@ def promoted(home: Home, tmp_path: Path) -> tuple[Recipe, str]:
     url = f"sqlite:///{tmp_path / 'source.db'}"
     frame = pd.DataFrame(counts, times, ["north side", "süd"])
     frame.reset_index().to_sql("counts", create_engine(url), index=False)
-    plan = from_dict(
+    recipe = from_dict(
         {
             "source": {"name": f"{url}#counts", "account": NAME},
             "privacy": {"unit": "user-day", "epsilon": 2.0, "delta": 1e-6},
@@ -52,16 +52,16 @@ def promoted(home: Home, tmp_path: Path) -> tuple[Recipe, str]:
             "model": {"name": "ridge"},
         }
     )
-    release.release(plan, home, release.arrived(plan, home))
-    done = retrain.retrain(plan, home)
+    release.release(recipe, home, release.arrived(recipe, home))
+    done = retrain.retrain(recipe, home)
     assert done.promoted, done.because
-    return plan, done.result.run_id
+    return recipe, done.result.run_id
 
 
 def test_registered_with_signature_and_a_made_up_example(
     home: Home, promoted: tuple[Recipe, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan, run = promoted
+    recipe, run = promoted
     name = model_name(NAME)
     assert name == "people-of- town"
     mlflow.set_tracking_uri(home.tracking_uri)
@@ -76,11 +76,11 @@ def test_registered_with_signature_and_a_made_up_example(
     values = np.array(example["dataframe_split"]["data"])[:, 1:].astype(float)
     assert values.max() < 100_000  # the made-up city's; these counts are in millions
     # from released counts it forecasts what the loop wrote
-    counts = release.panel(plan, home)
+    counts = release.panel(recipe, home)
     model = champion(NAME, home)
     assert model is not None
     seen = counts.times[-1] + counts.interval
-    forecast.foresee(plan, home, model, seen)
+    forecast.write_forecasts(recipe, home, model, seen)
     from data.store import latest_forecasts, open_store
 
     written = latest_forecasts(open_store(home.database_url), NAME).set_index("region")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from data.windows import Windows
 from dp.clipping import Stack
+from models.config import ForecasterConfig
 from models.diagnostics.weight_distance import LogFit, WeightDistance
 from models.errors import ModelError
 from models.forecaster import Forecaster, fit_scaler
@@ -45,13 +49,17 @@ def _sum(model: Forecaster) -> float:
     return sum(float(parameter.detach().sum()) for parameter in model.parameters())
 
 
-def _untrained(config_of, windows, seed: int = 0, **settings):
+def _untrained(
+    config_of: Callable[..., ForecasterConfig], windows: Windows, seed: int = 0, **settings: Any
+) -> Forecaster:
     model = new(config_of(windows, **settings), seed)
     fit_scaler(model, windows)
     return model
 
 
-def test_observers_are_called_after_every_update(toy_windows, config_of) -> None:
+def test_observers_are_called_after_every_update(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     steps = 2 * -(-len(windows) // 64)
     model = _untrained(config_of, windows)
@@ -61,7 +69,9 @@ def test_observers_are_called_after_every_update(toy_windows, config_of) -> None
     assert isinstance(history.observed["weight_distance"], LogFit)
 
 
-def test_training_is_the_same_unobserved(toy_windows, config_of) -> None:
+def test_training_is_the_same_unobserved(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     observed, alone = (_untrained(config_of, windows) for _ in range(2))
     train(observed, windows, None, CONFIG, observers=(Updates, WeightDistance.of))
@@ -70,7 +80,9 @@ def test_training_is_the_same_unobserved(toy_windows, config_of) -> None:
     assert all(torch.equal(value, weights[name]) for name, value in observed.state_dict().items())
 
 
-def test_runs_that_train_together_are_observed_each(toy_windows, config_of) -> None:
+def test_runs_that_train_together_are_observed_each(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     models = [_untrained(config_of, windows, seed) for seed in range(2)]
     jobs = [
@@ -85,13 +97,20 @@ def test_runs_that_train_together_are_observed_each(toy_windows, config_of) -> N
 
 
 @pytest.mark.parametrize(("name", "observed"), [("gru", {"updates"}), ("ridge", set())])
-def test_closed_forms_have_no_updates_to_observe(toy_windows, config_of, name, observed) -> None:
+def test_closed_forms_have_no_updates_to_observe(
+    toy_windows: Callable[..., Windows],
+    config_of: Callable[..., ForecasterConfig],
+    name: str,
+    observed: set[str],
+) -> None:
     windows = toy_windows()
     model = new(config_of(windows, model=name), seed=0)
     assert set(fit(model, windows, None, CONFIG, observers=(Updates,)).observed) == observed
 
 
-def test_two_observers_of_one_name_are_refused(toy_windows, config_of) -> None:
+def test_two_observers_of_one_name_are_refused(
+    toy_windows: Callable[..., Windows], config_of: Callable[..., ForecasterConfig]
+) -> None:
     windows = toy_windows()
     with pytest.raises(ModelError, match=r"\['updates', 'updates'\] must have different names"):
         train(_untrained(config_of, windows), windows, None, CONFIG, observers=(Updates, Updates))
