@@ -10,6 +10,8 @@ Exit 1 if there is either.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import argparse
 import gzip
 import io
@@ -47,6 +49,7 @@ from hypothesis import strategies as st
 
 from data import sources, validate
 from data.errors import DataError
+from data.sources.credentials import without_secrets
 from data.spans import to_span
 from dp.budget import Budget, BudgetRefused
 from dp.errors import LedgerError
@@ -56,7 +59,7 @@ from dp.unit.period import Period
 from dp.unit.privacy_unit import PrivacyUnit, parse_unit
 from flows.errors import UsageError
 from flows.recipe.load import override
-from flows.recipe.recipe import from_dict, without_password
+from flows.recipe.recipe import from_dict
 from models import checkpoint
 from models.config import ForecasterConfig
 from models.errors import ModelError
@@ -174,7 +177,8 @@ def read_settings(given: list[str]) -> None:
 
 
 def read_word(text: str) -> None:
-    without_password(text)
+    with suppress(DataError):
+        without_secrets(text)
     for reader in (parse_unit, to_span):
         try:
             reader(text)

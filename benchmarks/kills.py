@@ -35,6 +35,7 @@ from dp.permit import Permit
 from flows.forecasting.forecast import forecast_run
 from flows.pipeline import report
 from flows.pipeline.completed import Completed
+from flows.pipeline.result import RunResult
 from flows.pipeline.steps import (
     evaluate_step,
     ingest_step,
@@ -75,7 +76,7 @@ def recipe(csv: Path, draw: int) -> dict[str, Any]:
     }
 
 
-def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> dict[str, Any]:
+def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> RunResult:
     """The steps of `flows.pipeline.train.train`, without Prefect around them."""
     started, plan = time.perf_counter(), from_dict(values)
     table = ingest_step.fn(plan)
@@ -87,10 +88,10 @@ def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> d
         fitted = train_step.fn(prepared, plan, privatised.promise, home, run.log_epoch)
         at("released")
         evaluation = evaluate_step.fn(fitted, prepared, ridge=False)
-        result = Completed(plan, findings, privatised, prepared, fitted, evaluation, started)
-        document = record_step.fn(result, run, home)
+        completed = Completed(plan, findings, privatised, prepared, fitted, evaluation, started)
+        result = record_step.fn(completed, run, home)
     at("recorded")
-    return document
+    return result
 
 
 def witness(folder: Path, at: Callable[[str], None]) -> None:
@@ -191,8 +192,8 @@ def recorded(home: Home) -> list[str]:
 
 def resumed(values: dict[str, Any], home: Home) -> list[str]:
     """The same request, left alone, and a forecast from its run."""
-    document = pipeline(values, home, lambda _: None)
-    files = Tracker(home).files(document["run_id"])
+    result = pipeline(values, home, lambda _: None)
+    files = Tracker(home).files(result.run_id)
     ahead = forecast_run(files, home)
     bad = [] if np.isfinite(ahead.values.to_numpy()).all() else ["the forecast is not finite"]
     mine = [

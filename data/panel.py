@@ -51,7 +51,7 @@ class Panel:
             raise ValueError("an interval is observed in all regions or in none")
 
     def plot(self, regions: Sequence[str] | None = None) -> Any:
-        """Draw the counts, one plot per region; the title says whether they are raw.
+        """Draw the counts, one plot per region; the title states whether they are raw.
 
         Args:
             regions: names; by default the first dozen.

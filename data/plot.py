@@ -64,7 +64,7 @@ def series(counts: pd.DataFrame, title: str, regions: Sequence[str] | None = Non
 
     Args:
         counts: frame of times × regions; gaps (NaN) break the line.
-        title: of the figure; says whether the counts are raw.
+        title: of the figure; states whether the counts are raw.
         regions: which; by default the first dozen.
 
     Raises:

@@ -69,7 +69,7 @@ class Windows:
         seasonal: values S offsets before each target interval, [N, S, H, R].
         seasonal_context: values just before the first of those, oldest first, [N, S, A, R].
         seasonal_change: change from the latest value to each target in past seasons, averaged over as
-            many of them as there are, [N, U, H, R]; U is S or, if none are asked for, 0.
+            many of them as there are, [N, U, H, R]; U is S, or 0 without `seasons`.
         calendar: calendar of the target intervals, [N, H, C].
         target: values to forecast, [N, H, R]; NaN where the interval was not observed.
         times: start of the first target interval, [N].

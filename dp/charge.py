@@ -36,12 +36,12 @@ class Charge:
         event: the mechanism with its parameters, and under `panel` the public facts that other units'
             costs are computed from (`dp.composition.unit_conversion`).
         purpose: one of `PURPOSES`.
-        bound: why one unit can change no more than the event says.
+        bound: reasons why one unit can change no more than the event assumes.
         population: whose records these are, if declared.
         recipe: the recipe of the run, as JSON values.
         aliases: further names of the same data set: resolved paths, canonical URLs, a stream's.
         sketch: keyed prints of parts of the panel (`dp.ledger.identity.sketch`).
-        timezone: zone by whose clock the period is told; None where the source does not say.
+        timezone: zone by whose clock the period is given; None if the source does not name it.
     """
 
     key: str

@@ -17,7 +17,7 @@ Expression = Any  # of Ibis, which has no types for mypy
 _ZONE = r"(Z|z|[+-]\d{2}(:?\d{2})?)\s*$"
 _CLOCK = r"\d:\d{2}"  # of a time with hours; without, an offset would look like a day
 _BARE = r"^[^:]*(\d:\d{2}(:\d{2}(\.\d*)?)?)?\s*$"
-"""Times that end with their clock: whatever follows it says a zone, or is not a time."""
+"""Times that end with their clock: text after it is a zone, or makes it no time."""
 
 _FIRST, _LAST = datetime(1700, 1, 1), datetime(2260, 1, 1)
 """Engines fail on times far outside of any panel; such records are left out beforehand."""

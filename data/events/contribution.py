@@ -27,7 +27,7 @@ class SeenIntervals:
         persons: raw counts: start of the unit × number of intervals (1 to what a unit has).
         source: its name without credentials.
         public: whether the events are.
-        timezone: zone by whose clock units are told; None where the source does not say.
+        timezone: zone by whose clock units are defined; None if the source does not name it.
     """
 
     persons: pd.DataFrame

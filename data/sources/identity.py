@@ -72,7 +72,7 @@ def identities(source: str, query: str | None = None) -> tuple[str, ...]:
         One name or several, none of them with a credential.
 
     Raises:
-        DataError: the source cannot be understood, or the tables of the query cannot be told.
+        DataError: the source cannot be parsed, or the tables of the query cannot be determined.
     """
     if source.partition(":")[0] == "synthetic" and "://" not in source:
         return (_city(source),)

@@ -103,7 +103,7 @@ def _rows(
 ) -> Executable:
     """Select the rows of a table, whose name is looked up and never pasted into SQL.
 
-    All of them, or those from a time on where the database can tell.
+    Rows before `since` are left out where the table has a time column of a date-time type.
     """
     names = inspect(engine).get_table_names(schema or None)
     if table not in names:

@@ -54,7 +54,7 @@ class CountRow(Base):
 
 
 class CheckRow(Base):
-    """Keyed fingerprints of what a release was made from; without the key they tell nothing."""
+    """Keyed fingerprints of the counts behind a release, useless without the key."""
 
     __tablename__ = "store_checks"
 

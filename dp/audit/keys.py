@@ -33,9 +33,9 @@ class KeySearch:
     """Result of a search.
 
     Attributes:
-        keys: that were tried.
+        keys: number of keys that were tried.
         found: whether one of them explains the release.
-        right: whether it also tells which of two neighbours was released; None where none was found.
+        right: whether it also identifies the released one of two neighbours; None if no key was found.
     """
 
     keys: int

@@ -62,15 +62,15 @@ class Ledger:
                 return entry
             if entry is not None and entry.state != "voided":
                 raise LedgerError(f"entry {entry.id} has this key already and is {entry.state}")
-            family, anew, logged = datasets.admit(session, charge)
+            family, changed, logged = datasets.admit(session, charge)
             own = accounts.open_account(session, family, charge.unit, charge.population)
             charged = accounts.of(session, family)
-            if anew:
+            if changed:
                 accounts.rebuild(session, charged, family)
             for account in charged:
                 candidates = [account.cap, cap if account.id == own.id else None]
                 caps = [limit for limit in candidates if limit is not None]
-                accounts.add(session, account, charge, family.grid, caps, everywhere=anew)
+                accounts.add(session, account, charge, family.grid, caps, everywhere=changed)
             row = log.append(
                 session,
                 "reserved",

@@ -42,7 +42,7 @@ def verify(ledger: Ledger, head: str | None = None) -> Verdict:
 
     Args:
         ledger: the ledger.
-        head: a hash noted earlier; it must still be in the log.
+        head: a hash recorded earlier, which must still be in the log.
     """
     with ledger.database.reading() as session:
         rows = list(session.scalars(select(LogRow).order_by(LogRow.seq)))
@@ -74,15 +74,15 @@ def _states(rows: list[LogRow]) -> list[tuple[int, str]]:
 
 
 def _releases(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
-    noted = {row.entry: json.loads(row.body)["sha256"] for row in rows if row.kind == "released"}
+    digests = {row.entry: json.loads(row.body)["sha256"] for row in rows if row.kind == "released"}
     broken = []
     for release in session.scalars(select(ReleaseRow)):
-        digest = noted.pop(release.entry, None)
+        digest = digests.pop(release.entry, None)
         if digest is None:
             broken.append((release.entry, "a release is kept that the log does not know"))
         elif hashlib.sha256(release.content).hexdigest() != digest:
             broken.append((release.entry, "the kept release is not what was released"))
-    broken += [(entry or 0, "the release is no longer kept") for entry in noted]
+    broken += [(entry or 0, "the release is no longer kept") for entry in digests]
     return broken
 
 

@@ -126,7 +126,7 @@ def _right_when_named(total: Total, prior: float) -> float:
 def _releases(separation: float) -> int | None:
     """Return how many independent releases bring both errors to 5 %, each worth `separation` (μ).
 
-    The squares of Gaussians' μ add up; a training is taken for the Gaussian that tells as much.
+    The squares of Gaussians' μ add up; a training is treated as the Gaussian that reveals as much.
     """
     if separation <= 0:
         return None

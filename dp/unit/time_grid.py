@@ -46,7 +46,7 @@ class TimeGrid:
 
         Args:
             period: of the release.
-            timezone: zone by whose clock the period is told.
+            timezone: zone by whose clock the period is given.
             counts: whether its intervals are those of counts; those of a statistic do not define what
                 one interval is.
         """

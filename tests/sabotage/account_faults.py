@@ -31,7 +31,7 @@ ACCOUNTS = (
     Fault(
         "caps are looked at only where a charge reaches",
         "dp/ledger/ledger.py",
-        "family.grid, caps, everywhere=anew)",
+        "family.grid, caps, everywhere=changed)",
         "family.grid, caps)",
         (f"{DATASETS}::test_accounts_that_would_pass_a_cap_together_are_refused_whole",),
     ),

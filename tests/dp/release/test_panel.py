@@ -114,7 +114,7 @@ def test_past_the_cap_nothing_is_drawn(tmp_path: Path, monkeypatch: pytest.Monke
     assert refusal.requested == pytest.approx(1.0, rel=1e-6)
     assert refusal.spent == pytest.approx(1.0, rel=1e-6)
     assert refusal.short == pytest.approx(refusal.requested - refusal.left)
-    for word in ("asked", "spent", "left", "short", "user-day", "1e-07", "add or remove"):
+    for word in ("requested", "spent", "left", "short", "user-day", "1e-07", "add or remove"):
         assert word in str(refusal)
     assert entries(tmp_path) == ["released"]
     # What the refusal says is left does fit, and hardly more does.

@@ -66,6 +66,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the tables away."""
+    """Drop the tables."""
     for name in ("runs", "forecasts", "counts", "releases", "panels"):
         op.drop_table(f"store_{name}")

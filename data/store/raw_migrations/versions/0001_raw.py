@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables, and let nobody but their owner at them."""
+    """Make the tables, accessible by their owner only."""
     postgres = op.get_bind().dialect.name == "postgresql"
     schema = "veilcast_raw" if postgres else None
     prefix = f"{schema}." if schema else ""
@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the tables away."""
+    """Drop the tables."""
     schema = "veilcast_raw" if op.get_bind().dialect.name == "postgresql" else None
     for name in ("raw_counts", "raw_panels"):
         op.drop_table(name, schema=schema)
