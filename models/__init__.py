@@ -1,1 +1,1 @@
-"""Train and evaluate forecasters."""
+"""Forecasters: their training and evaluation."""

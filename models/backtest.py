@@ -1,4 +1,4 @@
-"""Forecasts of periods that were not learned from, one after the other."""
+"""Backtests: forecasts of successive periods that the model was not trained on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from models.predict import predict
 
 Floats = NDArray[np.float64]
 Fit = Callable[[Windows], Forecaster]
-"""Training windows to a fitted forecaster."""
+"""From training windows to a fitted forecaster."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One period: what was forecast for it, and by a model that had seen nothing of it.
+    """One period, and the forecast of a model that was not trained on it.
 
     Attributes:
         windows: of the period, targets observed.
@@ -34,23 +34,23 @@ class Fold:
 def backtest(
     fit: Fit, windows: Windows, *, folds: int, size: int, refit: bool = True
 ) -> tuple[Fold, ...]:
-    """Rolling-origin folds (Tashman 2000): the last `folds` periods of `size` intervals each.
+    """Return rolling-origin folds (Tashman 2000): the last `folds` periods of `size` intervals each.
 
     Args:
-        fit: makes a forecaster of training windows.
-        windows: all that may be looked at, in order; leave the test period out.
-        folds: periods.
+        fit: returns a forecaster fitted to training windows.
+        windows: all that may be read, in order; leave the test period out.
+        folds: number of periods.
         size: length of each, in intervals.
-        refit: whether to fit anew before each period; if not, the forecaster of the first period
-            slides over all of them.
+        refit: whether to fit anew before each period; if not, the forecaster of the first period is
+            used for all of them.
 
     Raises:
         DataError: too few windows.
     """
     model: Forecaster | None = None
-    result = []
+    results = []
     for part in rolling_origin(windows, folds=folds, size=size):
         if model is None or refit:
             model = fit(part.train)
-        result.append(Fold(part.test, predict(model, part.test)))
-    return tuple(result)
+        results.append(Fold(part.test, predict(model, part.test)))
+    return tuple(results)

@@ -30,7 +30,7 @@ class Batch:
         return len(self.past)
 
     def take(self, rows: Tensor) -> Batch:
-        """The chosen windows only; `rows` are positions, [B]."""
+        """Return the chosen windows only; `rows` are positions, [B]."""
         rows = rows.to(self.past.device)
         return Batch(
             past=self.past[rows],
@@ -43,7 +43,7 @@ class Batch:
         )
 
     def batches(self, order: Tensor, size: int) -> Iterator[Batch]:
-        """Batches of `size` windows in the given order, the last one shorter."""
+        """Yield batches of `size` windows in the given order, the last one shorter."""
         for start in range(0, len(order), size):
             yield self.take(order[start : start + size])
 
@@ -52,7 +52,7 @@ def to_device(windows: Windows, device: torch.device) -> Batch:
     """Copy windows to `device`."""
 
     def copy(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Tensor:
-        # windows are overlapping views of one panel: a tensor needs memory of its own
+        # windows are overlapping views of a panel: a tensor needs its own memory
         return torch.from_numpy(np.array(array, dtype=np.float32)).to(device)
 
     return Batch(
@@ -67,8 +67,8 @@ def to_device(windows: Windows, device: torch.device) -> Batch:
 
 
 def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
-    """Raise a ModelError unless the windows are what a model of this configuration reads."""
-    found = {
+    """Raise a ModelError unless a model of this configuration can read the windows."""
+    sizes = {
         "lags": windows.past.shape[1],
         "seasonal": windows.seasonal.shape[1],
         "seasonal_context": windows.seasonal_context.shape[2],
@@ -77,18 +77,18 @@ def check_inputs(windows: Windows, config: ForecasterConfig) -> None:
         "features": windows.calendar.shape[2],
         "regions": windows.regions,
     }
-    for name, value in found.items():
-        wanted = getattr(config, name)
-        if value != wanted:
-            raise ModelError(f"the windows have {name}={value}, the model was built for {wanted}")
+    for name, value in sizes.items():
+        expected = getattr(config, name)
+        if value != expected:
+            raise ModelError(f"the windows have {name}={value}, the model was built for {expected}")
     read = (windows.past, windows.seasonal, windows.seasonal_context, windows.seasonal_change)
     if not all(np.isfinite(part).all() for part in read):
-        raise ModelError("a window has gaps in what the model reads; fill the inputs first")
+        raise ModelError("a window has gaps in the inputs of the model; fill them first")
 
 
 def check_target(windows: Windows, use: str) -> None:
     """Raise a ModelError unless there are windows and all their targets are observed."""
     if not len(windows):
-        raise ModelError(f"no window for {use}")
+        raise ModelError(f"no window for {use}; bring more data or shorten the lags")
     if not np.isfinite(windows.target).all():
         raise ModelError(f"a window for {use} has gaps in its target; leave such windows out")

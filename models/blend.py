@@ -1,4 +1,4 @@
-"""The mean of several forecasters: their errors differ, and partly cancel."""
+"""Blends: the mean of several forecasters, whose errors differ and partly cancel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.registry import NETWORKS
 
 
 class Blend(Forecaster):
-    """Equal weight for every kind of member, and among the networks of one kind.
+    """A mean with equal weights for all kinds of members, and for all networks of a kind.
 
     Attributes:
         kinds: for each name in `config.members`, the forecasters of that name.
@@ -38,10 +38,12 @@ class Blend(Forecaster):
 
     @property
     def groups(self) -> list[list[Forecaster]]:
-        """The members, by kind."""
+        """Members by kind."""
         return [list(kind) for kind in self.kinds]  # type: ignore[call-overload]
 
     def forward(self, batch: Batch) -> Tensor:
-        """Forecast, [B, H, R], persons."""
-        means = [torch.stack([one(batch) for one in kind]).mean(dim=0) for kind in self.groups]
+        """Return the forecast, [B, H, R], persons."""
+        means = [
+            torch.stack([member(batch) for member in kind]).mean(dim=0) for kind in self.groups
+        ]
         return torch.stack(means).mean(dim=0)

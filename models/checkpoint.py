@@ -1,4 +1,4 @@
-"""A model on disk: `weights.safetensors` and `config.json`, nothing that is executed on reading."""
+"""Saved models: `weights.safetensors` and `config.json`, neither of which is executed on reading."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NO_ARCHIVE = (
     zlib.error,
     struct.error,
 )
-"""What `zipfile` raises for bytes that are no archive, or not the whole of one."""
+"""Errors of `zipfile` for bytes that are no archive, or only a part of one."""
 _STORED = {"seasonal_context": "around", "seasonal_change": "usual"}
 """Fields of a configuration that have another name in the file, that of earlier versions."""
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
@@ -54,7 +54,7 @@ class SavedModel:
         spec: of the windows that it reads.
         intervals: prediction intervals; None where none were calibrated.
         interval_seconds: length of an interval of its panel.
-        extra: everything that was saved beside it.
+        extra: all values that were saved with it.
     """
 
     model: Forecaster
@@ -70,11 +70,11 @@ def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
     Args:
         model: on any device.
         folder: must not exist yet, or be empty; its parents are made.
-        extra: whatever belongs with the model (window offsets, interval, ...), JSON values only;
-            read back with `load_extra`. Never counts.
+        extra: JSON values that belong to the model (window offsets, interval, ...); read back with
+            `load_extra`. Never counts.
 
     Raises:
-        ModelError: the folder holds something already, or `extra` is not JSON.
+        ModelError: the folder is not empty, or `extra` is not JSON.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ModelError(f"{folder} exists already; save to a new folder")
@@ -93,7 +93,7 @@ def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
     except (TypeError, ValueError) as error:
         raise ModelError(f"extra holds something that is not JSON: {error}") from error
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # beside its destination: a rename is atomic only within one file system
+    # next to its destination: a rename is atomic only within one file system
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         (partial / WEIGHTS).write_bytes(weights)
@@ -108,7 +108,7 @@ def save(model: Forecaster, folder: Path, extra: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> Forecaster:
-    """The saved model, on the CPU and in evaluation mode.
+    """Read a saved model, on the CPU and in evaluation mode.
 
     Raises:
         ModelError: missing, corrupt, or written by an unknown version.
@@ -133,7 +133,7 @@ def load(folder: Path) -> Forecaster:
 
 
 def load_extra(folder: Path) -> dict[str, Any]:
-    """What was saved beside the model; raises ModelError like `load`."""
+    """Read the values that were saved with the model; raises ModelError like `load`."""
     extra: dict[str, Any] = _document(folder)["extra"]
     return extra
 
@@ -161,7 +161,7 @@ def open_model(folder: Path) -> SavedModel:
 
 
 def packed(model: Forecaster, extra: dict[str, Any]) -> bytes:
-    """What `save` writes, as one uncompressed archive."""
+    """Return the files of `save` as one uncompressed archive."""
     buffer = io.BytesIO()
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(buffer, "w") as archive:
         save(model, Path(scratch) / "model", extra)
@@ -171,7 +171,7 @@ def packed(model: Forecaster, extra: dict[str, Any]) -> bytes:
 
 
 def unpacked(content: bytes) -> tuple[Forecaster, dict[str, Any]]:
-    """Model and extra of an archive by `packed`; raises ModelError like `load`."""
+    """Return model and extra of an archive by `packed`; raises ModelError like `load`."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -196,7 +196,7 @@ def _from_stored(values: dict[str, Any]) -> ForecasterConfig:
 
 
 def _document(folder: Path) -> dict[str, Any]:
-    """The configuration file, with its version and its keys checked."""
+    """Read the configuration file, and check its version and keys."""
     path = folder / CONFIG
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The shape of a forecaster, as one value that is checked when it is made."""
+"""Configuration of a forecaster: its shape, validated at construction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.errors import ModelError
 from models.registry import BLEND, NAMES
 
 MEMBERS = ("trees", "fourier")
-"""Of a blend, where nothing else is asked for: chosen on folds, see docs/forecasters.md."""
+"""Default members of a blend, chosen on folds: see docs/forecasters.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,21 +18,21 @@ class ForecasterConfig:
 
     Attributes:
         model: a name in `models.registry.NAMES`.
-        hidden: width of the hidden state, one direction.
+        hidden: width of the hidden state, per direction.
         layers: recurrent layers.
         dropout: probability of dropping a value between layers and before the head, in [0, 1).
         linear_skip: whether a linear map of all inputs is added to the network's forecast.
         regions: names, R, in the order of the panel's columns.
-        lags: L, latest intervals read one by one.
+        lags: L, number of latest intervals that are read.
         seasonal: S, number of seasonal lags.
-        seasonal_context: A, intervals read just before each seasonal lag.
-        seasonal_change: U, averages of the change in past seasons.
+        seasonal_context: A, number of intervals read just before each seasonal lag.
+        seasonal_change: U, number of averages of the change in past seasons.
         horizon: H, intervals forecast.
-        features: C, calendar features an interval.
-        members: of a `blend`, by name; a forecast is the mean of theirs.
-        copies: how many networks of one name are in a blend, each from weights of its own.
-        ghost: windows whose mean and variance normalise the hidden state together, in training; None
-            to leave it as it is.
+        features: C, calendar features per interval.
+        members: names of the members of a `blend`, which forecasts their mean.
+        copies: number of networks of each name in a blend, each with its own initial weights.
+        ghost: windows per ghost batch, which normalises the hidden state in training by its mean and
+            variance; None for no normalisation.
 
     Raises:
         ModelError: a value is out of its range; the message names field, value and range.

@@ -1,4 +1,4 @@
-"""Where to compute, and random numbers that leave the caller's alone."""
+"""Devices, and random numbers that do not disturb those of the caller."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """Return the device called `name`; `auto` takes CUDA, then Apple's MPS, then the CPU.
 
     Raises:
-        ModelError: unknown name, or a device this machine does not have.
+        ModelError: unknown name, or a device that this machine does not have.
     """
     if name not in DEVICES:
         raise ModelError(f"device={name!r} is unknown; choose one of {', '.join(DEVICES)}")
@@ -36,7 +36,7 @@ def pick_device(name: str) -> torch.device:
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators of the CPU and of `device`, and restore them on leaving.
 
-    `torch.manual_seed` would seed every accelerator, also those that are not restored.
+    `torch.manual_seed` would also seed accelerators that are not restored.
     """
     kind = device.type
     devices = [device] if kind == "cuda" else []

@@ -1,4 +1,4 @@
-"""What every forecaster is: a module that maps a batch of windows to the next counts."""
+"""The base class of forecasters: a module that maps a batch of windows to the next counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.errors import ModelError
 
 
 class Forecaster(nn.Module):
-    """Recent counts, seasonal lags and calendar in, the next counts out.
+    """A forecast of the next counts from recent counts, seasonal lags and calendar.
 
     Attributes:
         config: its shape.
@@ -51,14 +51,14 @@ class Forecaster(nn.Module):
 def fit_scaler(model: Forecaster, windows: Windows) -> None:
     """Set mean, scale and typical step of each region from the training windows.
 
-    Under privacy these windows must be noised already: the scaler is data that leaves with the model.
+    Under privacy these windows must be noised already: the scaler is released with the model.
 
     Args:
         model: changed in place.
         windows: training windows, targets observed.
 
     Raises:
-        ModelError: other regions, no windows, or a gap in what is measured.
+        ModelError: other regions, no windows, or a gap in the counts.
     """
     if windows.regions != model.config.regions:
         raise ModelError(
@@ -76,7 +76,7 @@ def fit_scaler(model: Forecaster, windows: Windows) -> None:
 def set_scaler(
     model: Forecaster, mean: Sequence[float], scale: Sequence[float], step: Sequence[float]
 ) -> None:
-    """Set mean, scale and typical step of each region from figures that are free to use.
+    """Set mean, scale and typical step of each region from public or charged figures.
 
     Args:
         model: changed in place.
@@ -85,19 +85,19 @@ def set_scaler(
         step: [R], persons, above 0.
 
     Raises:
-        ModelError: not one figure a region, or one that is out of range.
+        ModelError: not one figure per region, or a figure out of range.
     """
     for name, values, buffer in (
         ("mean", mean, model.mean),
         ("scale", scale, model.scale),
         ("step", step, model.step),
     ):
-        found = np.asarray(values, dtype=np.float64)
-        if found.shape != tuple(buffer.shape) or not np.isfinite(found).all():
+        figures = np.asarray(values, dtype=np.float64)
+        if figures.shape != tuple(buffer.shape) or not np.isfinite(figures).all():
             raise ModelError(f"{name}={values} must be one finite figure for each region")
-        if name != "mean" and not (found > 0).all():
+        if name != "mean" and not (figures > 0).all():
             raise ModelError(f"{name}={values} must be above 0")
-        _set(buffer, found)
+        _set(buffer, figures)
 
 
 def _set(buffer: Tensor, values: NDArray[np.float64]) -> None:
@@ -105,5 +105,5 @@ def _set(buffer: Tensor, values: NDArray[np.float64]) -> None:
 
 
 def _positive(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ones in place of zeros: a region that never changes is left unscaled."""
+    """Replace zeros by ones: a region that never changes is left unscaled."""
     return np.where(values > 0, values, 1.0)

@@ -1,4 +1,4 @@
-"""Forecasters: make any of them by name, and fit it."""
+"""Construction and fitting of forecasters by name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from models.training.train import Epoch, History, train
 
 
 def new(config: ForecasterConfig, seed: int, *, solver: str | None = None) -> Forecaster:
-    """A forecaster whose initial weights depend on `seed` alone; global random numbers untouched.
+    """Return a forecaster whose initial weights depend on `seed` alone; global generators are untouched.
 
     Args:
         config: its shape.
-        seed: of whatever is drawn.
-        solver: of a convex head, where it is not the usual one.
+        seed: of all random numbers.
+        solver: of a convex head; None for its default.
     """
     make, entry = class_of(config.model), FORECASTERS[config.model]
     model: Forecaster
@@ -58,7 +58,7 @@ def fit(
         validation: windows that decide which epoch of a network is kept, or None.
         config: how networks are trained; a blend's networks differ in their seeds.
         on_epoch: called after every epoch of every network.
-        observers: what watches the training of a network; those of a blend go unobserved.
+        observers: observers of the training of a network; those of a blend are not observed.
 
     Raises:
         ModelError: the windows do not fit the model.
@@ -71,7 +71,7 @@ def fit(
         return train(model, windows, validation, config, on_epoch=on_epoch, observers=observers)
     epochs: list[Epoch] = []
 
-    def count(epoch: Epoch) -> None:
+    def renumber(epoch: Epoch) -> None:
         epochs.append(replace(epoch, number=len(epochs) + 1))
         if on_epoch is not None:
             on_epoch(epochs[-1])
@@ -79,5 +79,5 @@ def fit(
     for members in model.groups:
         for copy, member in enumerate(members):
             own = replace(config, seed=config.seed + 1000 * copy)
-            fit(member, windows, validation, own, on_epoch=count)
+            fit(member, windows, validation, own, on_epoch=renumber)
     return History(tuple(epochs), len(epochs), stopped_early=False)

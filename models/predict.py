@@ -15,13 +15,13 @@ from models.forecaster import Forecaster
 def predict(
     model: Forecaster, windows: Windows, *, batch: int = 1024, device: str | None = None
 ) -> NDArray[np.float64]:
-    """Forecast, [N, H, R], in persons, clipped at 0.
+    """Return the forecast, [N, H, R], in persons, clipped at 0.
 
     Args:
-        model: a trained forecaster; comes back on its device and in its mode.
-        windows: without gaps in what the model reads; the target may be missing.
-        batch: windows at a time.
-        device: `auto`, `cpu`, `cuda` or `mps`; by default where the model is.
+        model: a trained forecaster; its device and mode do not change.
+        windows: without gaps in the inputs; the target may be missing.
+        batch: windows per forward pass.
+        device: `auto`, `cpu`, `cuda` or `mps`; by default that of the model.
 
     Raises:
         ModelError: the windows do not fit the model, or the device is not available.
@@ -37,7 +37,7 @@ def predict(
 
 
 def forecast(model: Forecaster, data: Batch, *, batch: int = 1024) -> NDArray[np.float64]:
-    """The same for windows that are on the model's device already."""
+    """Return the forecast, [N, H, R], for windows that are on the device of the model already."""
     training = model.training
     model.eval()
     try:

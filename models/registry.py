@@ -1,7 +1,7 @@
 """The registry of forecasters. To add one: a file with a class, and a line here.
 
-Classes are named and not imported: configurations, optimizers and recipes read this table, and the
-classes import those.
+Classes are named, not imported: configurations, optimizers and recipes read this table, and the
+classes import them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Forecasts without a network, to compare with."""
+"""Baselines: forecasts without training, to compare with."""
 
 from models.baselines.persistence import persistence
 from models.baselines.seasonal import seasonal

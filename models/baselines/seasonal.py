@@ -10,7 +10,7 @@ from models.errors import ModelError
 
 
 def seasonal(windows: Windows, index: int) -> NDArray[np.float64]:
-    """The values one seasonal lag before each target, [N, H, R], in persons, clipped at 0.
+    """Return the values one seasonal lag before each target, [N, H, R], in persons, clipped at 0.
 
     Args:
         windows: windows with at least one seasonal lag.

@@ -1,1 +1,1 @@
-"""Diagnostics: what training did, read off what it publishes anyway."""
+"""Diagnostics: observers of training, which read what is published anyway."""

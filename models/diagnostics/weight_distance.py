@@ -1,4 +1,4 @@
-"""How far training has moved the weights: ‖w_t − w_0‖ against log t.
+"""Weight distance: ‖w_t − w_0‖ against log t.
 
 Hoffer, Hubara and Soudry 2017 (arXiv:1705.08741) find that the distance grows with the
 logarithm of the number of updates t, as for a random walk on a random potential, and that large
@@ -20,15 +20,15 @@ from models.errors import ModelError
 from models.forecaster import Forecaster
 
 PER_DECADE = 50
-"""Updates measured in each factor of ten: equally many whatever t, so that the fit weighs them so."""
+"""Updates measured per factor of ten of t, equally many everywhere, so the fit weighs them equally."""
 
 
 @dataclass(frozen=True)
 class DistanceCurve:
-    """Distance of the weights from the first ones.
+    """Distance of the weights from the initial ones.
 
     Attributes:
-        updates: t, updates made, from 1 on, increasing, [N].
+        updates: t, numbers of updates made, from 1, increasing, [N].
         distances: ‖w_t − w_0‖, L2 over all parameters, [N].
     """
 
@@ -44,7 +44,7 @@ class LogFit:
         slope: distance gained while t grows by a factor e.
         intercept: fitted distance at t = 1.
         r2: share of the variance explained, at most 1; None where all distances are the same.
-        points: N, how many were fitted.
+        points: N, number of distances fitted.
     """
 
     slope: float
@@ -56,16 +56,16 @@ class LogFit:
 class WeightDistance:
     """Observer of the distance while a model trains; called after each update.
 
-    All but some `PER_DECADE` updates in each factor of ten return at once, and what is measured
-    stays a tensor where the weights are: nothing waits for the device before `curve`. Under privacy
-    the weights of each update are noised already, so that their distance is free; under `none` it
-    is a figure of raw data.
+    Only about `PER_DECADE` updates per factor of ten are measured, and each distance stays a tensor on
+    the device of the weights: nothing waits for the device before `curve`. Under privacy the weights
+    after each update are noised already, so their distance is free; under `none` it is a figure of raw
+    data.
 
     Args:
         parameters: as they are at the start, on the device they are trained on.
 
     Raises:
-        ModelError: there are none.
+        ModelError: there are no parameters.
     """
 
     name = "weight_distance"
@@ -99,12 +99,12 @@ class WeightDistance:
         self._distances.append(torch.nn.utils.get_total_norm(moved))
 
     def curve(self) -> DistanceCurve:
-        """What was measured so far; waits for the device once."""
-        found = torch.stack(self._distances).tolist() if self._distances else []
-        return DistanceCurve(tuple(self._updates), tuple(found))
+        """Return the distances measured so far; waits for the device once."""
+        distances = torch.stack(self._distances).tolist() if self._distances else []
+        return DistanceCurve(tuple(self._updates), tuple(distances))
 
     def result(self) -> LogFit | None:
-        """Return the line through what was measured; None after fewer than two updates."""
+        """Return the line through the measured distances; None after fewer than two updates."""
         curve = self.curve()
         return fit_log(curve.updates, curve.distances) if len(curve.updates) > 1 else None
 
@@ -132,7 +132,7 @@ def fit_log(updates: Sequence[int], distances: Sequence[float]) -> LogFit:
     away, above = logs - logs.mean(), measured - measured.mean()
     slope = float(away @ above / (away @ away))
     left = above - slope * away
-    total = float(above @ above) if np.ptp(measured) else 0.0  # not what the mean was rounded by
+    total = float(above @ above) if np.ptp(measured) else 0.0  # without the rounding of the mean
     return LogFit(
         slope=slope,
         intercept=float(measured.mean() - slope * logs.mean()),
@@ -142,5 +142,5 @@ def fit_log(updates: Sequence[int], distances: Sequence[float]) -> LogFit:
 
 
 def _copy(weight: Tensor) -> Tensor:
-    """The weight now, in single precision at least: small moves vanish in half of it."""
+    """Copy the weight, in single precision at least: small moves vanish in half precision."""
     return weight.detach().to(torch.promote_types(weight.dtype, torch.float32), copy=True)

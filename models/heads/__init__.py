@@ -1,1 +1,1 @@
-"""Convex heads: forecasters whose weights a solver finds."""
+"""Convex heads: forecasters whose weights are found by a solver."""

@@ -1,7 +1,7 @@
-"""How counts vary about their mean, as quasi-likelihoods (Wedderburn 1974).
+"""Families: the variance of counts around their mean, as quasi-likelihoods (Wedderburn 1974).
 
-They ask for the mean of the counts alone, which noise does not change, and for how the variance grows
-with it: counts that were noised may be negative, and stay as they are.
+They need only the mean of the counts, which noise does not change, and how the variance grows with it:
+noised counts may be negative, and are not clipped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Family(Protocol):
     """Minus a quasi-likelihood of counts y of mean μ = e^η and variance V(μ); everything is [N]."""
 
     def loss(self, eta: Floats, counts: Floats) -> Floats:
-        """∫ (t − y)/V(t) dt up to μ. Its slope in η is (μ − y)·μ/V, expected to bend by μ·μ/V."""
+        """∫ (t − y)/V(t) dt up to μ. Its slope in η is (μ − y)·μ/V, its expected curvature μ·μ/V."""
 
     def weight(self, mean: Floats) -> Floats:
         """μ/V(μ)."""
@@ -56,9 +56,9 @@ class NegativeBinomial:
 
     def loss(self, eta: Floats, counts: Floats) -> Floats:
         """(y + k + 1/α)·log(1 + α(μ + k)) − (y + k)·log(μ + k), less its value at μ = 0."""
-        mean, seen, alpha = np.exp(eta), counts + self.shift, self.dispersion
+        mean, shifted, alpha = np.exp(eta), counts + self.shift, self.dispersion
         spread = np.log1p(alpha * mean / (1 + alpha * self.shift))
-        return np.asarray((seen + 1 / alpha) * spread - seen * np.log1p(mean / self.shift))
+        return np.asarray((shifted + 1 / alpha) * spread - shifted * np.log1p(mean / self.shift))
 
     def weight(self, mean: Floats) -> Floats:
         """μ/V(μ)."""
@@ -67,7 +67,7 @@ class NegativeBinomial:
 
 
 def by_moments(mean: Floats, counts: Floats) -> NegativeBinomial:
-    """The family whose variance fits the residuals of `mean`, [N], best."""
+    """Return the family whose variance fits the residuals of `mean`, [N], best."""
     unit = max(float(np.square(mean).mean()), _LEAST)  # both columns are about 1
     columns = np.stack([np.ones_like(mean), np.square(mean) / unit], axis=1)
     (noise, growth), _ = nnls(columns, np.square(counts - mean) - mean)

@@ -1,8 +1,8 @@
 """Generalised linear forecasts: the logarithm of the expected count is linear in logarithms of the past.
 
-Counts that were noised may be negative, and clipping them would raise their mean. Nothing is clipped:
-quasi-likelihoods (Wedderburn 1974) ask for the mean of the counts alone, which noise does not change,
-and for how the variance grows with it.
+Noised counts may be negative, and clipping would raise their mean. They are not clipped:
+quasi-likelihoods (Wedderburn 1974) need only the mean of the counts, which noise does not change, and
+how the variance grows with it.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class Poisson(Tabular):
 
     log μ = offset + b + x·w. Counts c enter as asinh(c/step), which is linear near 0 and a logarithm
     further out, and is defined for negative ones. The offset is the logarithm of the latest count c kept
-    positive, (c + √(c² + step²))/2: a forecaster that knows nothing is close to persistence. Each step
-    ahead has coefficients of its own and reads of the future what is known about its own interval.
-    Forecasts are at most twice the largest count in training. What noise does to what is read, the ridge
-    penalty answers: it is chosen by leave-one-out for the first step of Fisher scoring.
+    positive, (c + √(c² + step²))/2: an untrained forecaster is close to persistence. Each step ahead has
+    its own coefficients and reads the calendar and seasonal values of its own interval. Forecasts are at
+    most twice the largest count in training. The ridge penalty accounts for noise in the inputs: it is
+    chosen by leave-one-out for the first step of Fisher scoring.
 
     Args:
         config: shape of the forecaster.
-        seed: not used; nothing is drawn.
+        seed: unused, as nothing is random.
         solver: `gns`, or None.
 
     Raises:
-        ModelError: a solver that is for other forecasters.
+        ModelError: a solver of other forecasters.
     """
 
     head: ClassVar[str] = "poisson"
@@ -74,13 +74,13 @@ class Poisson(Tabular):
         batch = to_device(windows, torch.device("cpu"))
         self.most = torch.log(2 * torch.maximum(batch.target.amax(dim=(0, 1)), self.step))
         features = [self._features(batch, ahead) for ahead in range(self.config.horizon)]
-        spread = torch.stack([one.std(dim=0, correction=0) for one in features])
-        self.centre = torch.stack([one.mean(dim=0) for one in features])
+        spread = torch.stack([part.std(dim=0, correction=0) for part in features])
+        self.centre = torch.stack([part.mean(dim=0) for part in features])
         self.spread = torch.where(spread > 1e-6, spread, torch.ones(()))
         offset = self._offset(batch).numpy().astype(np.float64)
         counts = batch.target.numpy().astype(np.float64)
-        for ahead, found in enumerate(features):
-            table = self._standard(found, ahead).numpy().astype(np.float64)
+        for ahead, part in enumerate(features):
+            table = self._standard(part, ahead).numpy().astype(np.float64)
             for region in range(len(self.config.regions)):
                 beta = self.fit_counts(table, offset[:, region], counts[:, ahead, region])
                 self.weights[ahead, :, region] = torch.from_numpy(beta[:-1])
@@ -91,7 +91,7 @@ class Poisson(Tabular):
         return _solve(PoissonLike(), table, offset, counts)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Forecast, [B, H, R], persons; above 0."""
+        """Return the forecast, [B, H, R], persons; above 0."""
         logs = [
             weighted(
                 self._standard(self._features(batch, ahead), ahead),
@@ -110,15 +110,15 @@ class Poisson(Tabular):
         return self._log(batch.past[:, -1]) + torch.log(self.step / 2)
 
     def _features(self, batch: Batch, ahead: int) -> Tensor:
-        """What a window tells about one step ahead, [B, F]: changes of logarithms."""
-        one, last = slice(ahead, ahead + 1), batch.past[:, None, -1:]
+        """Return the features of one step ahead, [B, F]: changes of logarithms."""
+        step, last = slice(ahead, ahead + 1), batch.past[:, None, -1:]
         changed = replace(
             batch,
             past=self._log(batch.past),
-            seasonal=self._log(batch.seasonal[:, :, one]),
+            seasonal=self._log(batch.seasonal[:, :, step]),
             seasonal_context=self._log(batch.seasonal_context),
-            seasonal_change=self._log(last + batch.seasonal_change[:, :, one]) - self._log(last),
-            calendar=batch.calendar[:, one],
+            seasonal_change=self._log(last + batch.seasonal_change[:, :, step]) - self._log(last),
+            calendar=batch.calendar[:, step],
         )
         return rows(changed)
 
@@ -127,11 +127,11 @@ class Poisson(Tabular):
 
 
 class NegBin(Poisson):
-    """The same for counts that vary more the larger they are: negative binomial.
+    """Negative binomial regression, for counts whose variance grows faster than their mean.
 
-    Noise and dispersion come from the residuals of the Poisson fit, by moments: (y − μ)² − μ regressed
-    on 1 and μ² with coefficients of 0 or more (after Cameron and Trivedi 1990). Whatever does not grow
-    with the mean is noise, so that noise of a privacy mechanism is not taken for dispersion.
+    Noise and dispersion are estimated from the residuals of the Poisson fit, by moments: (y − μ)² − μ
+    regressed on 1 and μ² with coefficients of 0 or more (after Cameron and Trivedi 1990). The part
+    that does not grow with the mean is noise: noise of a privacy mechanism is not taken as dispersion.
     """
 
     head = "negbin"
@@ -144,7 +144,7 @@ class NegBin(Poisson):
 
 
 def _solve(family: Family, table: Floats, offset: Floats, counts: Floats) -> Floats:
-    """Coefficients and, last, bias, [F + 1], with the least mean loss and penalty."""
+    """Return coefficients and, last, bias, [F + 1], with the least mean loss plus penalty."""
     full = np.column_stack([table, np.ones(len(table))])
 
     def fisher(eta: Floats) -> Floats:
@@ -157,7 +157,7 @@ def _solve(family: Family, table: Floats, offset: Floats, counts: Floats) -> Flo
     weights = fisher(offset)
     scale = float(weights.mean())
     first = RidgeCV(_PENALTIES).fit(table, -slope(offset) / weights, sample_weight=weights / scale)
-    # a little on the bias, too: the best one is −∞ where the counts sum to 0 or less
+    # a small penalty on the bias, too: the best bias is −∞ where the counts sum to 0 or less
     ridge = np.append(np.full(table.shape[1], float(first.alpha_)), 1.0) / len(table)
     unit = scale * len(table)
 

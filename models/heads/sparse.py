@@ -1,4 +1,4 @@
-"""A linear forecast that reads few features: SCAD along a path of penalties, the best of it by BIC."""
+"""Sparse linear forecasts: SCAD along a path of penalties, with the best λ by BIC."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ PenaltyOf = type[L1] | type[Mcp] | type[Scad]
 
 _SOLVERS: dict[str, Solve] = {"prox_cg": prox_cg.minimise, "accelerated": accelerated.minimise}
 _RATES = np.logspace(0, -3, 40)
-"""λ, in units of the least that leaves every feature out."""
+"""λ, in units of the smallest that leaves every feature out."""
 _WORSE = 5
-"""How many λ in a row may have a worse BIC than the best before the rest are left out."""
+"""Number of λ in a row with a worse BIC than the best after which the path ends."""
 _TOLERANCE = 1e-6
 
 
 class Sparse(Tabular):
-    """Least squares with a penalty that leaves most features out and does not shrink the others.
+    """Least squares with a penalty that leaves out most features and does not shrink the others.
 
-    λ is chosen for each output by the Bayesian information criterion, which finds the right features
-    under SCAD (Wang, Li and Tsai 2007). Under privacy the steps are noised already: choosing is free.
+    λ is chosen for each output by the Bayesian information criterion, which selects the right features
+    under SCAD (Wang, Li and Tsai 2007). Under privacy the steps are noised already: the choice is free.
 
     Attributes:
         penalty: `Scad`, `Mcp` or `L1`; of the class.
 
     Args:
         config: shape of the forecaster.
-        seed: not used; nothing is drawn.
-        solver: `prox_cg` or `accelerated`; None for the usual one.
+        seed: unused, as nothing is random.
+        solver: `prox_cg` or `accelerated`; None for the default.
 
     Raises:
-        ModelError: a solver that is for other forecasters.
+        ModelError: a solver of other forecasters.
     """
 
     penalty: PenaltyOf = Scad
@@ -58,32 +58,32 @@ class Sparse(Tabular):
         self.register_buffer("bias", torch.zeros(self.outputs))
 
     def fit_rows(self, features: Tensor, steps: Floats) -> None:
-        """Follow the path of every output as far as BIC asks for."""
+        """Follow the path of every output until BIC stops improving."""
         rows = features.numpy().astype(np.float64)
         centre, mean = rows.mean(axis=0), steps.mean(axis=0)
         rows -= centre  # so that the bias is not penalised
         gram, moments = rows.T @ rows / len(rows), rows.T @ (steps - mean) / len(rows)
         power = np.square(steps - mean).mean(axis=0)
-        found = np.stack(
+        coefficients = np.stack(
             [
                 self._best(gram, moments[:, output], float(power[output]), len(rows))
                 for output in range(self.outputs)
             ],
             axis=1,
         )
-        self.weights = torch.from_numpy(found).float()
-        self.bias = torch.from_numpy(mean - centre @ found).float()
+        self.weights = torch.from_numpy(coefficients).float()
+        self.bias = torch.from_numpy(mean - centre @ coefficients).float()
 
     def steps(self, features: Tensor) -> Tensor:
-        """A linear map of the features."""
+        """Return a linear map of the features."""
         return weighted(features, self.weights, self.bias)
 
     def _best(self, gram: Floats, moments: Floats, power: float, count: int) -> Floats:
-        """Coefficients with the least n·log(RSS/n) + k·log n, k of them not zero."""
+        """Return the coefficients with the least n·log(RSS/n) + k·log n, k of them not zero."""
         best, least, worse = np.zeros_like(moments), math.inf, 0
         for beta in path(gram, moments, self.penalty, self._solve):
             squares = power - 2 * moments @ beta + beta @ gram @ beta
-            if squares <= 1e-9 * power:  # nothing is left to explain; its logarithm is rounding
+            if squares <= 1e-9 * power:  # all is explained; its logarithm is rounding
                 return beta
             bic = count * math.log(squares) + math.log(count) * np.count_nonzero(beta)
             if bic < least:
@@ -94,10 +94,10 @@ class Sparse(Tabular):
 
 
 def path(gram: Floats, moments: Floats, penalty: PenaltyOf, solve: Solve) -> Iterator[Floats]:
-    """Coefficients for one λ after the other, the largest first; none if no feature helps.
+    """Yield coefficients for each λ, from the largest; none if no feature helps.
 
-    Each starts from the one before, and is solved over the features that the strong rule keeps and
-    those that it should have kept.
+    Each solution starts from the previous one, over the features that the strong rule keeps and those
+    that it should have kept.
 
     Args:
         gram: XᵀX/n, [F, F].
@@ -106,9 +106,9 @@ def path(gram: Floats, moments: Floats, penalty: PenaltyOf, solve: Solve) -> Ite
         solve: a solver of `models.solvers`.
     """
     beta, slopes = np.zeros_like(moments), -moments
-    before = top = float(np.abs(moments).max())
+    previous = top = float(np.abs(moments).max())
     for rate in _RATES * top if top > 0 else ():
-        keep = strong(slopes, rate, before) | (beta != 0)
+        keep = strong(slopes, rate, previous) | (beta != 0)
         while True:
             beta = _restricted(gram, moments, keep, beta, penalty(rate), solve, _TOLERANCE * top)
             slopes = gram @ beta - moments
@@ -116,7 +116,7 @@ def path(gram: Floats, moments: Floats, penalty: PenaltyOf, solve: Solve) -> Ite
             if not missed.any():
                 break
             keep |= missed
-        before = rate
+        previous = rate
         yield beta
 
 
@@ -129,7 +129,7 @@ def _restricted(
     solve: Solve,
     tolerance: float,
 ) -> Floats:
-    """Coefficients that are 0 but for those in `keep`."""
+    """Return coefficients that are 0 except for those in `keep`."""
     part, some = gram[np.ix_(keep, keep)], moments[keep]
     result = np.zeros_like(moments)
     if keep.any():

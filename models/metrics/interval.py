@@ -1,4 +1,4 @@
-"""How good prediction intervals are: pinball loss of their ends, and how often they hold the truth."""
+"""Metrics of prediction intervals: pinball loss of their ends, and their coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 def pinball(quantile: Floats, target: Floats, regions: Sequence[str], share: float) -> RegionMetric:
-    """Pinball loss of each region, in persons (Koenker and Bassett 1978).
+    """Return the pinball loss of each region, in persons (Koenker and Bassett 1978).
 
     Args:
         quantile: forecast of the `share` quantile, [N, H, R].
@@ -30,6 +30,6 @@ def pinball(quantile: Floats, target: Floats, regions: Sequence[str], share: flo
 
 
 def coverage(low: Floats, high: Floats, target: Floats, regions: Sequence[str]) -> RegionMetric:
-    """Share of targets within [low, high], each [N, H, R]; raises ModelError like `pinball`."""
+    """Return the share of targets in [low, high], each [N, H, R]; raises ModelError like `pinball`."""
     inside = (errors(low, target, regions) <= 0) & (errors(high, target, regions) >= 0)
     return per_region(inside.mean(axis=(0, 1)), regions)

@@ -13,7 +13,7 @@ from models.metrics.region import RegionMetric, errors, per_region
 def mae(
     forecast: NDArray[np.float64], target: NDArray[np.float64], regions: Sequence[str]
 ) -> RegionMetric:
-    """Mean absolute error of each region over all windows and steps, in persons.
+    """Return the mean absolute error of each region over all windows and steps, in persons.
 
     Args:
         forecast: [N, H, R].

@@ -16,14 +16,14 @@ def mase(
     regions: Sequence[str],
     scale: NDArray[np.float64],
 ) -> RegionMetric:
-    """Mean absolute error over that of persistence in training (Hyndman and Koehler 2006).
+    """Return the mean absolute error over that of persistence in training (Hyndman and Koehler 2006).
 
     Args:
         forecast: [N, H, R].
         target: [N, H, R], without gaps.
         regions: names, [R].
         scale: mean absolute step from one training interval to the next, [R]; a region that never
-            moved has no MASE (NaN) and does not count in the mean.
+            changed has no MASE (NaN) and is left out of the mean.
 
     Raises:
         ModelError: shapes disagree, nothing to score, or a value is missing.

@@ -27,7 +27,7 @@ class RegionMetric:
 
 
 def errors(forecast: Floats, target: Floats, regions: Sequence[str]) -> Floats:
-    """Forecast minus target, [N, H, R], once the shapes are known to agree.
+    """Return forecast minus target, [N, H, R], after checking that the shapes agree.
 
     Raises:
         ModelError: shapes disagree, nothing to score, or a value is missing.

@@ -13,7 +13,7 @@ from models.metrics.region import RegionMetric, errors, per_region
 def rmse(
     forecast: NDArray[np.float64], target: NDArray[np.float64], regions: Sequence[str]
 ) -> RegionMetric:
-    """Root mean squared error of each region over all windows and steps, in persons.
+    """Return the root mean squared error of each region over all windows and steps, in persons.
 
     The mean is over the regions' errors, unweighted: the protocol of Arcolezi et al. 2022.
 

@@ -13,7 +13,7 @@ from models.metrics.region import RegionMetric, errors, per_region
 def smape(
     forecast: NDArray[np.float64], target: NDArray[np.float64], regions: Sequence[str]
 ) -> RegionMetric:
-    """Mean of 2|f − y| / (|f| + |y|) of each region, between 0 and 2; 0 where both are 0.
+    """Return the mean of 2|f − y| / (|f| + |y|) of each region, between 0 and 2; 0 where both are 0.
 
     Args:
         forecast: [N, H, R].

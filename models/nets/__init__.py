@@ -1,4 +1,4 @@
-"""Recurrent networks by name: a sequence in, one hidden state out."""
+"""Recurrent networks by name: each maps a sequence to a hidden state."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from models.registry import NETWORKS
 
 
 def build(name: str, inputs: int, hidden: int, layers: int, dropout: float) -> Gru | Lstm:
-    """The network called `name`, with torch's default initialisation.
+    """Return the network called `name`, with torch's default initialisation.
 
     Args:
         name: one of `models.registry.NETWORKS`.
-        inputs: F, values an interval.
-        hidden: width of the hidden state, one direction.
+        inputs: F, values per interval.
+        hidden: width of the hidden state, per direction.
         layers: recurrent layers on top of each other.
         dropout: probability of dropping a value between layers.
 

@@ -13,30 +13,30 @@ class GhostBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of a large batch with the statistics of small ones.
 
     In training the batch is cut, in its order, into ghosts of `ghost` rows, and each is normalised
-    with its own mean and variance: the noise of small batches stays while the batch grows. The
-    running statistics take the K ghosts in one after another, with momentum η,
+    by its own mean and variance: the noise of small batches stays while the batch grows. The running
+    statistics take in the K ghosts one after the other, with momentum η,
 
     μ_run ← (1−η)^K μ_run + Σ_k η(1−η)^{K−1−k} μ_k,
 
     and the same for the variance (unbiased, as in torch). Evaluation uses the running statistics, so
-    that a forecast depends on its own window alone. With one ghost this is `nn.BatchNorm1d`.
+    a forecast depends on its own window alone. With one ghost this is `nn.BatchNorm1d`.
 
-    | rows | what happens in training |
+    | rows | in training |
     |---|---|
     | no multiple of `ghost` | the last ghost is smaller, and counts as much as any other |
     | one row left over | it joins the ghost before it: one row has no variance |
     | fewer than `ghost` | one ghost |
-    | one, or none | normalised with the running statistics, which stay as they are |
+    | one, or none | normalised by the running statistics, which do not change |
 
     Not for `gradient`: a window's output, and so its gradient, depends on the others of its ghost.
-    One person's window would change the gradients of up to `ghost` windows, and a clip of each
-    bounds nothing that the noise is measured by; the running statistics, moreover, would leave with
-    the model without any noise. Opacus refuses batch statistics for that reason, and so does
-    `dp.private.training.check_model`. Under `input` the counts are noised before, and this is free.
+    One person's window would change the gradients of up to `ghost` windows, so clipping each of them
+    does not bound the sensitivity; moreover, the running statistics would be released with the model
+    without any noise. Opacus refuses batch statistics for this reason, and so does
+    `dp.private.training.check_model`. Under `input` the counts are noised first, and this is free.
 
     Args:
-        features: F, values a row.
-        ghost: rows of a ghost, 2 or more.
+        features: F, values per row.
+        ghost: rows per ghost, 2 or more.
         eps: added to the variance, above 0.
         momentum: η, weight of the latest ghost in the running statistics, in (0, 1].
         affine: whether a scale and a shift of each feature are learned.
@@ -71,7 +71,7 @@ class GhostBatchNorm(nn.BatchNorm1d):
         self.ghost = ghost
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalised rows, [B, F].
+        """Return normalised rows, [B, F].
 
         Args:
             input: [B, F].
@@ -98,7 +98,7 @@ class GhostBatchNorm(nn.BatchNorm1d):
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _normalised(self, values: Tensor, ghosts: int) -> Tensor:
-        """All of `ghosts` equal parts at once: side by side they are columns of one batch."""
+        """Normalise `ghosts` equal parts at once: side by side they are columns of one batch."""
         width = self.num_features
         beside = values.reshape(ghosts, -1, width).transpose(0, 1).reshape(-1, ghosts * width)
         mean, variance = self.running_mean.repeat(ghosts), self.running_var.repeat(ghosts)
@@ -117,16 +117,16 @@ class GhostBatchNorm(nn.BatchNorm1d):
 
     @torch.no_grad()
     def _remember(self, means: Tensor, variances: Tensor) -> None:
-        """Take the statistics of K ghosts, [K, F], into the running ones, in order."""
-        ghosts, kept = len(means), 1 - self.momentum
+        """Update the running statistics by those of K ghosts, [K, F], in order."""
+        ghosts, decay = len(means), 1 - self.momentum
         age = torch.arange(ghosts - 1, -1, -1, dtype=means.dtype, device=means.device)
-        weights = self.momentum * torch.as_tensor(kept, dtype=means.dtype) ** age
-        for running, found in ((self.running_mean, means), (self.running_var, variances)):
-            running.mul_(kept**ghosts).add_(weights @ found)
+        weights = self.momentum * torch.as_tensor(decay, dtype=means.dtype) ** age
+        for running, latest in ((self.running_mean, means), (self.running_var, variances)):
+            running.mul_(decay**ghosts).add_(weights @ latest)
         self.num_batches_tracked.add_(ghosts)
 
     def extra_repr(self) -> str:
-        """Shape and settings, as torch prints them."""
+        """Return shape and settings for torch to print."""
         return (
             f"{self.num_features}, ghost={self.ghost}, eps={self.eps}, momentum={self.momentum}, "
             f"affine={self.affine}"

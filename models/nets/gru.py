@@ -21,7 +21,7 @@ class Gru(nn.Module):
             inputs,
             hidden,
             num_layers=layers,
-            # between layers only; torch warns where there is no such place
+            # between layers only; torch warns if there is a single one
             dropout=dropout if layers > 1 else 0.0,
             batch_first=True,
             bidirectional=bidirectional,
@@ -30,7 +30,7 @@ class Gru(nn.Module):
         self.outputs = hidden * self.directions
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Last hidden state of the top layer, directions side by side.
+        """Return the last hidden state of the top layer, directions side by side.
 
         Args:
             sequence: oldest first, [B, L, F].

@@ -1,4 +1,4 @@
-"""The recurrent forecaster: a network reads the latest counts, a head adds what is known ahead."""
+"""The recurrent forecaster: a network for the latest counts, and a head that adds seasonal inputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from models.nets.ghost_norm import GhostBatchNorm
 
 @dataclass(frozen=True)
 class Read:
-    """What the layers read of B windows.
+    """Inputs of the layers for B windows.
 
     Attributes:
         sequence: levels, moves and calendar of the latest intervals, [B, L, 2R + C].
-        ahead: what is known about the targets before they are, [B, A].
+        ahead: inputs about the target intervals that are known in advance, [B, A].
     """
 
     sequence: Tensor
@@ -30,10 +30,9 @@ class Read:
 class Network(Forecaster):
     """Persistence plus a learned step.
 
-    The step is measured from the latest value and in units of the typical step of each region, so
-    an untrained network (head and skip start at zero) is persistence. Recurrent network, head and
-    skip are stock `nn.GRU`/`nn.LSTM` and `nn.Linear`: all parameters live in layers for which
-    per-sample gradients are known.
+    The step starts at the latest value, in units of the typical step of each region, so an untrained
+    network (head and skip start at zero) is persistence. Recurrent network, head and skip are stock
+    `nn.GRU`/`nn.LSTM` and `nn.Linear`: layers whose per-sample gradients are known have all parameters.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -59,18 +58,18 @@ class Network(Forecaster):
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        """Forecast, [B, H, R], persons."""
+        """Return the forecast, [B, H, R], persons."""
         forecast: Tensor = batch.past[:, -1:] + self.steps(self.read(batch)) * self.step
         return forecast
 
     def read(self, batch: Batch) -> Read:
-        """What the layers read of windows; no parameter has a part in it."""
+        """Return the inputs of the layers, which depend on no parameter."""
         return Read(self.sequence(batch), self._ahead(batch, batch.past[:, -1]))
 
     def steps(self, read: Read) -> Tensor:
-        """Steps from the latest value in units of the typical one, [..., B, H, R].
+        """Return steps from the latest value in units of the typical step, [..., B, H, R].
 
-        Nothing here but the layers knows how many axes there are before that of the features.
+        Only the layers depend on the number of axes before that of the features.
         """
         hidden = self.net(read.sequence)
         if self.norm is not None:
@@ -84,7 +83,7 @@ class Network(Forecaster):
         return steps.view(*steps.shape[:-1], self.config.horizon, regions)
 
     def sequence(self, batch: Batch) -> Tensor:
-        """What the recurrent layer reads, [B, L, 2R + C]: levels, moves and calendar."""
+        """Return the inputs of the recurrent layer, [B, L, 2R + C]: levels, moves and calendar."""
         past = batch.past
         level = (past - self.mean) / self.scale
         moves = (past[:, 1:] - past[:, :-1]) / self.step
@@ -92,8 +91,8 @@ class Network(Forecaster):
         return torch.cat([level, torch.cat([first, moves], dim=1), batch.past_calendar], dim=2)
 
     def _ahead(self, batch: Batch, last: Tensor) -> Tensor:
-        """What is known about the targets before they are, one row a window."""
-        # seasonal values as steps from the latest one: what is left to forecast, without the level
+        """Return the inputs about the target intervals that are known in advance, one row per window."""
+        # seasonal values as steps from the latest value: the remaining step, without the level
         parts = [(batch.seasonal - last[:, None, None]) / self.scale, batch.calendar]
         if self.config.seasonal_context:  # how counts moved then
             latest = batch.seasonal_context[:, :, -1:]

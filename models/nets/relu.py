@@ -1,7 +1,7 @@
-"""GRU and LSTM with relu in place of tanh, as Keras has them: what the paper trained.
+"""GRU and LSTM with relu in place of tanh, as in Keras: the networks of the paper.
 
-Stock `nn.GRU` and `nn.LSTM` know tanh alone. For reproduction only: on unscaled counts relu is what
-lets a network reach the size of the counts at all.
+Stock `nn.GRU` and `nn.LSTM` have tanh only. For reproduction only: on unscaled counts a network needs
+relu to reach the size of the counts at all.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class ReluNetwork(nn.Module):
 
     Args:
         name: `lstm`, `gru`, `bilstm` or `bigru`.
-        inputs: F, values an interval.
-        hidden: width of the hidden state, one direction.
-        outputs: values forecast.
+        inputs: F, values per interval.
+        hidden: width of the hidden state, per direction.
+        outputs: number of values forecast.
     """
 
     def __init__(self, name: str, inputs: int, hidden: int, outputs: int) -> None:
@@ -32,7 +32,7 @@ class ReluNetwork(nn.Module):
         self.head = _keras(nn.Linear(hidden * directions, outputs))
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """Forecast, [B, outputs], from a sequence, [B, L, F]."""
+        """Return the forecast, [B, outputs], of a sequence, [B, L, F]."""
         ends = [
             cell(sequence.flip(1) if reverse else sequence)
             for reverse, cell in enumerate(self.cells)
@@ -55,12 +55,12 @@ class _Cell(nn.Module):
         self.hidden = hidden
 
     def _start(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
-        """What all gates read from the sequence, [L, B, gates·H], and a state of zeros."""
+        """Return the inputs of all gates from the sequence, [L, B, gates·H], and a state of zeros."""
         return self.read(sequence.transpose(0, 1)), sequence.new_zeros(len(sequence), self.hidden)
 
 
 class _Gru(_Cell):
-    """Keras's GRU with `reset_after`, which is torch's form."""
+    """Keras's GRU with `reset_after`, which is the form of torch."""
 
     gates = 3
 
@@ -84,7 +84,7 @@ class _Lstm(_Cell):
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__(inputs, hidden)
-        with torch.no_grad():  # Keras starts with gates that forget nothing
+        with torch.no_grad():  # Keras initialises the forget gates with a bias of 1
             self.read.bias[hidden : 2 * hidden] = 1
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -93,8 +93,8 @@ class _Lstm(_Cell):
         cell, recur = state, Unrolled(self.recur)
         for step in read:
             into, forget, candidate, out = (step + recur(state)).chunk(4, dim=1)
-            kept = torch.sigmoid(forget) * cell
-            cell = kept + torch.sigmoid(into) * torch.relu(candidate)
+            remembered = torch.sigmoid(forget) * cell
+            cell = remembered + torch.sigmoid(into) * torch.relu(candidate)
             state = torch.sigmoid(out) * torch.relu(cell)
         return state
 
@@ -110,17 +110,17 @@ def fit(
     seed: int,
     on_epoch: Callable[[int], None] | None = None,
 ) -> None:
-    """Adam on the mean absolute error, shuffled batches, nothing scaled: the paper's training.
+    """Train as in the paper: Adam on the mean absolute error, shuffled batches, no scaling.
 
     Args:
         model: changed in place.
         inputs: [N, L, F].
         targets: [N, outputs].
         learning_rate: of Adam.
-        batch_size: windows an update.
+        batch_size: windows per update.
         epochs: passes over all windows.
         seed: of the order of batches.
-        on_epoch: called with the number of each epoch done.
+        on_epoch: called after each epoch with its number.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-7, fused=True)
     order = torch.Generator().manual_seed(seed)
@@ -135,7 +135,7 @@ def fit(
 
 
 def _keras(layer: nn.Linear) -> nn.Linear:
-    """Keras's first weights."""
+    """Initialise a layer as Keras does."""
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

@@ -1,7 +1,7 @@
-"""A linear map that is used at every time step, with one gradient for all of them.
+"""Unrolled linear layers: one layer at every time step, with one gradient for all of them.
 
-Autograd forms the gradient of a shared weight once a step and adds them up; for small batches that is
-most of the time of a backward pass. Here the steps are put side by side and multiplied once.
+Autograd forms the gradient of a shared weight at each step and adds them up; for small batches this
+takes most of a backward pass. Here the steps are concatenated and multiplied once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Steps = list[tuple[Tensor, Tensor]]
 
 
 class Unrolled:
-    """A linear layer over the steps of one forward pass; equal to calling the layer at each.
+    """A linear layer over the steps of one forward pass; equal to calling the layer at each step.
 
     Args:
         layer: shared by all steps.
@@ -29,13 +29,13 @@ class Unrolled:
         self._bias = layer.bias
 
     def __call__(self, state: Tensor) -> Tensor:
-        """The layer's result, [B, O], for [B, I]."""
+        """Return the result of the layer, [B, O], for [B, I]."""
         product: Tensor = _Step.apply(state, self._weight, self._steps)  # type: ignore[no-untyped-call]
         return product + self._bias
 
 
 class _Gathered(torch.autograd.Function):
-    """The weight itself; its gradient is formed when all steps have been through."""
+    """The weight itself; its gradient is formed after the backward pass of all steps."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
@@ -51,7 +51,7 @@ class _Gathered(torch.autograd.Function):
 
 
 class _Step(torch.autograd.Function):
-    """One step; leaves what the weight's gradient needs."""
+    """One step; stores its part of the gradient of the weight."""
 
     @staticmethod
     def forward(ctx: Any, state: Tensor, weight: Tensor, steps: Steps) -> Tensor:
@@ -64,7 +64,7 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, *results: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (gradient,) = results
         state, weight = ctx.saved_tensors
-        # something must arrive at the weight for its turn to come; what it is does not matter
+        # any gradient of the weight makes autograd call its backward; its value is not used
         token = None if ctx.steps else gradient.new_zeros(()).expand_as(weight)
         ctx.steps.append((gradient, state))
         return gradient @ weight, token, None

@@ -1,8 +1,7 @@
-"""Optimizers by name, and where each may be used. To add one: a file with a class, and a line here.
+"""The registry of optimizers. To add one: a file with a class, and a line here.
 
-Whatever moves the weights by nothing but the noised gradient, earlier weights and figures that are
-public is free under gradient perturbation. What looks at a loss or at a gradient of the data again is
-not, and is refused there.
+Under gradient perturbation an optimizer is free if it reads only the noised gradient, earlier weights
+and public figures. One that reads a loss or another gradient of the data is not, and is refused there.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ NOISE_AWARE: dict[str, Callable[..., Optimizer]] = {
     "dp-adamp": DpAdamP,
     "dp-sgdp": DpSgdp,
 }
-"""For networks under gradient perturbation: they are told how much noise is in the gradient."""
+"""For networks under gradient perturbation: they know the variance of the noise on the gradient."""
 TRACT = "tract"
 SOLVERS = tuple(dict.fromkeys(name for names in HEADS.values() for name in names))
 """For convex heads, without noise on the gradients."""
@@ -50,7 +49,7 @@ NAMES = (*FIRST_ORDER, *NOISE_AWARE, TRACT, *SOLVERS)
 
 @dataclass(frozen=True)
 class Public:
-    """What an optimizer may be told about gradients and inputs: nothing of it is read off data.
+    """Figures about gradients and inputs that an optimizer may read: none comes from uncharged data.
 
     Attributes:
         noise_variance: Φ = (s·C/B)², of the noise on each coordinate of the mean gradient; None where
@@ -64,7 +63,7 @@ class Public:
 
 
 def check_name(name: str) -> None:
-    """Raise a ModelError that lists the names, and guesses one, if `name` is unknown."""
+    """Raise a ModelError with the closest name and all names if `name` is unknown."""
     if name in NAMES:
         return
     close = difflib.get_close_matches(name, NAMES, n=1)
@@ -73,7 +72,7 @@ def check_name(name: str) -> None:
 
 
 def allowed(model: str, *, private: bool = False, members: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Names that train a model; none if it is solved in closed form.
+    """Return the names of optimizers of a model; none if it is solved in closed form.
 
     Args:
         model: a name in `models.registry.NAMES`.
@@ -89,24 +88,24 @@ def allowed(model: str, *, private: bool = False, members: tuple[str, ...] = ())
 
 
 def suit(name: str, model: str, *, private: bool, members: tuple[str, ...] = ()) -> None:
-    """Raise a ModelError that says why, and what to use, if `name` cannot train `model`.
+    """Raise a ModelError with the reason and the fix if `name` cannot train `model`.
 
-    A model in closed form takes whatever name is there, for it does not use it.
+    A model in closed form uses no optimizer, and accepts every name.
     """
     check_name(name)
     choice = allowed(model, private=private, members=members)
     if not choice or name in choice:
         return
     if name in NOISE_AWARE:
-        why = "takes the noise of mechanism=gradient out of its averages, and there is none"
+        reason = "takes the noise of mechanism=gradient out of its averages, and there is none"
     elif name in SOLVERS:
         heads = " and ".join(head for head, names in HEADS.items() if name in names)
-        why = f"solves the heads of {heads}"
+        reason = f"solves the heads of {heads}"
         if private:
-            why += "; it looks at the loss again to accept a step, which would have to be charged"
+            reason += "; it reads the loss again to accept a step, which would have to be charged"
     else:
-        why = f"is for networks, {model} is solved by {' or '.join(choice)}"
-    raise ModelError(f"optimizer={name!r} {why}; choose one of {', '.join(choice)}")
+        reason = f"is for networks, {model} is solved by {' or '.join(choice)}"
+    raise ModelError(f"optimizer={name!r} {reason}; choose one of {', '.join(choice)}")
 
 
 def build(
@@ -117,14 +116,14 @@ def build(
     weight_decay: float = 0.0,
     public: Public | None = None,
 ) -> Optimizer:
-    """The optimizer called `name` over the parameters of a network.
+    """Return the optimizer called `name` over the parameters of a network.
 
     Args:
         name: one of `FIRST_ORDER`, `NOISE_AWARE`, or `tract`.
-        model: what it updates.
+        model: the network.
         lr: learning rate, above 0.
-        weight_decay: as the optimizer understands it, 0 or more.
-        public: what it may be told.
+        weight_decay: as defined by the optimizer, 0 or more.
+        public: figures that it may read.
 
     Raises:
         ModelError: an unknown name, or a value the optimizer refuses.
@@ -132,23 +131,25 @@ def build(
     check_name(name)
     if not lr > 0:
         raise ModelError(f"learning_rate={lr} must be above 0")
-    known = public or Public()
+    figures = public or Public()
     options: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     try:
         if name == TRACT:
-            if known.noise_variance is not None and known.second_moment is None:
-                raise ModelError("optimizer='tract' would read the batch; give it a second moment")
+            if figures.noise_variance is not None and figures.second_moment is None:
+                raise ModelError("optimizer='tract' would read the batch; pass a second moment")
             return TrAct(
-                model, Adam(model.parameters(), **options), second_moment=known.second_moment
+                model, Adam(model.parameters(), **options), second_moment=figures.second_moment
             )
         if name in NOISE_AWARE:
-            if known.noise_variance is None:
-                raise ModelError(f"optimizer={name!r} needs to be told the noise of the gradients")
+            if figures.noise_variance is None:
+                raise ModelError(
+                    f"optimizer={name!r} needs the noise variance of the gradient; pass it"
+                )
             return NOISE_AWARE[name](
-                model.parameters(), noise_variance=known.noise_variance, **options
+                model.parameters(), noise_variance=figures.noise_variance, **options
             )
         if name not in FIRST_ORDER:
-            raise ModelError(f"optimizer={name!r} solves heads, and no network")
+            raise ModelError(f"optimizer={name!r} is a solver of heads, not for networks")
         # each class has its own arguments; all of them have these two
         make: Any = FIRST_ORDER[name]
         result: Optimizer = make(model.parameters(), **options)

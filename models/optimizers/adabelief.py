@@ -1,4 +1,4 @@
-"""AdaBelief: Adam that divides by how far the gradient is from its average."""
+"""AdaBelief: Adam that divides by the distance of the gradient from its average."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class AdaBelief(FirstOrder):
         θ ← (1 − lr·weight_decay)·θ,   θ ← θ − lr/(1−β₁ᵗ) · m/(√(s/(1−β₂ᵗ)) + eps)
 
     eps adds up in s, as in the paper and in its code: s never falls below about 1000·eps with the
-    usual β₂. For recurrent networks the authors use 1e-16 with one layer and 1e-12 with more.
+    default β₂. For recurrent networks the authors use 1e-16 with one layer and 1e-12 with more.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g and (g − m)², each in [0, 1).
         eps: added to the second average at every step, and to its root; 0 or more.
@@ -61,7 +61,7 @@ class AdaBelief(FirstOrder):
 def update_belief(
     exp_avg: Tensors, exp_avg_var: Tensors, grads: Tensors, betas: tuple[float, float], eps: float
 ) -> None:
-    """Do m ← β₁m + (1−β₁)g, then s ← β₂s + (1−β₂)(g − m)² + eps with the new m."""
+    """Update m ← β₁m + (1−β₁)g, then s ← β₂s + (1−β₂)(g − m)² + eps with the new m."""
     beta1, beta2 = betas
     torch._foreach_lerp_(exp_avg, grads, 1 - beta1)
     surprise = torch._foreach_sub(grads, exp_avg)
@@ -71,6 +71,6 @@ def update_belief(
 
 
 def shrink(weights: Tensors, share: float) -> None:
-    """Decoupled weight decay (arXiv 1711.05101): θ ← (1 − share)·θ."""
+    """Apply decoupled weight decay (arXiv 1711.05101): θ ← (1 − share)·θ."""
     if share != 0:
         torch._foreach_mul_(weights, 1 - share)

@@ -22,7 +22,7 @@ class AdamP(FirstOrder):
         w ← (1 − lr·weight_decay·wd_ratio)·w − lr·p
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g and g², each in [0, 1).
         eps: added to roots and norms, 0 or more.
@@ -74,14 +74,14 @@ def move(
     group: Settings,
     scratch: Tensor,
 ) -> None:
-    """Take w to (1 − decay)·w − size·p, p projected and decay reduced if w is scale-invariant.
+    """Update w ← (1 − decay)·w − size·p, with p projected and decay reduced if w is scale-invariant.
 
-    The change p is only read, for it may be the momentum itself. Scratch is memory to work in.
+    The change p is only read, since it may be the momentum itself. Scratch is working memory.
     """
-    found = _invariant(weights, grads, group["delta"], scratch)
-    for place, rows in found.items():
+    invariant = _invariant(weights, grads, group["delta"], scratch)
+    for place, rows in invariant.items():
         project(weights[place], change[place], rows, size, decay, group, scratch)
-    rest = [weight for place, weight in enumerate(weights) if place not in found]
+    rest = [weight for place, weight in enumerate(weights) if place not in invariant]
     if decay and rest:
         torch._foreach_mul_(rest, 1 - decay)
     torch._foreach_add_(weights, change, alpha=-size)
@@ -96,9 +96,9 @@ def project(
     group: Settings,
     scratch: Tensor,
 ) -> None:
-    """Do to w what a projection of p asks for before w ← w − size·p: ŵ(ŵ·p) is a multiple of w.
+    """Scale w so that w ← w − size·p with p as it is equals a projected step: ŵ(ŵ·p) is a multiple of w.
 
-    Each of the `rows` that w is cut into is projected by itself; p is only read.
+    Each of the `rows` of w is projected by itself; p is only read.
     """
     w, p = weight.reshape(rows, -1), change.reshape(rows, -1)
     along = torch.mul(w, p, out=scratch[: w.numel()].view_as(w)).sum(dim=1)
@@ -109,10 +109,10 @@ def project(
 
 
 def _invariant(weights: Tensors, grads: Tensors, delta: float, scratch: Tensor) -> dict[int, int]:
-    """Places of the weights taken for scale-invariant, and into how many rows to cut each: R or 1.
+    """Return the places of weights taken for scale-invariant, with the number of their rows: R or 1.
 
-    Rows are many and operations on them small: all weights at once, in tables of one line a weight,
-    one column a row, padded with zeros, and a last column for the whole; read off once.
+    Rows are many and operations on them small, so all weights are computed at once, in tables with one
+    line per weight, one column per row, padded with zeros, and a last column for the whole weight.
     """
     shaped = [place for place, weight in enumerate(weights) if weight.dim() > 1]
     if not shaped or delta == 0:
@@ -141,7 +141,7 @@ def _invariant(weights: Tensors, grads: Tensors, delta: float, scratch: Tensor) 
 
 @lru_cache(maxsize=64)
 def _limits(rows: tuple[int, ...], sizes: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """1/√(length of a row) in every column but the last, 1/√size there."""
+    """Return 1/√(length of a row) in every column but the last, which is 1/√size."""
     size = torch.tensor(sizes, dtype=torch.float64)[:, None]
     length = size / torch.tensor(rows)[:, None]
     return torch.cat([length.expand(-1, max(rows)), size], dim=1).rsqrt().to(dtype)

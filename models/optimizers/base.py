@@ -1,4 +1,4 @@
-"""What the first-order optimizers share: checked settings, state, and the tensors of a step."""
+"""The base of first-order optimizers: validated settings, state, and the tensors of a step."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _NOT_NEGATIVE = ("eps", "weight_decay", "delta", "wd_ratio", "noise_variance")
 class FirstOrder(Optimizer):
     """An optimizer whose update is one formula over gradients and running averages.
 
-    A subclass names its `BUFFERS` and writes `_update` over lists of tensors. Parameters without a
-    gradient are left alone, and so are their step counts; NaN in a gradient reaches the weights.
-    Buffers and arithmetic of half-precision parameters are in float32, rounded once a step.
+    A subclass names its `BUFFERS` and defines `_update` over lists of tensors. Parameters without a
+    gradient and their step counts do not change; NaN in a gradient reaches the weights. Buffers and
+    arithmetic of half-precision parameters are in float32, rounded once per step.
 
     Args:
         params: tensors, or groups with settings of their own.
-        defaults: settings of the groups that do not say otherwise.
+        defaults: settings of groups without their own.
 
     Raises:
-        ValueError: a setting out of its range, or a parameter that is not of floating point.
+        ValueError: a setting out of its range, or a parameter that is not floating-point.
     """
 
     BUFFERS: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class FirstOrder(Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: Settings) -> None:
-        """Add parameters, with settings of their own; refused groups are not added."""
+        """Add parameters with their own settings; refused groups are not added."""
         _check(param_group)
         super().add_param_group(param_group)
         for param in self.param_groups[-1]["params"]:
@@ -69,7 +69,7 @@ class FirstOrder(Optimizer):
             closure: computes the loss and its gradients anew.
 
         Returns:
-            What the closure returns; None without one.
+            The result of the closure; None without one.
 
         Raises:
             ValueError: a gradient is sparse; nothing is updated then.
@@ -101,18 +101,18 @@ class FirstOrder(Optimizer):
         Args:
             group: settings.
             step: t, counted from 1.
-            weights: of any shapes, on one device and of one data type, which all others have too.
-            grads: one a weight, of its shape, contiguous.
-            *buffers: the same for each of `BUFFERS`; zero before the first step.
+            weights: of any shapes, of one device and one data type, as all other tensors.
+            grads: one per weight, of its shape, contiguous.
+            *buffers: one list for each of `BUFFERS`, like `grads`; zero before the first step.
         """
         raise NotImplementedError
 
     def _alike(self, group: Settings) -> list[Any]:
-        """Step count, parameters, gradients and buffers of those that are updated together.
+        """Return step count, parameters, gradients and buffers of parameters that are updated together.
 
-        These have one device, one data type and one number of steps, which has gone up by one.
+        They have one device, one data type and one step count, which is increased by one.
         """
-        found: dict[tuple[Any, ...], list[Any]] = {}
+        alike: dict[tuple[Any, ...], list[Any]] = {}
         for param in group["params"]:
             if param.grad is None or not param.numel():
                 continue
@@ -124,31 +124,30 @@ class FirstOrder(Optimizer):
                     state[name] = torch.zeros(param.shape, dtype=dtype, device=param.device)
             state["step"] += 1
             key = param.device, param.dtype, state["step"]
-            if key not in found:
-                found[key] = [state["step"], *([] for _ in range(2 + len(self.BUFFERS)))]
+            if key not in alike:
+                alike[key] = [state["step"], *([] for _ in range(2 + len(self.BUFFERS)))]
             gradient = param.grad.to(dtype).contiguous()
             tensors = param, gradient, *(state[name] for name in self.BUFFERS)
-            for column, tensor in zip(found[key][1:], tensors, strict=True):
+            for column, tensor in zip(alike[key][1:], tensors, strict=True):
                 column.append(tensor)
-        return list(found.values())
+        return list(alike.values())
 
     def _scratch(self, weights: Tensors) -> Tensor:
-        """Memory to work in, as large as the largest weight.
+        """Return working memory as large as the largest weight.
 
-        Kept between steps: an allocator that gives pages back and gets them again takes longer than
-        the work done in them.
+        It is kept between steps: to free and allocate pages takes longer than the work in them.
         """
-        kept: dict[Any, Tensor] = self.__dict__.setdefault("_kept", {})  # copies have none
+        memory: dict[Any, Tensor] = self.__dict__.setdefault("_memory", {})  # copies have none
         key = weights[0].device, weights[0].dtype
         size = max(weight.numel() for weight in weights)
-        if key not in kept or kept[key].numel() < size:
-            kept[key] = weights[0].new_empty(size)
-        return kept[key]
+        if key not in memory or memory[key].numel() < size:
+            memory[key] = weights[0].new_empty(size)
+        return memory[key]
 
     def load_state_dict(self, state_dict: Settings) -> None:
-        """Take over a saved state; buffers keep the precision that they were saved in."""
+        """Load a saved state; buffers keep the precision in which they were saved."""
         super().load_state_dict(state_dict)
-        # torch rounds buffers to the data type of the parameter: fetch them again
+        # torch rounds buffers to the data type of the parameter: copy them again
         saved = [place for group in state_dict["param_groups"] for place in group["params"]]
         params = [param for group in self.param_groups for param in group["params"]]
         for place, param in zip(saved, params, strict=True):
@@ -172,7 +171,7 @@ def _check(settings: Settings) -> None:
 
 
 def with_decay(weights: Tensors, grads: Tensors, weight_decay: float) -> Tensors:
-    """Gradients of the loss and of weight_decay/2·‖θ‖²: coupled weight decay."""
+    """Return gradients of loss plus weight_decay/2·‖θ‖²: coupled weight decay."""
     return list(torch._foreach_add(grads, weights, alpha=weight_decay)) if weight_decay else grads
 
 
@@ -186,9 +185,8 @@ def adam_change(
 ) -> Tensors:
     """Update Adam's averages, and return its change at a learning rate of 1: m̂/(√v̂ + eps).
 
-    The kernel of torch's fused Adam does it all in one pass over memory, a third of the time of loops
-    over operations. It takes tensors as rows of numbers, so all must be contiguous; zeros stand in for
-    the weights.
+    The kernel of torch's fused Adam needs one pass over memory, and a third of the time of separate
+    operations. It reads tensors as flat rows, so all must be contiguous; zeros replace the weights.
     """
     change = [torch.zeros_like(average) for average in exp_avg]
     count = torch.full((), float(step), dtype=torch.float32, device=change[0].device)

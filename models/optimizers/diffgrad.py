@@ -21,7 +21,7 @@ class DiffGrad(FirstOrder):
     of the bias, as published. Weight decay is coupled: g is the gradient plus weight_decay·θ, in ξ too.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g and g², each in [0, 1).
         eps: added to the root of the second moment, 0 or more.
@@ -55,12 +55,12 @@ class DiffGrad(FirstOrder):
         change = adam_change(exp_avg, exp_avg_sq, grads, group["betas"], eps, step)
         slowed = friction(previous, grads, 1.0)
         torch._foreach_addcmul_(weights, slowed, change, -group["lr"])
-        # a copy: zero_grad may keep the gradient's memory, and the next one is written there
+        # a copy: zero_grad may keep the memory of the gradient, where the next one is written
         torch._foreach_copy_(previous, grads)
 
 
 def friction(previous: Tensors, grads: Tensors, unit: float) -> Tensors:
-    """ξ = sigmoid(|previous − grads| / unit), in [½, 1]; written into `previous`."""
+    """Return ξ = sigmoid(|previous − grads| / unit), in [½, 1]; written into `previous`."""
     torch._foreach_sub_(previous, grads)
     torch._foreach_abs_(previous)
     if unit != 1:

@@ -20,7 +20,7 @@ class SGDP(FirstOrder):
     The momentum itself is never projected.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         momentum: in [0, 1).
         dampening: in [0, 1].
@@ -66,12 +66,12 @@ class SGDP(FirstOrder):
 
 
 def update_momentum(momentum: Tensors, grads: Tensors, group: Settings) -> None:
-    """Do b ← momentum·b + (1 − dampening)·g."""
+    """Update b ← momentum·b + (1 − dampening)·g."""
     torch._foreach_mul_(momentum, group["momentum"])
     torch._foreach_add_(momentum, grads, alpha=1 - group["dampening"])
 
 
 def decay_of(group: Settings) -> float:
-    """Share of a weight that decays at a step: what momentum would sum up to is applied at once."""
+    """Return the share of a weight that decays per step: the sum over the momentum, applied at once."""
     decay: float = group["lr"] * group["weight_decay"] / (1 - group["momentum"])
     return decay

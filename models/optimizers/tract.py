@@ -1,9 +1,9 @@
-"""TrAct: train the pre-activations of the first layer, not its weights.
+"""TrAct: training of the pre-activations of the first layer in place of its weights.
 
-The first layer is z = Wx with data x, and its gradient ∇W = (∂L/∂z)ᵀX is about the few inputs that are
-large. TrAct takes the gradient step in z and lets W follow it: min over ΔW of
+The first layer is z = Wx with data x, and the few large inputs dominate its gradient ∇W = (∂L/∂z)ᵀX.
+TrAct takes the gradient step in z, and W follows it: min over ΔW of
 ‖−ηb·∂L/∂z − X·ΔWᵀ‖² + λb‖ΔW‖², which is ΔW = −η·∇W·(XᵀX/b + λI)⁻¹ (Petersen et al. 2024,
-arXiv:2410.23970). Of a recurrent layer X are the inputs of all windows and time steps, b = B·T rows.
+arXiv:2410.23970). In a recurrent layer X has the inputs of all windows and time steps, b = B·T rows.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ FIRST = ("weight_ih_l0", "weight_ih_l0_reverse")
 
 
 class TrAct(Optimizer):
-    """Hands gradients on to another optimizer, those of recurrent input weights preconditioned.
+    """A wrapper of another optimizer that preconditions the gradients of recurrent input weights.
 
-    Groups, settings and state are those of `base`; gradients are as before after a step. Without
-    `second_moment` it reads the batch, which under privacy would mix windows and break the bound on what
-    each contributes. With one from public or charged figures it reads nothing, and a step on a noised
-    gradient is free. The noise on column j is then Φ·(P²)_jj, P = (S + λI)⁻¹, more where inputs vary
-    little: report λ, and choose no `base` that subtracts Φ.
+    Groups, settings and state are those of `base`; gradients are restored after a step. Without
+    `second_moment` it reads the batch, which under privacy would mix windows and break the bound on the
+    contribution of each. With one from public or charged figures it reads no data, and a step on a
+    noised gradient is free. The noise on column j is then Φ·(P²)_jj, P = (S + λI)⁻¹, more where inputs
+    vary little: report λ, and choose no `base` that subtracts Φ.
 
     Args:
-        model: has one or more `nn.GRU`, `nn.LSTM` or `nn.RNN`.
+        model: with one or more `nn.GRU`, `nn.LSTM` or `nn.RNN`.
         base: over the parameters of `model`; adds weight decay after the preconditioning.
         ridge: λ, above 0; 0.05 to 0.2 in the paper, for inputs of unit variance.
         second_moment: S, of the inputs of one time step, [F, F]; None for XᵀX/b of each batch.
@@ -59,14 +59,14 @@ class TrAct(Optimizer):
                 self._layers.append((layer, _inverse(second_moment, ridge, layer.input_size)))
                 continue
             self._layers.append((layer, inputs := _Inputs()))
-            # the model may be trained on after the optimizer is gone: then nothing is kept
+            # the model may be trained further without the optimizer: the hook then ends
             weakref.finalize(self, layer.register_forward_pre_hook(inputs).remove)
         super().__init__(base.param_groups, base.defaults)
         self.param_groups, self.state = base.param_groups, base.state
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Update the weights once; returns what the closure, if any, returns."""
+        """Update the weights once, and return the result of the closure, if any."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -80,18 +80,18 @@ class TrAct(Optimizer):
         return loss
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what was saved; λ and the second moment are the constructor's."""
+        """Load a saved state; λ and the second moment are those of the constructor."""
         self.base.load_state_dict(state_dict)
         self.param_groups, self.state = self.base.param_groups, self.base.state
 
     def _preconditioned(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Weights that have a gradient, each with its new one."""
-        for layer, known in self._layers:
-            inputs = known.take() if isinstance(known, _Inputs) else []
+        """Yield weights that have a gradient, each with its preconditioned gradient."""
+        for layer, source in self._layers:
+            inputs = source.take() if isinstance(source, _Inputs) else []
             weights = [getattr(layer, name) for name in FIRST if hasattr(layer, name)]
             for weight in (weight for weight in weights if weight.grad is not None):
-                if isinstance(known, Tensor):
-                    yield weight, weight.grad @ known.to(weight.grad)
+                if isinstance(source, Tensor):
+                    yield weight, weight.grad @ source.to(weight.grad)
                     continue
                 if not inputs:
                     raise ValueError("TrAct saw no input; call the model in training mode first")
@@ -99,14 +99,14 @@ class TrAct(Optimizer):
 
 
 class _Inputs:
-    """A hook that keeps what a layer reads in training; on a copy of the layer it keeps nothing."""
+    """A hook that stores the inputs of a layer in training; on a copy of the layer it does nothing."""
 
     def __init__(self) -> None:
         self._parts: list[Tensor] = []
 
     def __call__(self, layer: nn.Module, args: tuple[Any, ...]) -> None:
         if layer.training and torch.is_grad_enabled():
-            self._parts.append(args[0].data.flatten(0, -2))  # of a packed sequence, too
+            self._parts.append(args[0].data.flatten(0, -2))  # packed sequences included
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., None]:
         return _nothing
@@ -117,11 +117,11 @@ class _Inputs:
 
 
 def _nothing(layer: nn.Module, args: tuple[Any, ...]) -> None:
-    """What is left of the hook on a copy."""
+    """Do nothing: the hook on a copy of the layer."""
 
 
 def precondition(grad: Tensor, inputs: Tensor, ridge: float) -> Tensor:
-    """∇W·(XᵀX/b + λI)⁻¹ of a mean loss, through the smaller of XᵀX and XXᵀ; [G, F] and [b, F]."""
+    """Return ∇W·(XᵀX/b + λI)⁻¹ of a mean loss, by the smaller of XᵀX and XXᵀ; [G, F] and [b, F]."""
     rows, width = inputs.shape
     kind = torch.promote_types(grad.dtype, torch.float32)  # nothing is factorised in half precision
     new, read = grad.to(kind), inputs.to(kind)
@@ -136,7 +136,7 @@ def precondition(grad: Tensor, inputs: Tensor, ridge: float) -> Tensor:
 
 
 def _inverse(second_moment: Tensor, ridge: float, width: int) -> Tensor:
-    """(S + λI)⁻¹ in double precision, with S checked."""
+    """Check S, and return (S + λI)⁻¹ in double precision."""
     moment = second_moment.detach().cpu().double()  # some accelerators have no doubles
     if moment.shape != (width, width):
         raise ValueError(f"expected second_moment [{width}, {width}], got {list(moment.shape)}")

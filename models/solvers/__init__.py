@@ -13,12 +13,12 @@ from models.registry import HEADS
 
 @dataclass(frozen=True)
 class Solution:
-    """What minimises a smooth loss plus a penalty, or is stationary where that is not convex.
+    """A minimum of a smooth loss plus a penalty, or a stationary point if the sum is not convex.
 
     Attributes:
         beta: coefficients, [F]; those left out are exactly 0.
-        violation: how far 0 is from the slopes of loss and penalty, in the worst coefficient.
-        steps: taken.
+        violation: largest distance of 0 from the slopes of loss plus penalty over the coefficients.
+        steps: number of steps taken.
         converged: whether the violation is within the tolerance.
     """
 
@@ -29,18 +29,18 @@ class Solution:
 
 
 def choose(solver: str | None, model: str) -> str:
-    """The solver of a head: the one asked for, or the usual one.
+    """Return the solver of a head: `solver`, or its default.
 
     Args:
-        solver: its name, or None.
+        solver: a name, or None for the default.
         model: a name in `models.registry.HEADS`.
 
     Raises:
         ModelError: `solver` cannot fit the head.
     """
-    takes = HEADS[model]
-    if solver is None or solver in takes:
-        return solver or takes[0]
+    choice = HEADS[model]
+    if solver is None or solver in choice:
+        return solver or choice[0]
     fits = " and ".join(name for name, solvers in HEADS.items() if solver in solvers)
     known = f"is for {fits}" if fits else "is unknown"
-    raise ModelError(f"solver {solver!r} {known}; {model} takes {' or '.join(takes)}")
+    raise ModelError(f"solver {solver!r} {known}; {model} takes {' or '.join(choice)}")

@@ -25,15 +25,15 @@ def minimise(
 ) -> Solution:
     """Minimise f + penalty by accelerated gradients (Ghadimi and Lan 2016; Yang, arXiv:2009.10629).
 
-    The smooth part is f − h, whose gradient is Lipschitz with L = max(eigmax ∇²f, bend); what is left is
-    λ‖β‖₁. The smooth part need not be convex. Momentum starts anew when it points uphill (O'Donoghue and
+    The smooth part is f − h, whose gradient is Lipschitz with L = max(eigmax ∇²f, bend); the rest is
+    λ‖β‖₁. The smooth part need not be convex. Momentum restarts when it points uphill (O'Donoghue and
     Candès 2015, arXiv:1204.3982): a restart when the iterates slow down (arXiv:1503.01243) needs a
-    number of steps to wait, and took twice as many where features were correlated.
+    minimal number of steps in between, and took twice as many steps for correlated features.
 
     Args:
         gradient: ∇f, [F] to [F]; f is convex.
-        penalty: what is added to f.
-        start: first coefficients, [F].
+        penalty: the penalty added to f.
+        start: initial coefficients, [F].
         lipschitz: largest eigenvalue of the Hessian of f anywhere, 0 or more.
         tolerance: violation at which to stop, 0 or more.
         steps: at most.

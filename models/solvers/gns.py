@@ -1,9 +1,9 @@
-"""Second-order steps of a radius that adapts to the gradient: gradient-normalized smoothness.
+"""Gradient-normalized smoothness: second-order steps whose radius adapts to the gradient.
 
-The radius γ(x) is the largest in which the curvature H predicts gradients well enough,
+The radius γ(x) is the largest within which the curvature H predicts gradients well enough,
 ‖∇f(x+h) − ∇f(x) − Hh‖ ≤ ‖∇f(x)‖‖h‖/γ. A step is damped by λ = ‖∇f‖/γ, which keeps it within the
-radius (‖d‖ ≤ γ, as H ⪰ 0), and γ is found by trying. H need not be the Hessian: Fisher information and
-Gauss-Newton matrices will do, as exactly as their error is small where the gradient is.
+radius (‖d‖ ≤ γ, as H ⪰ 0), and γ is found by trial. H need not be the Hessian: Fisher information and
+Gauss-Newton matrices suffice, if their error is small where the gradient is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Step:
     """One accepted step.
 
     Attributes:
-        radius: γ, within which it was looked for.
+        radius: γ, the radius of the search.
         damping: λ = ‖g‖/γ, added to the diagonal of the curvature.
         length: ‖d‖ ≤ γ.
         value: f after it.
@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where the steps led.
+    """The end point of the steps.
 
     Attributes:
         point: x, [F].
@@ -82,7 +82,7 @@ def minimise(
         value: f, [F] to a number.
         gradient: ∇f, [F] to [F].
         curvature: H, [F] to [F, F], symmetric; positive semidefinite for every guarantee.
-        start: where f is finite, [F].
+        start: a point at which f is finite, [F].
         radius: the first γ, above 0.
         tolerance: slope at which to stop, 0 or more.
         steps: accepted steps, at most.
@@ -97,7 +97,7 @@ def minimise(
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"expected tolerance={tolerance} to be 0 or more and finite")
     point = np.array(start, dtype=np.float64)
-    # far out f may overflow: such points are turned down, without a warning
+    # far out f may overflow: such points are rejected without a warning
     with np.errstate(over="ignore", invalid="ignore"):
         now, slopes = value(point), gradient(point)
         if not (math.isfinite(now) and np.isfinite(slopes).all()):
@@ -116,7 +116,7 @@ def minimise(
                             break
                 radius /= 2
             else:
-                break  # as low as rounding lets it get
+                break  # as low as rounding allows
             point, now, slopes = point + move, after, then
             history.append(Step(radius, damping, _norm(move), now, _norm(slopes)))
             radius = max(2 * radius, _SMALLEST)
@@ -124,7 +124,7 @@ def minimise(
 
 
 def _damped(bend: Floats, slopes: Floats, damping: float) -> Floats | None:
-    """−(H + λI)⁻¹g, or None where the matrix is not positive definite."""
+    """Return −(H + λI)⁻¹g, or None if the matrix is not positive definite."""
     try:
         damped = bend + damping * np.eye(len(slopes))
         factor = cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)

@@ -1,7 +1,7 @@
-"""Penalties that make coefficients zero: L1, and the non-convex SCAD and MCP that spare large ones.
+"""Penalties that set coefficients to zero: L1, and the non-convex SCAD and MCP, which spare large ones.
 
-Each is λ|β| − h(β), with h convex, even and smooth: what the penalty takes back from large coefficients.
-So a smooth loss f with any of them is the smooth f − h plus λ‖β‖₁.
+Each is λ|β| − h(β), with h convex, even and smooth: a reduction for large coefficients. So a smooth
+loss f with any of them is the smooth f − h plus λ‖β‖₁.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class L1:
 
     @property
     def bend(self) -> float:
-        """0: nothing is taken back."""
+        """0: there is no h."""
         return 0.0
 
     def value(self, beta: Floats) -> float:
@@ -78,7 +78,7 @@ class Scad:
 
     Attributes:
         strength: λ, 0 or more.
-        a: where it is flat, in λ, above 2; Fan and Li's choice by default.
+        a: where it becomes flat, in λ, above 2; the default is that of Fan and Li.
     """
 
     strength: float
@@ -122,7 +122,7 @@ class Mcp:
 
     Attributes:
         strength: λ, 0 or more.
-        gamma: where it is flat, in λ, above 1.
+        gamma: where it becomes flat, in λ, above 1.
     """
 
     strength: float
@@ -155,31 +155,31 @@ class Mcp:
 
 
 def soft(point: Floats, threshold: float) -> Floats:
-    """S(x, t) = sgn(x)(|x| − t)₊, the proximal operator of t|x|."""
+    """Return S(x, t) = sgn(x)(|x| − t)₊, the proximal operator of t|x|."""
     return point - np.clip(point, -threshold, threshold)
 
 
 def strong(slopes: Floats, new: float, old: float) -> NDArray[np.bool_]:
-    """Which coefficients may become nonzero as λ falls: the sequential strong rule.
+    """Return which coefficients may become nonzero as λ falls: the sequential strong rule.
 
-    |∇_j f| ≥ 2λ_new − λ_old (Tibshirani et al. 2012, arXiv:1011.2234). A rule of thumb: it assumes that
-    slopes change no faster than λ does, so look at those left out once more at the new solution.
+    |∇_j f| ≥ 2λ_new − λ_old (Tibshirani et al. 2012, arXiv:1011.2234). A heuristic: it assumes that
+    slopes change no faster than λ, so those left out must be checked at the new solution.
 
     Args:
         slopes: ∇f at the solution for the old λ, [F].
-        new: λ to solve for next.
-        old: λ that was solved for, larger.
+        new: the next λ.
+        old: the λ of the solution, larger.
     """
     return np.asarray(np.abs(slopes) >= 2 * new - old)
 
 
 def violation(beta: Floats, slopes: Floats, penalty: Penalty) -> float:
-    """How far β is from stationary: the largest distance of 0 from ∂f + λ∂|β| − c(β).
+    """Return the distance of β from stationary: the largest of 0 from ∂f + λ∂|β| − c(β).
 
     Args:
         beta: coefficients, [F].
         slopes: ∇f(β), [F].
-        penalty: what is added to f.
+        penalty: the penalty added to f.
     """
     rest = slopes - penalty.concave_gradient(beta)
     rate = penalty.strength

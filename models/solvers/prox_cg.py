@@ -1,7 +1,7 @@
 """Conjugate gradients on the proximal residual, for a smooth loss and a penalty.
 
-What is to become 0 is s(x) = x − prox(x − ρ∇f(x)); without a penalty that is ρ∇f, and the method is
-that of Hager and Zhang.
+The residual is s(x) = x − prox(x − ρ∇f(x)), 0 at the solution; without a penalty it is ρ∇f, and the
+method is that of Hager and Zhang.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from models.solvers.accelerated import check_settings
 from models.solvers.penalties import Floats, Penalty, violation
 
 _ETA = 0.01
-"""Keeps directions from pointing back too far (Hager and Zhang's own value)."""
+"""Limits how far directions point back (the value of Hager and Zhang)."""
 _DOUBLINGS = 40
 _SAFE = 0.99
 _RESTART = 20
-"""Without beginning anew, correlated features took a hundred times as many steps, or did not end."""
+"""Without restarts, correlated features took a hundred times as many steps, or did not converge."""
 
 
 def minimise(
@@ -36,13 +36,13 @@ def minimise(
 
     Directions are d = −s + max(β, −1/(‖d‖ min(η, ‖s‖)))·d with
     β = ⟨y − 2d‖y‖²/⟨d,y⟩, s⟩/⟨d,y⟩ and y the change of s; along each a root of ⟨s(x + αd), d⟩ is
-    found by Brent's method, to a tenth: nearer takes no fewer steps. Every 20 steps it begins anew at
-    the proximal point of where it is. That of the last iterate is returned: it has exact zeros.
+    found by Brent's method, to a tenth: more precision takes no fewer steps. Every 20 steps it restarts
+    at the proximal point of the iterate. That of the last iterate is returned: it has exact zeros.
 
     Args:
         gradient: ∇f, [F] to [F]; f is convex.
-        penalty: what is added to f.
-        start: first coefficients, [F].
+        penalty: the penalty added to f.
+        start: initial coefficients, [F].
         lipschitz: largest eigenvalue of the Hessian of f anywhere, 0 or more.
         tolerance: violation at which to stop, 0 or more.
         steps: at most.
@@ -68,20 +68,20 @@ def minimise(
         done += 1
         if rest @ direction >= 0:
             direction = -rest
-        found = _root(point, direction, proximal, alpha)
-        if found is None:  # flat as far as can be seen: go to the proximal point
-            direction, found = -rest, 1.0
+        root = _root(point, direction, proximal, alpha)
+        if root is None:  # flat within the search: go to the proximal point
+            direction, root = -rest, 1.0
         else:
-            alpha = found
-        point = point + found * direction
+            alpha = root
+        point = point + root * direction
         best = proximal(point)
         if done % _RESTART == 0:
             point, best = best, proximal(best)
             rest = point - best
             direction = -rest
             continue
-        before, rest = rest, point - best
-        direction = _conjugate(direction, rest, rest - before) - rest
+        previous, rest = rest, point - best
+        direction = _conjugate(direction, rest, rest - previous) - rest
     left = violation(best, gradient(best), penalty)
     return Solution(best, left, done, left <= tolerance)
 
@@ -89,7 +89,7 @@ def minimise(
 def _root(
     point: Floats, direction: Floats, proximal: Callable[[Floats], Floats], first: float
 ) -> float | None:
-    """α at which ⟨s(point + α·direction), direction⟩ is 0, or None if it is not seen to rise to it."""
+    """Return an α with ⟨s(point + α·direction), direction⟩ = 0, or None if none is bracketed."""
 
     def slope(alpha: float) -> float:
         there = point + alpha * direction
@@ -108,7 +108,7 @@ def _root(
 
 
 def _conjugate(direction: Floats, rest: Floats, change: Floats) -> Floats:
-    """What is kept of the last direction."""
+    """Return the part of the last direction in the next one."""
     along = float(direction @ change)
     if not along > 0:  # ⟨s, d⟩ rises towards its root, but for rounding
         return np.zeros_like(direction)

@@ -1,1 +1,1 @@
-"""Forecasters that see a window as one row of features and are fitted in closed form or by trees."""
+"""Tabular forecasters: a window is one row of features, fitted in closed form or by trees."""

@@ -1,4 +1,4 @@
-"""A window as one row of features, and what is common to the forecasters that read it so."""
+"""Windows as rows of features, and the base class of forecasters that read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 def width(config: ForecasterConfig) -> int:
-    """F, how many features a window has."""
+    """Return F, the number of features of a window."""
     seasons, context = config.seasonal, config.seasonal_context
     values = config.lags + config.horizon * (seasons + config.seasonal_change)
     values += seasons * context if context else 0
@@ -26,10 +26,10 @@ def width(config: ForecasterConfig) -> int:
 
 
 def rows(batch: Batch) -> Tensor:
-    """Features of each window, [B, F], in persons but for the calendar.
+    """Return the features of each window, [B, F], in persons except for the calendar.
 
-    Everything is a step from the latest value, or from the latest value of a season ago, so that the
-    level counts once: the latest value itself.
+    All are steps from the latest value, or from the latest value of a season ago, except for one: the
+    latest value itself, which is the level.
     """
     last = batch.past[:, -1:]
     parts = [last, batch.past[:, :-1] - last]
@@ -48,11 +48,11 @@ def rows(batch: Batch) -> Tensor:
 
 
 class Tabular(Forecaster):
-    """The latest value plus a step that is read off a row of standardised features.
+    """The latest value plus a step that is predicted from a row of standardised features.
 
     Attributes:
         centre, spread: mean and standard deviation of each feature in training, [F].
-        seed: of whatever is drawn in fitting.
+        seed: of the random numbers of fitting.
     """
 
     centre: Tensor
@@ -66,7 +66,7 @@ class Tabular(Forecaster):
 
     @property
     def outputs(self) -> int:
-        """H·R, values of one forecast."""
+        """H·R, the number of values of a forecast."""
         return self.config.horizon * len(self.config.regions)
 
     def fit(self, windows: Windows) -> None:
@@ -85,7 +85,7 @@ class Tabular(Forecaster):
         self.fit_rows(self._standardised(features), steps.flatten(1).numpy().astype(np.float64))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Forecast, [B, H, R], persons."""
+        """Return the forecast, [B, H, R], persons."""
         steps = self.steps(self._standardised(rows(batch))).reshape(batch.target.shape)
         forecast: Tensor = batch.past[:, -1:] + steps * self.step
         return forecast
@@ -95,7 +95,7 @@ class Tabular(Forecaster):
         raise NotImplementedError
 
     def steps(self, features: Tensor) -> Tensor:
-        """Steps, [B, H·R], in units of `step`."""
+        """Return steps, [B, H·R], in units of `step`."""
         raise NotImplementedError
 
     def _standardised(self, features: Tensor) -> Tensor:
@@ -103,10 +103,10 @@ class Tabular(Forecaster):
 
 
 def weighted(features: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """One linear map, in double precision: features are many and alike, sums of them nearly cancel."""
+    """Apply a linear map in double precision: features are many and alike, and sums nearly cancel."""
     return (features.double() @ weights.double() + bias.double()).to(features.dtype)
 
 
 def frequency_scale(gamma: float, features: int) -> float:
-    """Standard deviation of the frequencies whose kernel is e^(−γ‖x−y‖²/F)."""
+    """Return the standard deviation of frequencies whose kernel is e^(−γ‖x−y‖²/F)."""
     return math.sqrt(2 * gamma / features)

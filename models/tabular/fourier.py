@@ -1,4 +1,4 @@
-"""Ridge regression on random Fourier features: a smooth forecast that keeps no training window."""
+"""Ridge regression on random Fourier features: smooth forecasts without storing training windows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _GAMMA, _PENALTY = 0.3, 1.0
 class Fourier(Tabular):
     """Kernel ridge regression with a Gaussian kernel, approximated (Rahimi and Recht 2007).
 
-    The kernel is e^(−γ‖x−y‖²/F). Frequencies are public random numbers; the weights are all that is
-    learned, where exact kernel regression would have to keep the training windows themselves.
+    The kernel is e^(−γ‖x−y‖²/F). Frequencies are public random numbers, and only the weights are
+    learned; exact kernel regression would have to store the training windows.
     """
 
     frequencies: Tensor
@@ -39,7 +39,7 @@ class Fourier(Tabular):
         self.register_buffer("bias", torch.zeros(self.outputs))
 
     def fit_rows(self, features: Tensor, steps: Floats) -> None:
-        """Ridge regression on the waves."""
+        """Fit ridge regression on the waves."""
         waves = self._waves(features).numpy().astype(np.float64)
         fitted = RidgeRegression(_PENALTY, solver="cholesky").fit(waves, steps)
         coefficients = np.asarray(fitted.coef_).reshape(self.outputs, -1).T
@@ -47,7 +47,7 @@ class Fourier(Tabular):
         self.bias = torch.from_numpy(np.atleast_1d(fitted.intercept_)).float()
 
     def steps(self, features: Tensor) -> Tensor:
-        """A linear map of the waves."""
+        """Return a linear map of the waves."""
         return weighted(self._waves(features), self.weights, self.bias)
 
     def _waves(self, features: Tensor) -> Tensor:

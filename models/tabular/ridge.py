@@ -1,4 +1,4 @@
-"""Ridge regression: the linear forecast to beat, and what trees start from."""
+"""Ridge regression: the linear forecast to beat, and the linear part of trees."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ class Ridge(Tabular):
         self.bias = torch.from_numpy(np.atleast_1d(fitted.intercept_)).float()
 
     def steps(self, features: Tensor) -> Tensor:
-        """A linear map of the features."""
+        """Return a linear map of the features."""
         return weighted(features, self.weights, self.bias)

@@ -1,4 +1,4 @@
-"""Extremely randomised trees on what ridge regression leaves over."""
+"""Extremely randomised trees on the residuals of ridge regression."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LEAF, _SHARE = 3, 0.5
 class Trees(Tabular):
     """Ridge regression plus the mean of many trees fitted to its residuals (Geurts et al. 2006).
 
-    Trees are kept as plain arrays of nodes, M at most in each of T trees: nothing is unpickled, and
-    they run wherever tensors do. A leaf's children are itself.
+    Trees are stored as plain arrays of nodes, at most M in each of T trees: nothing is unpickled, and
+    they run on any device. The children of a leaf are the leaf itself.
 
     Attributes:
-        split: feature that a node looks at, [T, M].
+        split: feature that a node compares, [T, M].
         below: the largest value that goes left, [T, M].
         left, right: nodes, [T, M].
         values: steps in a leaf, [T, M, H·R].
@@ -60,7 +60,7 @@ class Trees(Tabular):
         self._keep([tree.tree_ for tree in forest.estimators_])
 
     def steps(self, features: Tensor) -> Tensor:
-        """The linear step and the mean leaf that a window falls into."""
+        """Return the linear step plus the mean leaf of each window."""
         linear = self.linear.steps(features)
         trees = torch.arange(len(self.split), device=features.device)
         node = torch.zeros(len(features), len(trees), dtype=torch.int64, device=features.device)
@@ -76,7 +76,7 @@ class Trees(Tabular):
         return linear + total / len(trees)
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """How large trees are is known from the data alone."""
+        """Allocate trees of the saved size, which depends on the data, and load them."""
         for name in ("split", "below", "left", "right", "values"):
             setattr(self, name, torch.empty_like(state[prefix + name]))
         super()._load_from_state_dict(state, prefix, *rest)
@@ -107,7 +107,7 @@ class Trees(Tabular):
 
 
 def _not_above(thresholds: Floats) -> NDArray[np.float32]:
-    """The largest float32 ≤ each threshold: features are float32, so that none changes sides."""
+    """Return the largest float32 ≤ each threshold: features are float32, so none changes sides."""
     rounded = thresholds.astype(np.float32)
     lower = np.nextafter(rounded, np.float32(-np.inf))
     return np.asarray(np.where(rounded > thresholds, lower, rounded), dtype=np.float32)

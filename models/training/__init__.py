@@ -1,4 +1,4 @@
-"""Training of networks: the loop, its settings, and what makes an update."""
+"""Training of networks: the loop, its settings, its updates and its observers."""
 
 from models.training.config import TrainingConfig
 from models.training.epochs import Epoch, History

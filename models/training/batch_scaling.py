@@ -1,18 +1,18 @@
-"""The large-batch regime: what else changes when the batch does.
+"""Batch scaling: settings of the large-batch regime that train like a small batch.
 
-A gradient of B windows, noise of covariance S(B), and an update of learning rate η: the update's noise
-has covariance η²S(B). Hoffer, Hubara and Soudry (2017, arXiv:1705.08741) keep that and the number of
-updates, and the large batch then trains like the small one.
+With a gradient of B windows, noise of covariance S(B) on it and a learning rate η, the noise of an
+update has covariance η²S(B). Hoffer, Hubara and Soudry (2017, arXiv:1705.08741) keep this covariance and
+the number of updates, and the large batch then trains like the small one.
 
-- *Sampling noise.* The mean of B windows has S(B) = Σ/B, so η²/B stays if η ∝ √B: `sqrt`.
-- *DP noise* of multiplier σ and clip C on a sum that is divided by B: S(B) = σ²C²/B², so η²σ²C²/B²
-  stays at fixed σ if η ∝ B: `linear`. At fixed epsilon σ grows with B, about as B itself once it is
-  large, and then σC/B hardly changes and η need not either: see `noise_rate`.
-- *Adam* and its kin divide by the root of the second moment, which is √Φ = σC/B where DP noise is most
-  of the gradient. Their update has noise of about η whatever B: `none`; to scale would be to scale
+- *Sampling noise.* The mean of B windows has S(B) = Σ/B, so η²/B is kept by η ∝ √B: `sqrt`.
+- *DP noise* of multiplier σ and clip C on a sum that is divided by B: S(B) = σ²C²/B², so η²σ²C²/B² is
+  kept at fixed σ by η ∝ B: `linear`. At fixed epsilon σ grows with B, about in proportion once B is
+  large, and then neither σC/B nor η need change: see `noise_rate`.
+- *Adam* and its variants divide by the root of the second moment, which is √Φ = σC/B where DP noise is
+  most of the gradient. Their update has noise of about η for every B: `none`; any other rule would scale
   twice.
 
-Who keeps the epochs and lets the updates fall asks for something else: `linear` for SGD (Goyal et al.
+With a fixed number of epochs, and so fewer updates, other rules hold: `linear` for SGD (Goyal et al.
 2017, arXiv:1706.02677) and `sqrt` for Adam (Malladi et al. 2022, arXiv:2205.10287).
 """
 
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from models.errors import ModelError
 
-if TYPE_CHECKING:  # settings may look at the rules
+if TYPE_CHECKING:  # settings may import the rules
     from models.training.config import TrainingConfig
 
 _POWERS = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
@@ -37,7 +37,7 @@ _DEBIASED = ("dp-adam", "dp-adabelief", "dp-diffgrad", "dp-adamp")
 
 @dataclass(frozen=True)
 class Advice:
-    """A scaling rule, and why it suits.
+    """A scaling rule, and the reason for it.
 
     Attributes:
         rule: a name in `RULES`.
@@ -49,12 +49,12 @@ class Advice:
 
 
 def scaled_rate(rate: float, *, batch: int, base: int, rule: str) -> float:
-    """The learning rate for `batch` windows an update that does what `rate` does for `base`.
+    """Return the learning rate for `batch` windows per update that is equivalent to `rate` for `base`.
 
     Args:
         rate: learning rate at `base`, above 0.
-        batch: windows an update.
-        base: windows an update for which `rate` was found.
+        batch: windows per update.
+        base: windows per update for which `rate` was tuned.
         rule: `none`, `sqrt` or `linear`.
 
     Raises:
@@ -68,15 +68,15 @@ def scaled_rate(rate: float, *, batch: int, base: int, rule: str) -> float:
 
 
 def noise_rate(rate: float, *, batch: int, noise: float, base: int, base_noise: float) -> float:
-    """The learning rate that keeps η²σ²C²/B² where the noise multiplier changes with the batch.
+    """Return the learning rate that keeps η²σ²C²/B² where the noise multiplier changes with the batch.
 
-    `linear`, if both multipliers are the same. For plain SGD: Adam has divided by σC/B already.
+    Equal to `linear` if both multipliers are the same. For plain SGD: Adam divides by σC/B already.
 
     Args:
         rate: learning rate at `base` windows and `base_noise`, above 0.
-        batch: windows an update.
+        batch: windows per update.
         noise: σ at `batch`, calibrated for its sampling rate and number of updates, above 0.
-        base: windows an update for which `rate` was found.
+        base: windows per update for which `rate` was tuned.
         base_noise: σ at `base`, above 0.
 
     Raises:
@@ -89,7 +89,7 @@ def noise_rate(rate: float, *, batch: int, noise: float, base: int, base_noise: 
 
 
 def rule_for(optimizer: str, mechanism: str) -> Advice:
-    """The rule that suits an optimizer under a mechanism when the number of updates is kept.
+    """Return the rule for an optimizer under a mechanism when the number of updates is kept.
 
     Args:
         optimizer: a name in `models.optimizers` that trains networks.
@@ -120,15 +120,15 @@ def rule_for(optimizer: str, mechanism: str) -> Advice:
 
 
 def stretch(batch: int, base: int) -> int:
-    """⌈B_L/B_S⌉: by how much every count of epochs grows in regime adaptation.
+    """Return ⌈B_L/B_S⌉, the factor on all numbers of epochs in regime adaptation.
 
-    The number of updates never falls. Where `batch` is a multiple of `base` it is kept up to the
-    last, smaller batch of each epoch; else it grows, by less than a factor of two before rounding:
+    The number of updates never falls. If `batch` is a multiple of `base`, it is kept up to the last,
+    smaller batch of each epoch; otherwise it grows, by less than a factor of two before rounding:
     choose a multiple, or `epochs_for`.
 
     Args:
-        batch: B_L, windows an update, `base` or more.
-        base: B_S, windows an update of the regime that is to be kept.
+        batch: B_L, windows per update, `base` or more.
+        base: B_S, windows per update of the original regime.
 
     Raises:
         ModelError: a value is out of its range.
@@ -143,18 +143,18 @@ def stretch(batch: int, base: int) -> int:
 
 
 def updates_of(epochs: int, *, windows: int, batch: int) -> int:
-    """Updates in `epochs` passes; the last batch of a pass may be smaller."""
+    """Return the updates in `epochs` passes; the last batch of a pass may be smaller."""
     _check_counts(epochs=epochs, windows=windows, batch=batch)
     return epochs * -(-windows // batch)
 
 
 def epochs_for(updates: int, *, windows: int, batch: int) -> int:
-    """The fewest epochs that make at least so many updates, less than one epoch too many.
+    """Return the smallest number of epochs with at least `updates` updates.
 
     Args:
-        updates: of the regime that is to be kept.
-        windows: training windows.
-        batch: windows an update.
+        updates: number of updates of the original regime.
+        windows: number of training windows.
+        batch: windows per update.
 
     Raises:
         ModelError: a value is out of its range.
@@ -164,29 +164,29 @@ def epochs_for(updates: int, *, windows: int, batch: int) -> int:
 
 
 def adapted(config: TrainingConfig, batch: int, *, rule: str) -> TrainingConfig:
-    """The same training in larger batches: learning rate scaled, number of updates kept.
+    """Return the same training in larger batches: learning rate scaled, number of updates kept.
 
-    Everything counted in epochs is stretched, patience included. A schedule here is a function of the
-    share of updates done, so that it stretches along; an average of the weights decays by updates,
-    and stays. More epochs at larger batches cost more budget under `gradient`: calibrate again.
+    Everything counted in epochs is stretched, patience included. A schedule is a function of the share
+    of updates done, so it stretches too; an average of the weights decays per update, and stays. More
+    epochs at larger batches cost more budget under `gradient`: calibrate again.
 
     Args:
         config: a regime that works, at its own batch size.
-        batch: windows an update, at least as many as in `config`.
-        rule: a name in `RULES`; `rule_for` knows which.
+        batch: windows per update, at least as many as in `config`.
+        rule: a name in `RULES`, such as that of `rule_for`.
 
     Raises:
         ModelError: a value is out of its range.
     """
-    times = stretch(batch, config.batch_size)
+    factor = stretch(batch, config.batch_size)
     return replace(
         config,
         batch_size=batch,
         learning_rate=scaled_rate(
             config.learning_rate, batch=batch, base=config.batch_size, rule=rule
         ),
-        epochs=config.epochs * times,
-        patience=None if config.patience is None else config.patience * times,
+        epochs=config.epochs * factor,
+        patience=None if config.patience is None else config.patience * factor,
     )
 
 

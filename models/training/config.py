@@ -1,4 +1,4 @@
-"""How to train, as one value that is checked when it is made."""
+"""Training configuration, validated at construction."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ class TrainingConfig:
     Attributes:
         optimizer: a name in `models.optimizers.NAMES`.
         learning_rate: of the first update, above 0.
-        batch_size: windows an update.
-        base_batch: windows an update of the regime that learning rate and epochs were found for, if
-            it is another one than `batch_size`; None if it is not (`models.training.batch_scaling`).
+        batch_size: windows per update.
+        base_batch: windows per update of the regime that learning rate and epochs were tuned for; None
+            if that is `batch_size` (`models.training.batch_scaling`).
         epochs: passes over the training windows, at most.
-        grad_norm: L2 norm the gradient of a batch is clipped to, above 0; `inf` clips nothing. Under
-            gradient perturbation the norm that each window's gradient is clipped to.
-        patience: stop after so many epochs without a better validation RMSE; None never stops.
-        weight_decay: as the optimizer understands it, 0 or more.
+        grad_norm: L2 norm to which the gradient of a batch is clipped, above 0; `inf` clips nothing.
+            Under gradient perturbation, the norm to which the gradient of each window is clipped.
+        patience: number of epochs without a better validation RMSE after which to stop; None never
+            stops.
+        weight_decay: as defined by the optimizer, 0 or more.
         seed: of the batch order and of dropout.
         device: `auto`, `cpu`, `cuda` or `mps`.
         loss: `mse`, `mae` or `huber`.
-        average: decay of an exponential average of the weights, in (0, 1), which is kept in place of
-            the last weights; None keeps the last.
+        average: decay of an exponential average of the weights, in (0, 1), which replaces the last
+            weights; None keeps the last.
         schedule: `constant`, or `cosine` to fall to 0 by the last epoch (Loshchilov and Hutter 2017).
 
     Raises:

@@ -1,4 +1,4 @@
-"""One training run, apart from how its gradients are found: whoever finds them drives it."""
+"""One training run as a generator, driven by the caller that computes its gradients."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Epoch:
         loss: mean training loss, in squared (`mse`) or plain (`mae`, `huber`) units of `model.step`;
             None in a private training, which publishes none.
         validation: mean over the regions of the RMSE in persons; None without validation.
-        seconds: wall time of the epoch, validation included; of runs that are trained together it
-            is that of all of them.
+        seconds: wall time of the epoch, validation included; for runs that are trained together, of
+            all of them.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """What a training run went through.
+    """The course of a training run.
 
     Attributes:
         epochs: in order.
@@ -70,28 +70,28 @@ def run(
     on_epoch: Callable[[Epoch], None] | None,
     observers: Sequence[Observe] = (),
 ) -> Generator[Tensor, Tensor | None, History]:
-    """Schedule, weight average, validation and the best epoch; everything on one device.
+    """Run schedule, weight average and validation, and keep the best epoch; all on one device.
 
     Yields:
-        Positions of the windows of an update, [B]; B may be 0. Once the update is made, what
-        `Updates.step` returned is sent back; the loss of no windows is not looked at.
+        Positions of the windows of an update, [B]; B may be 0. After the update, the result of
+        `Updates.step` must be sent back; the loss of no windows is ignored.
 
     Raises:
-        ModelError: the loss is not finite or, where it is not revealed, the weights are not.
+        ModelError: the loss is not finite or, if it is not revealed, the weights are not.
     """
     total = config.epochs * updates.steps_per_epoch
     schedule = LambdaLR(optimizer, lambda done: _rate(config.schedule, done / total))
     average = None if config.average is None else _Average(model, config.average)
-    judged = model if average is None else average.model
+    scored = model if average is None else average.model
     batches = updates.batches()
     watching = observing.start(observers, model)
     epochs: list[Epoch] = []
-    best, kept = 0, _weights(judged)
+    best, weights = 0, _weights(scored)
     for number in range(1, config.epochs + 1):
         started = time.perf_counter()
         model.train()
-        lost: Tensor | None = None
-        seen = 0
+        total_loss: Tensor | None = None
+        windows = 0
         for rows in islice(batches, updates.steps_per_epoch):
             mean = yield rows
             schedule.step()
@@ -101,16 +101,17 @@ def run(
                 average.update(model)
             if mean is not None and len(rows):
                 part = mean * len(rows)
-                lost, seen = part if lost is None else lost + part, seen + len(rows)
-        loss = None if lost is None else float(lost) / seen
-        # without a loss the weights decide: they are released anyway
+                total_loss = part if total_loss is None else total_loss + part
+                windows += len(rows)
+        loss = None if total_loss is None else float(total_loss) / windows
+        # without a loss the weights are checked: they are released anyway
         if not (_finite(model) if loss is None else math.isfinite(loss)):
-            what, verb = ("weights", "are") if loss is None else ("loss", "is")
+            figure, verb = ("weights", "are") if loss is None else ("loss", "is")
             raise ModelError(
-                f"the {what} of epoch {number} {verb} not finite; lower learning_rate="
+                f"the {figure} of epoch {number} {verb} not finite; lower learning_rate="
                 f"{config.learning_rate} or grad_norm={config.grad_norm}"
             )
-        score = None if validation is None else _score(judged, validation)
+        score = None if validation is None else _score(scored, validation)
         seconds = time.perf_counter() - started
         epochs.append(Epoch(number, loss, score, seconds))
         if on_epoch is not None:
@@ -118,10 +119,10 @@ def run(
         if score is None:
             best = number
         elif not best or score < (epochs[best - 1].validation or 0.0):
-            best, kept = number, _weights(judged)
+            best, weights = number, _weights(scored)
         elif config.patience is not None and number - best >= config.patience:
             break
-    model.load_state_dict(kept if validation is not None else _weights(judged))
+    model.load_state_dict(weights if validation is not None else _weights(scored))
     return History(tuple(epochs), best, len(epochs) < config.epochs, observing.results(watching))
 
 
@@ -138,21 +139,21 @@ class _Average:
 
     @torch.no_grad()
     def update(self, model: Forecaster) -> None:
-        """Take the latest weights in; the first ones as they are."""
+        """Add the latest weights to the average; the first ones are copied."""
         weight = 1.0 if self._empty else 1 - self._decay
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)
-        for kept, latest in zip(self.model.buffers(), model.buffers(), strict=True):
-            kept.copy_(latest)  # running statistics are averages already
+        for buffer, latest in zip(self.model.buffers(), model.buffers(), strict=True):
+            buffer.copy_(latest)  # running statistics are averages already
         self._empty = False
 
 
 def _rate(schedule: str, done: float) -> float:
-    """Factor on the learning rate after a share `done` of all updates."""
+    """Return the factor on the learning rate after a share `done` of all updates."""
     return 0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1.0
 
 
 def _score(model: Forecaster, validation: Batch) -> float:
-    """Mean over the regions of the validation RMSE, in persons."""
+    """Return the mean over the regions of the validation RMSE, in persons."""
     target = validation.target.cpu().double().numpy()
     return rmse(forecast(model, validation), target, model.config.regions).mean
 
@@ -162,5 +163,5 @@ def _finite(model: Forecaster) -> bool:
 
 
 def _weights(model: Forecaster) -> dict[str, Tensor]:
-    """A copy of the weights that further training does not change."""
+    """Copy the weights, so that further training does not change them."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

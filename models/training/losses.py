@@ -1,4 +1,4 @@
-"""Training losses, one value a window, in units of the model's `step`."""
+"""Training losses: one value per window, in units of the `step` of the model."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def measure(name: str) -> Measure:
-    """The loss called `name`: forecast and target, [..., H, R], and `step` to [...].
+    """Return the loss called `name`: a map of forecast and target, [..., H, R], and `step` to [...].
 
-    Forecast and target are divided by `step` first, so that each region weighs the same and the
-    learning rate does not depend on how busy the regions are.
+    Forecast and target are divided by `step` first, so all regions have the same weight and the learning
+    rate does not depend on how busy they are.
 
     Raises:
         ModelError: no loss has this name.
@@ -41,7 +41,7 @@ def measure(name: str) -> Measure:
 
 
 def per_window(name: str) -> Loss:
-    """The loss called `name`: model and batch to the mean over horizon and regions, [B]."""
+    """Return the loss called `name`: a map of model and batch to means over horizon and regions, [B]."""
     of = measure(name)
 
     def loss(model: Forecaster, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""How many runs fit into memory side by side."""
+"""Memory: the number of runs that fit side by side."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from models.config import ForecasterConfig
 
 SHARE = 0.5
-"""Of the memory that is free, for the runs that train together."""
+"""Share of the free memory for runs that train together."""
 
 _VALUE = 4
 """Bytes of a number in single precision."""
 
 
 def available(device: torch.device) -> int:
-    """Bytes that are free on a device now."""
+    """Return the bytes that are free on a device now."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
@@ -28,12 +28,12 @@ def available(device: torch.device) -> int:
 
 
 def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
-    """What one more run needs, estimated from shapes; a little more than it does.
+    """Return the bytes that one more run needs, estimated from shapes, slightly too high.
 
     Args:
         config: of a recurrent network.
         batch: most windows in an update.
-        windows: training windows, kept on the device.
+        windows: number of training windows, which stay on the device.
     """
     directions = 2 if config.model.startswith("bi") else 1
     gates = 3 if config.model.endswith("gru") else 4
@@ -52,7 +52,7 @@ def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
         each = directions * (2 * (gates + 1) + 5) * hidden + (2 + 2 * directions) * inputs
         values += config.lags * batch * (each + 2 * directions * hidden)
     values += 4 * batch * (config.lags * regions + ahead)
-    # itself, gradient, two buffers, average, best epoch, start, and copies side by side
+    # weights, gradient, two buffers, average, best epoch, start, and copies side by side
     values += 10 * weights
     values += windows * (
         config.lags * width + ahead + (config.lags + config.seasonal + 2) * regions
@@ -63,13 +63,13 @@ def run_bytes(config: ForecasterConfig, batch: int, windows: int) -> int:
 def runs_that_fit(
     config: ForecasterConfig, batch: int, windows: int, memory: int | None, device: torch.device
 ) -> int:
-    """How many runs to train side by side, at least 1.
+    """Return the number of runs to train side by side, at least 1.
 
     Args:
         config: of a recurrent network.
         batch: most windows in an update.
-        windows: training windows of a run.
-        memory: bytes to keep within; None for half of what is free.
+        windows: number of training windows of a run.
+        memory: limit in bytes; None for half of the free memory.
         device: where they train.
     """
     room = int(SHARE * available(device)) if memory is None else memory
@@ -77,7 +77,7 @@ def runs_that_fit(
 
 
 def _meminfo(name: str) -> int:
-    """A line of /proc/meminfo in bytes; where there is none, 2 GiB, which nobody misses."""
+    """Return a line of /proc/meminfo in bytes; a cautious 2 GiB where the file does not exist."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024

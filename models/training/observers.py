@@ -1,7 +1,6 @@
-"""Observers: what watches a training run from outside, and reports a figure at its end.
+"""Observers of training: called after every update, they report a result at the end of a run.
 
-The loop knows no diagnostic: it calls observers after every update, and puts their results into the
-history of the run under their names.
+The loop knows no diagnostic: the history of the run has the results by observer name.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from models.forecaster import Forecaster
 
 
 class Observer(Protocol):
-    """Watches one training run.
+    """An observer of one training run.
 
     Results are published. Under gradient perturbation the weights after each update are noised, and an
     observer may read them; it must not read `.grad`, which is not.
@@ -28,11 +27,11 @@ class Observer(Protocol):
         """Note that one more update was made."""
 
     def result(self) -> object:
-        """Return a mapping or a frozen dataclass of JSON values; None where there is nothing to say."""
+        """Return a mapping or a frozen dataclass of JSON values; None if there is no result."""
 
 
 Observe = Callable[[Forecaster], Observer]
-"""Start to observe a model that has not been updated yet, on the device that it is trained on."""
+"""Starts to observe a model before its first update, on the device that it is trained on."""
 
 
 def start(observers: Sequence[Observe], model: Forecaster) -> tuple[Observer, ...]:

@@ -1,8 +1,8 @@
-"""Many runs of one architecture, their forward and backward passes one computation.
+"""Stacked training: many runs of one architecture, whose passes are one computation.
 
 Each run keeps its own batches, schedule, optimizer, noise, weight average and early stopping: it is
-the run that `models.training.train.train` would make, and ends where that ends. Between two updates the
-runs hand over what they read, and get gradients back.
+the run of `models.training.train.train`, with the same end. Between two updates the runs pass on the
+rows that they read, and receive gradients.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from models.device import pick_device
 from models.errors import ModelError
 from models.forecaster import Forecaster
 from models.nets.recurrent import Network, Read
-from models.training import losses
+from models.training import epochs, losses
 from models.training.config import TrainingConfig
-from models.training.epochs import Epoch, History, run
+from models.training.epochs import Epoch, History
 from models.training.memory import runs_that_fit
 from models.training.observers import Observe
 from models.training.train import check_training, train
@@ -41,20 +41,20 @@ class Gradients(Protocol):
         sizes: Sequence[int],
         clips: Sequence[float | None],
     ) -> Sequence[Any]:
-        """Set `.grad` of all parameters, and return for each run what its `Updates.apply` wants.
+        """Set `.grad` of all parameters, and return for each run the argument of its `Updates.apply`.
 
         Args:
             models: of one architecture, R.
             loss: calls the layers of the first model, each once, with values that have a leading run
-                axis; one loss a row, [R, B].
-            sizes: rows of each run's batch, the first ones; the others count for nothing.
-            clips: of each window's gradient, as in `Updates.clip`.
+                axis; one loss per row, [R, B].
+            sizes: number of rows of each run's batch; rows after these are padding.
+            clips: `Updates.clip` of each run.
         """
 
 
 @dataclass(frozen=True)
 class Job:
-    """What `models.training.train.train` is given, but for the rest that it does not matter here.
+    """The arguments of `models.training.train.train` for one run.
 
     Attributes:
         model: a forecaster whose scaler is set.
@@ -64,7 +64,7 @@ class Job:
         updates: batches and steps; None for those without privacy.
         on_epoch: called after every epoch.
         second_moment: see `train`.
-        observers: what watches the run.
+        observers: observers of the run.
     """
 
     model: Forecaster
@@ -78,10 +78,10 @@ class Job:
 
 
 def alike(model: Forecaster, config: TrainingConfig) -> Hashable:
-    """What runs that train as one computation have in common; None for a run that trains alone.
+    """Return a key that is equal for runs that can be stacked; None for a run that trains alone.
 
-    Alone are: closed forms and blends; ghost batches, whose rows depend on each other; dropout, whose
-    masks come from one run's random numbers; and `tract`, which reads the layers' inputs.
+    These train alone: closed forms and blends; ghost batches, whose rows depend on each other; dropout,
+    whose masks come from the random numbers of one run; and `tract`, which reads the inputs of layers.
     """
     if not isinstance(model, Network):
         return None
@@ -94,52 +94,53 @@ def alike(model: Forecaster, config: TrainingConfig) -> Hashable:
 def train_together(
     jobs: Sequence[Job], gradients: Gradients, *, memory: int | None = None
 ) -> list[History | ModelError]:
-    """Fit every job's model in place, each as `train` would; they come back in evaluation mode.
+    """Fit the model of every job in place, each as by `train`; all end in evaluation mode.
 
     Args:
-        jobs: in any order and of any kind; what is not alike trains by itself.
+        jobs: in any order and of any kind; jobs that cannot be stacked train alone.
         gradients: a forward and a backward pass of many models.
-        memory: bytes to keep within; None for half of what is free.
+        memory: limit in bytes; None for half of the free memory.
 
     Returns:
-        The history of each job, or the error that ended it; one that fails does not stop the others.
+        The history of each job, or the error that ended it; a failed job does not stop the others.
 
     Raises:
         ModelError: windows do not fit a model, or a device is missing; nothing was trained.
     """
     for job in jobs:
         check_training(job.model, job.train, job.validation)
-    found: dict[int, History | ModelError] = {}
+    results: dict[int, History | ModelError] = {}
     for chunk in chunks(jobs, memory=memory):
         if len(chunk) == 1:
-            found[chunk[0]] = _alone(jobs[chunk[0]])
+            results[chunk[0]] = _alone(jobs[chunk[0]])
         else:
-            found |= dict(zip(chunk, _fit([jobs[one] for one in chunk], gradients), strict=True))
-    return [found[one] for one in range(len(jobs))]
+            histories = _fit([jobs[number] for number in chunk], gradients)
+            results |= dict(zip(chunk, histories, strict=True))
+    return [results[number] for number in range(len(jobs))]
 
 
 def chunks(jobs: Sequence[Job], *, memory: int | None = None) -> list[list[int]]:
-    """Positions of the jobs that train as one computation, as many at a time as memory allows."""
+    """Return the positions of jobs that train as one computation, in groups that fit into memory."""
     groups: dict[Hashable, list[int]] = {}
     for number, job in enumerate(jobs):
         key = alike(job.model, job.config)
         groups.setdefault(("alone", number) if key is None else key, []).append(number)
-    found = []
+    parts = []
     for group in groups.values():
-        # batches are padded to the largest: those of one size together
+        # batches are padded to the largest: jobs of one size go together
         group.sort(key=lambda number: jobs[number].config.batch_size, reverse=True)
         while group:
             first = jobs[group[0]]
             windows = max(len(jobs[number].train) for number in group)
             device = pick_device(first.config.device)
-            # under Poisson sampling a batch may be a good deal larger than expected
+            # under Poisson sampling a batch may be much larger than expected
             size = 1
             if len(group) > 1:
                 batch = min(windows, first.config.batch_size * 5 // 4 + 16)
                 size = runs_that_fit(first.model.config, batch, windows, memory, device)
-            found.append(group[:size])
+            parts.append(group[:size])
             group = group[size:]
-    return found
+    return parts
 
 
 def _alone(job: Job) -> History | ModelError:
@@ -158,8 +159,8 @@ def _alone(job: Job) -> History | ModelError:
         return error
 
 
-class _Going:
-    """A run on its way: its optimizer, its windows, and the rows that it wants next."""
+class _ActiveRun:
+    """A run in progress: its optimizer, its windows, and the rows of its next update."""
 
     def __init__(self, job: Job, pools: dict[Hashable, _Pool], device: torch.device) -> None:
         model, config = job.model, job.config
@@ -177,19 +178,19 @@ class _Going:
             public=public,
         )
         validation = None if job.validation is None else to_device(job.validation, device)
-        self._run: Generator[Tensor, Tensor | None, History] = run(
+        self._run: Generator[Tensor, Tensor | None, History] = epochs.run(
             model, self.optimizer, validation, config, self.updates, job.on_epoch, job.observers
         )
         self.rows = torch.zeros(0, dtype=torch.long)
         self.result: History | ModelError | None = None
-        self._go(lambda: next(self._run))
+        self._advance(lambda: next(self._run))
 
-    def update(self, found: Any) -> None:
-        """Use the gradients that are there, and find out which rows are next."""
-        mean = self.updates.apply(self.model, self.optimizer, found)
-        self._go(lambda: self._run.send(mean))
+    def update(self, result: Any) -> None:
+        """Update by the gradients of the pass, and advance to the rows of the next update."""
+        mean = self.updates.apply(self.model, self.optimizer, result)
+        self._advance(lambda: self._run.send(mean))
 
-    def _go(self, step: Callable[[], Tensor]) -> None:
+    def _advance(self, step: Callable[[], Tensor]) -> None:
         try:
             self.rows = step()
         except StopIteration as done:
@@ -199,36 +200,36 @@ class _Going:
 
 
 def _fit(jobs: Sequence[Job], gradients: Gradients) -> list[History | ModelError]:
-    """Runs in lockstep, update by update; one that has ended leaves the others."""
+    """Train in lockstep, update by update; a run that has ended leaves the stack."""
     device, measure = pick_device(jobs[0].config.device), losses.measure(jobs[0].config.loss)
     pools: dict[Hashable, _Pool] = {}
-    runs: list[_Going] = []
+    runs: list[_ActiveRun] = []
     try:
         for job in jobs:
-            runs.append(_Going(job, pools, device))
-        while going := [one for one in runs if one.result is None]:
-            sizes = [len(one.rows) for one in going]
-            taken = _take(going, max(1, *sizes))
-            first = going[0].model
-            step = torch.stack([one.model.step for one in going])[:, None, None]
+            runs.append(_ActiveRun(job, pools, device))
+        while active := [run for run in runs if run.result is None]:
+            sizes = [len(run.rows) for run in active]
+            taken = _take(active, max(1, *sizes))
+            first = active[0].model
+            step = torch.stack([run.model.step for run in active])[:, None, None]
 
             def loss(first: Network = first, taken: _Pool = taken, step: Tensor = step) -> Tensor:
                 forecast = taken.last + first.steps(taken.read) * step
                 return measure(forecast, taken.target, step)
 
-            models = [one.model for one in going]
-            clips = [one.updates.clip for one in going]
-            for one, found in zip(going, gradients(models, loss, sizes, clips), strict=True):
-                one.update(found)
+            models = [run.model for run in active]
+            clips = [run.updates.clip for run in active]
+            for run, result in zip(active, gradients(models, loss, sizes, clips), strict=True):
+                run.update(result)
     finally:
-        for one in runs:
-            one.model.to(one.home).eval()
-    return [one.result for one in runs if one.result is not None]
+        for run in runs:
+            run.model.to(run.home).eval()
+    return [run.result for run in runs if run.result is not None]
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """What the layers read of windows, the latest values and the targets; the last row is zero."""
+    """Inputs of the layers, latest values and targets of all windows; the last row is zero."""
 
     read: Read
     last: Tensor
@@ -236,14 +237,14 @@ class _Pool:
 
     @property
     def parts(self) -> tuple[Tensor, ...]:
-        """All tensors, windows first."""
+        """All tensors; their first axis is that of the windows."""
         return self.read.sequence, self.read.ahead, self.last, self.target
 
 
 def _pool(
     windows: Windows, model: Network, device: torch.device, pools: dict[Hashable, _Pool]
 ) -> _Pool:
-    """Windows as the layers of a model read them; the same for models with the same scaler."""
+    """Return the inputs of a model's layers; models with the same scaler share them."""
     scaler = tuple(tuple(values.tolist()) for values in (model.mean, model.scale, model.step))
     key = id(windows), scaler
     if key not in pools:
@@ -251,24 +252,24 @@ def _pool(
         with torch.no_grad():
             read = model.read(batch)
         parts = (read.sequence, read.ahead, batch.past[:, -1:], batch.target)
-        # made up, for padding: a window that is not in the batch must not be touched
+        # a made-up row for padding: a window that is not in the batch must not be read
         padded = [torch.cat([part, torch.zeros_like(part[:1])]) for part in parts]
         pools[key] = _Pool(Read(padded[0], padded[1]), padded[2], padded[3])
     return pools[key]
 
 
-def _take(going: Sequence[_Going], size: int) -> _Pool:
-    """The rows that the runs want, padded to `size`: a leading run axis before that of the windows."""
+def _take(active: Sequence[_ActiveRun], size: int) -> _Pool:
+    """Return the next rows of the runs, padded to `size`, with a leading run axis."""
     rows = []
-    for one in going:
-        own = torch.full((size,), len(one.pool.last) - 1, dtype=torch.long)
-        own[: len(one.rows)] = one.rows
-        rows.append(own.to(one.pool.last.device))
+    for run in active:
+        own = torch.full((size,), len(run.pool.last) - 1, dtype=torch.long)
+        own[: len(run.rows)] = run.rows
+        rows.append(own.to(run.pool.last.device))
     columns = []
     for part in range(4):
-        first = going[0].pool.parts[part]
-        column = first.new_empty(len(going), size, *first.shape[1:])
-        for run_, (one, own) in enumerate(zip(going, rows, strict=True)):
-            torch.index_select(one.pool.parts[part], 0, own, out=column[run_])
+        first = active[0].pool.parts[part]
+        column = first.new_empty(len(active), size, *first.shape[1:])
+        for number, (run, own) in enumerate(zip(active, rows, strict=True)):
+            torch.index_select(run.pool.parts[part], 0, own, out=column[number])
         columns.append(column)
     return _Pool(Read(columns[0], columns[1]), columns[2], columns[3])

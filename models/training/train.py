@@ -1,4 +1,4 @@
-"""One plain loop: fit a forecaster to windows, watch a validation period, keep the best epoch."""
+"""The training loop: fits a forecaster to windows, and keeps the best epoch on validation windows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def train(
     second_moment: Tensor | None = None,
     observers: Sequence[Observe] = (),
 ) -> History:
-    """Fit `model` in place; it comes back on its device, in evaluation mode.
+    """Fit `model` in place; it stays on its device, and ends in evaluation mode.
 
     The same seed, windows and thread count give bit-equal weights on a CPU; torch's global random
     numbers are left as they were. With validation windows the weights of the best epoch are kept.
@@ -52,9 +52,9 @@ def train(
         config: how to train.
         on_epoch: called after every epoch.
         updates: batches and steps; by default those without privacy.
-        second_moment: of the network's inputs, from figures that are free to use, [F, F]; for an
-            optimizer that may not look at those of the batches.
-        observers: what watches the run; the results are in the history.
+        second_moment: of the inputs of the network, from public or charged figures, [F, F]; for an
+            optimizer that must not read the inputs of the batches.
+        observers: observers of the run; their results are in the history.
 
     Raises:
         ModelError: windows do not fit the model, the device is missing, or the loss is not finite.
@@ -97,7 +97,7 @@ def _fit(
     public: optimizers.Public,
     observers: Sequence[Observe],
 ) -> History:
-    """Drive the run by a forward and a backward pass of its own."""
+    """Drive a single run, one forward and backward pass per update."""
     optimizer = optimizers.build(
         config.optimizer,
         model,
@@ -105,14 +105,14 @@ def _fit(
         weight_decay=config.weight_decay,
         public=public,
     )
-    going, loss = (
+    active, loss = (
         run(model, optimizer, validation, config, updates, on_epoch, observers),
         per_window(config.loss),
     )
     try:
-        rows = next(going)
+        rows = next(active)
         while True:
-            rows = going.send(updates.step(model, optimizer, data.take(rows), loss))
+            rows = active.send(updates.step(model, optimizer, data.take(rows), loss))
     except StopIteration as done:
         history: History = done.value
         return history

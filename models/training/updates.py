@@ -1,4 +1,4 @@
-"""Batches and updates of one run: the place where private training differs from plain training."""
+"""Batches and updates of one run, where private and plain training differ."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Updates(Protocol):
 
     @property
     def noise_variance(self) -> float | None:
-        """Of the noise on each coordinate of the mean gradient; None where there is none."""
+        """Variance of the noise on each coordinate of the mean gradient; None without noise."""
 
     @property
     def clip(self) -> float | None:
-        """L2 norm that each window's gradient is clipped to; None where it is left as it is."""
+        """L2 norm to which the gradient of each window is clipped; None without clipping."""
 
     def batches(self) -> Iterator[Tensor]:
-        """Positions of the windows of each update, epochs × steps_per_epoch times; may be empty."""
+        """Yield window positions of each update, epochs × steps_per_epoch times; may be empty."""
 
     def step(
         self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss
@@ -44,20 +44,20 @@ class Updates(Protocol):
             model: in training mode, on the batch's device.
             optimizer: over the model's parameters.
             batch: B windows.
-            loss: maps model and batch to one loss a window, [B].
+            loss: maps model and batch to one loss per window, [B].
 
         Returns:
-            The mean loss, []; None from private updates, which reveal the weights and nothing else.
+            The mean loss, []; None from private updates, which reveal only the weights.
         """
 
-    def apply(self, model: Forecaster, optimizer: Optimizer, found: Any) -> Tensor | None:
-        """The second half of `step`: update the weights by gradients that are there already.
+    def apply(self, model: Forecaster, optimizer: Optimizer, result: Any) -> Tensor | None:
+        """Do the second half of `step`: update the weights by gradients that are computed already.
 
         Args:
             model: `.grad` of its parameters is that of the mean loss or, with `clip`, the sum of the
                 clipped gradients.
             optimizer: over the model's parameters.
-            found: what the pass that left them found out about the B windows.
+            result: of the pass that computed them, about the B windows.
         """
 
 
@@ -85,11 +85,11 @@ class PlainUpdates:
 
     @property
     def clip(self) -> None:
-        """No window's gradient is looked at alone."""
+        """Gradients of single windows are not clipped."""
         return None
 
     def batches(self) -> Iterator[Tensor]:
-        """All windows in a new order each epoch."""
+        """Yield all windows, in a new order in each epoch."""
         order = torch.Generator().manual_seed(self.config.seed)
         for _ in range(self.config.epochs):
             yield from torch.split(
@@ -97,17 +97,17 @@ class PlainUpdates:
             )
 
     def step(self, model: Forecaster, optimizer: Optimizer, batch: Batch, loss: Loss) -> Tensor:
-        """One update with the mean gradient of the batch."""
+        """Update by the mean gradient of the batch."""
         optimizer.zero_grad(set_to_none=True)
         mean = loss(model, batch).mean()
         mean.backward()  # type: ignore[no-untyped-call]
         self._update(model, optimizer)
         return mean.detach()
 
-    def apply(self, model: Forecaster, optimizer: Optimizer, found: Any) -> Tensor:
-        """One update with the mean gradient that is there."""
+    def apply(self, model: Forecaster, optimizer: Optimizer, result: Any) -> Tensor:
+        """Update by the mean gradient that is computed already."""
         self._update(model, optimizer)
-        mean: Tensor = found.losses.mean()
+        mean: Tensor = result.losses.mean()
         return mean
 
     def _update(self, model: Forecaster, optimizer: Optimizer) -> None:

@@ -180,7 +180,7 @@ def test_gaps_are_refused_without_quoting_a_count(
     model = new(config_of(windows), seed=0)
     holed = windows.past.copy()
     holed[4, 2] = np.nan
-    with pytest.raises(ModelError, match="gaps in what the model reads"):
+    with pytest.raises(ModelError, match="gaps in the inputs of the model"):
         predict(model, replace(windows, past=holed))
     target = windows.target.copy()
     target[4] = np.nan

@@ -1,4 +1,4 @@
-"""AdaBelief whose second moment is the surprise of the gradient, without that of the noise on it."""
+"""DP-AdaBelief: AdaBelief without the noise in its second moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.optimizers.private.adam import denoised_root
 
 
 class DpAdaBelief(FirstOrder):
-    """AdaBelief (arXiv 2010.07468) with the noise's share taken off its second moment.
+    """AdaBelief (arXiv 2010.07468) with the share of the noise subtracted from its second moment.
 
     For noise alone of variance Φ the surprise r = g̃ − m has a known mean square, E[rₜ²] = cₜΦ with
 
@@ -23,14 +23,14 @@ class DpAdaBelief(FirstOrder):
 
         θ ← (1 − lr·weight_decay)·θ,   θ ← θ − lr·m̂/(√max(ŝ − c̄ₜΦ, floorₜ) + eps)
 
-    floorₜ is `floor` standard deviations of ŝ under noise alone, c̄ₜΦ·√(2Σw²): see `DpAdam`, whose
-    floor it is. (As if surprises were independent; they are nearly: 1 to 3 % more if β₁ is 0.9.) Without
-    noise this is AdaBelief. Not published elsewhere.
+    floorₜ is `floor` standard deviations of ŝ under noise alone, c̄ₜΦ·√(2Σw²), as in `DpAdam`. (This
+    assumes independent surprises, which holds nearly: it is 1 to 3 % more if β₁ is 0.9.) Without noise
+    this is AdaBelief. Not published elsewhere.
 
     Free post-processing: reads g̃, earlier g̃ and Φ, nothing else.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g̃ and (g̃ − m)², each in [0, 1).
         eps: added to the second average at every step, and to its root; 0 or more.
@@ -79,7 +79,7 @@ class DpAdaBelief(FirstOrder):
 
 
 def noise_share(betas: tuple[float, float], step: int) -> float:
-    """c̄ₜ: mean of ŝ, its bias corrected, over Φ, if g̃ is noise alone.
+    """Return c̄ₜ: mean of the bias-corrected ŝ, over Φ, if g̃ is noise alone.
 
     The average of cᵢ = β₁²(1 + k − k·β₁^(2(i−1))), k = (1 − β₁)/(1 + β₁), with weights proportional to
     β₂^(t−i), in closed form.

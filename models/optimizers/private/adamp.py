@@ -1,4 +1,4 @@
-"""AdamP that is told which weights are scale-invariant, for noise hides it."""
+"""DP-AdamP: AdamP with declared scale-invariant weights, since noise hides them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from models.optimizers.private.adam import denoised_root, update_moments
 class Declared(FirstOrder):
     """An optimizer with parameters whose rows are declared to be scale-invariant.
 
-    AdamP finds them by the cosine of gradient and weight, which is near 0 for any weight once noise
-    is most of the gradient: of weights that are scale-invariant and of those that are not it then
-    finds 8 % alike, by chance. What a network does with its weights is known, and public. Declared
-    parameters are in groups of their own, with `scale_invariant` set.
+    AdamP detects them by the cosine of gradient and weight, which is near 0 for any weight once noise is
+    most of the gradient: it then detects 8 % of all weights, scale-invariant or not, by chance. How a
+    network uses its weights is known, and public. Declared parameters are in separate groups, with
+    `scale_invariant` set.
 
     Args:
-        params: tensors, or groups with settings of their own.
+        params: tensors, or groups with their own settings.
         defaults: settings.
         scale_invariant: some of the parameters, of two or more dimensions.
 
@@ -39,7 +39,7 @@ class Declared(FirstOrder):
         super().__init__(groups, {**defaults, "scale_invariant": False})
 
     def add_param_group(self, param_group: Settings) -> None:
-        """Add parameters; with `scale_invariant` set their rows are projected."""
+        """Add parameters; if `scale_invariant` is set, their rows are projected."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         flat = [tuple(p.shape) for p in group["params"] if p.dim() < 2]
@@ -53,7 +53,7 @@ class Declared(FirstOrder):
     def _move(
         self, group: Settings, weights: Tensors, change: Tensors, size: float, decay: float
     ) -> None:
-        """Take w to (1 − decay)·w − size·p, p projected and decay reduced if w is declared."""
+        """Update w ← (1 − decay)·w − size·p, with p projected and decay reduced if w is declared."""
         if group["scale_invariant"]:
             scratch = self._scratch(weights)
             for weight, step in zip(weights, change, strict=True):
@@ -71,12 +71,12 @@ class DpAdamP(Declared):
 
         w ← (1 − lr·weight_decay·wd_ratio)·w − lr·p
 
-    All others get p itself and all of the decay. Without noise: AdamP, had it found what was declared.
+    All others get p itself and all of the decay. Without noise: AdamP that detects the declared weights.
 
     Free post-processing: reads g̃, earlier g̃, the weights made of these, and Φ, nothing else.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g̃ and g̃², each in [0, 1).
         eps: added to roots and norms, 0 or more.
@@ -124,14 +124,14 @@ class DpAdamP(Declared):
         beta1, beta2 = group["betas"]
         update_moments(exp_avg, exp_avg_sq, grads, group["betas"])
         change = denoised_root(exp_avg_sq, 1.0, group, step, group["eps"])
-        torch._foreach_reciprocal_(change)  # in place: more memory costs more than an operation
+        torch._foreach_reciprocal_(change)  # in place: allocating takes longer than an operation
         torch._foreach_mul_(change, exp_avg)
         size = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
         self._move(group, weights, change, size, group["lr"] * group["weight_decay"])
 
 
 def _split(params: ParamsT, declared: Tensors) -> list[Settings]:
-    """Groups in which either all parameters are declared or none is."""
+    """Return groups in which either all parameters are declared or none is."""
     given: list[Any] = list(params)
     groups = given if given and isinstance(given[0], dict) else [{"params": given}]
     missing, result = {id(tensor): tuple(tensor.shape) for tensor in declared}, []

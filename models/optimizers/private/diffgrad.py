@@ -1,4 +1,4 @@
-"""diffGrad whose friction is measured in units of the noise on the gradient."""
+"""DP-diffGrad: diffGrad with friction in units of the noise on the gradient."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ class DpDiffGrad(FirstOrder):
     more than that. v̂ is Adam's and holds the same +Φ: it is corrected as in `DpAdam`, with its floor.
     eps is added before the bias is corrected, as in diffGrad.
 
-    Without noise there is nothing to measure by, the unit is 1 as published, and this is diffGrad.
-    That is not the limit of little noise, where ξ tends to 1 and this to Adam. Not published
-    elsewhere.
+    Without noise the unit is 1 as published, and this is diffGrad. This is not the limit of little
+    noise, where ξ tends to 1 and the update to that of Adam. Not published elsewhere.
 
     Free post-processing: reads g̃, earlier g̃ and Φ, nothing else.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         betas: decay of the averages of g̃ and g̃², each in [0, 1).
         eps: added to the root of the second moment, 0 or more.

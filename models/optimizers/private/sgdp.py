@@ -1,4 +1,4 @@
-"""SGDP that is told which weights are scale-invariant, for noise hides it."""
+"""DP-SGDP: SGDP with declared scale-invariant weights, since noise hides them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class DpSgdp(Declared):
         w ← (1 − lr·weight_decay·wd_ratio/(1 − momentum))·w − lr·p
 
     All others get p itself and all of the decay. b itself is never projected. It is linear in g̃, so
-    the noise's mean of 0 is its mean in b too: there is no bias to remove, and Φ has no effect.
+    noise of mean 0 has mean 0 in b too: there is no bias to remove, and Φ has no effect.
 
     Free post-processing: reads g̃, earlier g̃ and the weights made of these, nothing else.
 
     Args:
-        params: what it updates.
+        params: parameters that it updates.
         lr: learning rate, above 0.
         momentum: in [0, 1).
         dampening: in [0, 1].
         weight_decay: decoupled, 0 or more.
         wd_ratio: share of the weight decay that declared weights get, 0 or more.
         eps: added to norms, 0 or more.
-        noise_variance: Φ, 0 or more; asked for, and kept with the settings, as in all private forms.
+        noise_variance: Φ, 0 or more; a setting without effect, as all private forms have it.
         scale_invariant: parameters whose rows' lengths have no effect, such as those that are
             normalised before use.
 

@@ -50,7 +50,7 @@ def test_plain_names_are_torchs() -> None:
 def test_the_noise_is_handed_on() -> None:
     built = optimizers.build("dp-adam", Tiny(), lr=0.1, public=Public(noise_variance=0.25))
     assert built.param_groups[0]["noise_variance"] == 0.25
-    with pytest.raises(ModelError, match="told the noise"):
+    with pytest.raises(ModelError, match="needs the noise variance"):
         optimizers.build("dp-adam", Tiny(), lr=0.1)
 
 
@@ -81,7 +81,7 @@ def test_weight_decay_has_an_effect(name: str) -> None:
         ("newton", 0.1, 0.0, r"'newton' is unknown \(known: adam, adamw, sgd, diffgrad"),
         ("sgd", 0.0, 0.0, r"learning_rate=0.0 must be above 0"),
         ("adabelief", 0.1, -1.0, r"'adabelief': expected weight_decay=-1.0"),
-        ("gns", 0.1, 0.0, "solves heads"),
+        ("gns", 0.1, 0.0, "is a solver of heads"),
     ],
 )
 def test_refusals_name_the_field_and_the_value(
