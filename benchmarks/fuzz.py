@@ -10,8 +10,6 @@ Exit 1 if there is either.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import argparse
 import gzip
 import io
@@ -24,6 +22,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 

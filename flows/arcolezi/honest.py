@@ -64,8 +64,10 @@ def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, floa
     """Return windows under the recipe's promise, and σ of the noise; only the first call charges."""
     if recipe.privacy.mechanism == "none":
         return prepare(Privatised(panel, panel, Promise()), panel, recipe.windows), 0.0
-    counts, made = noised(panel, recipe, home)
-    return prepare(Privatised(counts, counts, Promise()), panel, recipe.windows), made.noise.sigma
+    counts, details = noised(panel, recipe, home)
+    return prepare(
+        Privatised(counts, counts, Promise()), panel, recipe.windows
+    ), details.noise.sigma
 
 
 def on_folds(prepared: Prepared, recipe: Recipe, sigma: float, folds: int) -> float:

@@ -1,4 +1,4 @@
-"""Audits: what a determined attacker measures, against what is claimed."""
+"""Audits: lower bounds on epsilon that an attacker measures, against the claimed one."""
 
 from flows.audit.audit import audit
 

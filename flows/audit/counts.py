@@ -1,4 +1,4 @@
-"""Audit of noise on counts: canaries in one panel, and somebody who looks for a planted person."""
+"""Audit of noise on counts: canaries in one panel, and an attacker who looks for a planted person."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from models.predict import predict
 Floats = NDArray[np.float64]
 
 _MOST_CELLS = 60_000
-"""Counts that are noised for an audit: a few seconds of exact draws."""
+"""Most counts that are noised for an audit: a few seconds of exact draws."""
 _CONFIDENCE = 0.999
-"""Of the success rates: the promise is nearly attained, so that a chance of error would be used up."""
+"""Confidence of success rates; high, since the attack nearly attains the promised rate."""
 _DAYS, _STEPS = 14, 12
-"""Of the panels that a person is planted in: two weeks of two-hour intervals, two regions."""
+"""Days, and intervals per day, of the panels with a planted person; they have two regions."""
 
 
 @dataclass(frozen=True)
 class Attack:
-    """Somebody who knows everything but whether one person is in the data.
+    """Result of an attacker who knows everything except whether one person is in the data.
 
     Attributes:
-        reads: what they are given.
+        reads: what the attacker reads.
         unit: the privacy unit that is planted.
         trials: independent releases, half of them with the person on average.
-        right: guesses that were right.
+        right: number of right guesses.
         low, high: Clopper-Pearson interval of the success rate, confidence 0.999.
-        promised: success rate that the statement allows at most.
+        promised: the highest success rate that the statement allows.
     """
 
     reads: str
@@ -66,13 +66,13 @@ def canaries_in(
     """Release one panel of canaries and guess who is in it.
 
     Args:
-        noise: the mechanism; where its units have too many cells to draw in seconds, the same promise
-            for units with fewer intervals is audited.
-        canaries: m.
-        confidence: of each bound.
+        noise: the mechanism; if its units have too many cells to draw in seconds, the same promise is
+            audited for units with fewer intervals.
+        canaries: number of canaries, m.
+        confidence: confidence of each bound.
 
     Returns:
-        The mechanism that drew, scores, coins, guesses and bounds.
+        The mechanism used, scores, coins, guesses and bounds.
     """
     most = max(1, _MOST_CELLS // (canaries * noise.bound.regions))
     if most < noise.bound.intervals:
@@ -87,14 +87,14 @@ def canaries_in(
 def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tuple[Attack, Attack]:
     """Plant a person in small panels, and look for them in each release and in each forecast.
 
-    The person is in the first region at all intervals of the unit. In the panel the likelihood ratio
-    decides, which no attack beats. In the forecasts of the next day, by ridge regression on the
-    release, the direction that the person moves them in is learned from as many other trials.
+    The person is in the first region in all intervals of the unit. In the panel the attacker uses the
+    likelihood ratio, which is optimal. In forecasts of the next day, made by ridge regression on the
+    release, the direction in which the person moves them is learned from as many other trials.
 
     Args:
-        budget: of the promise.
+        budget: budget of the promise.
         unit: `user` or `user-day`.
-        trials: half of the panels that are released.
+        trials: half the number of released panels.
     """
     hours = pd.Timedelta(hours=24 // _STEPS)
     bound, _ = derive_bound(
@@ -121,30 +121,30 @@ def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tu
 
     person = (released[-bound.intervals :, :, 0] - base[-bound.intervals :, None]).sum(axis=0)
     ahead = np.stack([_forecast(released[:, trial]) for trial in range(2 * trials)])
-    known, asked = coins[:trials], coins[trials:]
+    known, hidden = coins[:trials], coins[trials:]
     learned = ahead[:trials]
     direction = learned[known].mean(axis=0) - learned[~known].mean(axis=0)
     direction /= learned.var(axis=0) + 1e-9
     middle = (learned[known].mean(axis=0) + learned[~known].mean(axis=0)) @ direction / 2
     return (
         attack("the released panel", person > bound.intervals / 2, coins),
-        attack("forecasts of the next day", ahead[trials:] @ direction > middle, asked),
+        attack("forecasts of the next day", ahead[trials:] @ direction > middle, hidden),
     )
 
 
 def _promised(noise: CountNoise) -> float:
-    """The attacker's success rate that the statement of this noise allows."""
+    """Return the highest success rate that the statement of this noise allows."""
     event = {
         **noise.event(),
         "panel": {"observed": _DAYS * _STEPS, "interval_seconds": 7200.0, "regions": 2},
     }
-    found = risk(Total().plus(event), what="")["attacker"]["right_after_at_most"]
-    assert math.isfinite(found)  # noqa: S101
-    return float(found)
+    rate = float(risk(Total().plus(event), what="")["attacker"]["right_after_at_most"])
+    assert math.isfinite(rate)  # noqa: S101
+    return rate
 
 
 def _forecast(counts: Floats) -> Floats:
-    """Ridge regression on a release, and what it says of the next day, [steps · 2]."""
+    """Forecast the day after a release by ridge regression on it, [steps · 2]."""
     times = pd.date_range("2024-01-01", periods=len(counts), freq="2h", name="time")
     panel = Panel(pd.DataFrame(counts, times, ["first", "second"]), "planted")
     spec = WindowSpec(lags=2, seasonal=(_STEPS,), horizon=_STEPS)
@@ -153,5 +153,5 @@ def _forecast(counts: Floats) -> Floats:
     )
     model = new(config, seed=0)
     model.fit(make(panel, panel, spec))  # type: ignore[operator]
-    found: Floats = predict(model, latest(panel, spec))[0].ravel()
-    return found
+    forecast: Floats = predict(model, latest(panel, spec))[0].ravel()
+    return forecast

@@ -1,4 +1,4 @@
-"""The figure of an audit: what the canaries' scores look like, and measured against claimed."""
+"""Figure of an audit: the scores of the canaries, and the measured bounds against the claim."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _IN, _OUT, _CLAIM = "#0b6e99", "#9aa5b1", "#b44d12"
 
 
 def draw(document: dict[str, Any], parts: list[dict[str, Any]]) -> bytes:
-    """Scores by coin on the left, bounds beside the claim on the right; PNG.
+    """Draw scores by coin on the left, bounds and claim on the right; returns PNG.
 
     Args:
-        document: of the audit.
+        document: document of the audit.
         parts: its measurements, with `drawn` (scores and coins) where there are any.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -35,7 +35,13 @@ _FEWEST_PLANTED = 20
 
 
 def on_a_city(recipe: Recipe, regions: int | None, minutes: int | None) -> tuple[Panel, Recipe]:
-    """A made-up city of the same shape, and the recipe reading it; a recipe that reads one keeps it."""
+    """Return a made-up city of the same shape, and the recipe that reads it instead of its source.
+
+    Args:
+        recipe: what is audited; one that reads a made-up city keeps it.
+        regions: number of regions; None for the recipe's city or the default.
+        minutes: length of an interval; None for the default.
+    """
     name = recipe.source.name
     if name.partition(":")[0] != "synthetic" or regions is not None:
         interval = f"{minutes}min" if minutes else None
@@ -45,7 +51,7 @@ def on_a_city(recipe: Recipe, regions: int | None, minutes: int | None) -> tuple
 
 
 def windows_of(panel: Panel, recipe: Recipe) -> Prepared:
-    """The windows that a private training reads."""
+    """Return the windows that a private training reads."""
     raw = Privatised(panel, panel, Promise())
     return prepare(raw, panel, recipe.windows, repair=False)
 
@@ -58,15 +64,15 @@ def white_box(
     canaries: int,
     confidence: float,
 ) -> tuple[Scores, Guesses, tuple[Measured, ...]]:
-    """Canaries among the windows of the city, seen in every noised gradient.
+    """Plant canaries among the windows of the city, and score them by every noised gradient.
 
     Args:
         recipe: model, loss and clip.
-        sampling: what is audited.
+        sampling: the mechanism that is audited.
         prepared: windows of the city.
         claimed: epsilon and delta of `sampling`.
-        canaries: m.
-        confidence: of each bound.
+        canaries: number of canaries, m.
+        confidence: confidence of each bound.
     """
     guesses = plan(canaries, claimed, confidence)
     windows = prepared.split.train
@@ -81,17 +87,17 @@ def white_box(
 def black_box(
     recipe: Recipe, panel: Panel, width: int, claimed: Budget, confidence: float
 ) -> tuple[int, tuple[Measured, ...]] | None:
-    """Intervals of the city doubled or emptied by a coin, seen in the losses of the trained model.
+    """Double or empty intervals of the city by a coin, and score them by the trained model's losses.
 
     Args:
-        recipe: reading the city; trained as it is, in a home that is forgotten.
+        recipe: recipe that reads the city; trained in a temporary home.
         panel: the city.
         width: consecutive intervals that a privacy unit may change.
         claimed: epsilon and delta.
-        confidence: of each bound.
+        confidence: confidence of each bound.
 
     Returns:
-        Canaries and what was found; None where too few units have intervals of their own.
+        Number of canaries and the bounds; None if too few units have intervals of their own.
     """
     first = windows_of(panel, recipe)
     train = first.split.train
@@ -118,7 +124,7 @@ def black_box(
 def _losses(
     model: Forecaster, panel: Panel, prepared: Prepared, starts: NDArray[np.int64], width: int
 ) -> NDArray[np.float64]:
-    """How much better the doubled intervals fit than the emptied ones, [m]."""
+    """Return how much better the doubled intervals fit than the emptied ones, [m]."""
     windows = make(fill_gaps(panel), panel, prepared.spec)
     at = panel.times.get_indexer(windows.times)
     forecast = predict(model, windows)[:, 0]

@@ -1,5 +1,5 @@
 """Budgets: the accounts that the `budget` commands show, change and export."""
 
-from flows.budget.accounts import check, export, history, set_cap, show
+from flows.budget.accounts import export, history, set_cap, show, verify_ledger
 
-__all__ = ["check", "export", "history", "set_cap", "show"]
+__all__ = ["export", "history", "set_cap", "show", "verify_ledger"]

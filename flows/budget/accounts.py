@@ -67,7 +67,7 @@ def history(home: Home, dataset: str | None = None, unit: str | None = None) -> 
     return {"entries": [_entry(entry) for entry in ledger.entries(dataset, parsed)]}
 
 
-def check(home: Home, head: str | None = None) -> dict[str, Any]:
+def verify_ledger(home: Home, head: str | None = None) -> dict[str, Any]:
     """Verify that the ledger is what was written."""
     verdict = verify(Ledger(home.database_url), head)
     return {
@@ -80,7 +80,7 @@ def check(home: Home, head: str | None = None) -> dict[str, Any]:
 
 def export(home: Home) -> dict[str, Any]:
     """Return the whole ledger."""
-    return {**show(home), **history(home), "verified": check(home)}
+    return {**show(home), **history(home), "verified": verify_ledger(home)}
 
 
 def _aliases(dataset: str) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def verify(
         from flows.budget import accounts
         from flows.cli.render import budget as render
 
-        document = accounts.check(open_folders(), head)
+        document = accounts.verify_ledger(open_folders(), head)
         shown(document, as_json, render.verdict)
     raise typer.Exit(0 if document["holds"] else 1)
 

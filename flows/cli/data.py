@@ -41,6 +41,10 @@ def check(
         from flows.cli.render import data as render
         from flows.pipeline.check import check_source
 
+        if settings and not events:
+            from flows.errors import UsageError
+
+            raise UsageError("--set is for raw events; add --events, or leave it out")
         chosen = tuple(settings or []) if events else None
         document = check_source(source, max_gap, chosen)
         show(document, as_json, render.checked)

@@ -65,6 +65,7 @@ def plan(
 ) -> None:
     """Estimate the error under each promise, before anything is drawn or charged."""
     with errors():
+        _refuse_unused(events, size, charge, settings)
         home = open_folders()
         if events:
             from flows.cli.render import data
@@ -96,6 +97,23 @@ def plan(
             regions_per_interval=regions_per_interval,
         )
         show(document, as_json, render.planned)
+
+
+def _refuse_unused(
+    events: bool, size: list[str] | None, charge: float | None, settings: list[str] | None
+) -> None:
+    """Refuse options that the other kind of source would silently ignore.
+
+    Raises:
+        UsageError: an option of events without --events, or one of counts with it.
+    """
+    from flows.errors import UsageError
+
+    if events and size:
+        raise UsageError("--size describes counts, not raw events; leave out --size or --events")
+    if not events and (charge is not None or settings):
+        option = "--set" if settings else "--charge"
+        raise UsageError(f"{option} is for raw events; add --events, or leave it out")
 
 
 def _epsilons(text: str) -> tuple[float, ...]:

@@ -98,11 +98,11 @@ def plan_events(
     if unit is PrivacyUnit.USER_INTERVAL:
         raise UsageError("unit user-interval has one interval, which nothing can be cut from")
     if charge is None:
-        seen, where = _public(recipe)
+        histogram, source = _public(recipe)
         spent = "nothing: no private event was read"
     else:
-        seen, where, spent = _charged(recipe, home, unit, charge)
-    slots = len(seen.columns)
+        histogram, source, spent = _charged(recipe, home, unit, charge)
+    slots = len(histogram.columns)
     wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
     if not all(1 <= bound <= slots for bound in wanted):
         raise UsageError(f"expected K from 1 to {slots}, what unit {unit.value} has")
@@ -112,15 +112,15 @@ def plan_events(
         "neighbours": unit.neighbours,
         "epsilon": privacy.epsilon,
         "delta": privacy.delta,
-        "seen_from": where,
+        "seen_from": source,
         "spent": spent,
-        "rows": _rows(seen, wanted, recipe),
+        "rows": _rows(histogram, wanted, recipe),
     }
 
 
-def _rows(seen: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[dict[str, Any]]:
+def _rows(histogram: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[dict[str, Any]]:
     privacy, regions = recipe.privacy, recipe.source.regions_per_interval or 1
-    units = seen.to_numpy().sum(axis=0).clip(min=0)  # by their number of intervals
+    units = histogram.to_numpy().sum(axis=0).clip(min=0)  # by their number of intervals
     number = np.arange(1, len(units) + 1)
     whole = float(units @ number) or math.nan
     full = calibrate(privacy.budget, ContributionBound(len(number), regions, privacy.weight)).sigma
@@ -149,13 +149,13 @@ def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
     """Read the histogram of a synthetic source, or else of a made-up city."""
     source, events = recipe.source.name, recipe.events
     if source.partition(":")[0] == "synthetic":
-        seen = seen_intervals(source, events, recipe.privacy.unit)
-        return seen.persons, "the synthetic events themselves"
+        sightings = seen_intervals(source, events, recipe.privacy.unit)
+        return sightings.persons, "the synthetic events themselves"
     from data.events.config import EventsConfig
 
     city = synthetic.named(days=28, persons=1000, interval=events.interval)
-    seen = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
-    return seen.persons, (
+    sightings = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
+    return sightings.persons, (
         "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
     )
 
@@ -170,18 +170,19 @@ def _charged(
             "unit user has one number of intervals for each person, a histogram too thin to noise; "
             "look at --unit user-day or user-week"
         )
-    seen = seen_intervals(
+    sightings = seen_intervals(
         source.name, recipe.events, unit.value, query=source.query, parameters=source.parameters
     )
-    if len(seen.persons) < 2:
-        raise UsageError(f"the events span {len(seen.persons)} {unit.value[5:]}; a look needs two")
+    rows = len(sightings.persons)
+    if rows < 2:
+        raise UsageError(f"the events span {rows} {unit.value[5:]}; expected at least two")
     noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, _MOVED, 1))
     release = release_counts(
-        seen.persons,
+        sightings.persons,
         noise,
         ledger=Ledger(home.database_url),
         cap=privacy.cap,
-        dataset=source.account or seen.source,
+        dataset=source.account or sightings.source,
         unit=unit,
         secret=local_secret(home.secret),
         draw=privacy.draw,
@@ -190,7 +191,7 @@ def _charged(
         population=source.population,
         recipe=recipe.to_dict(),
         aliases=aliases(recipe),
-        timezone=seen.timezone,
+        timezone=sightings.timezone,
     )
     spent = (
         f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "

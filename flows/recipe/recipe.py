@@ -76,7 +76,7 @@ class Recipe:
 
     @property
     def optimizer(self) -> str | None:
-        """What trains the model; None for one that is solved in closed form."""
+        """The optimizer that trains the model; None for a model solved in closed form."""
         private = self.privacy.mechanism == "gradient"
         used = optimizers.allowed(self.model.name, private=private, members=self.model.members)
         return self.training.optimizer if used else None

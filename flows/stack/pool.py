@@ -19,8 +19,8 @@ def open_pool(api: str) -> None:
     """
     with httpx.Client(base_url=api, timeout=30) as client:
         if client.get(f"/work_pools/{POOL}").status_code == 404:
-            made = {"name": POOL, "type": "process", "base_job_template": _template()}
-            client.post("/work_pools/", json=made).raise_for_status()
+            pool = {"name": POOL, "type": "process", "base_job_template": _template()}
+            client.post("/work_pools/", json=pool).raise_for_status()
         chosen: dict[str, Any] = {"flow_runs": {"state": {"type": {"any_": _LEFT}}}}
         for run in client.post("/flow_runs/filter", json=chosen).raise_for_status().json():
             state = {"type": "CRASHED", "name": "Crashed", "message": "the stack was stopped"}

@@ -109,18 +109,18 @@ def _roles(places: Places) -> None:
 
     admin = places.database("postgres")
     with psycopg.connect(admin, autocommit=True) as connection:
-        there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+        roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
         for role in ROLES[1:]:
-            verb = "ALTER" if role in there else "CREATE"
+            verb = "ALTER" if role in roles else "CREATE"
             connection.execute(
                 sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
                     sql.SQL(verb), sql.Identifier(role), sql.Literal(places.secret(role))
                 )
             )
-        made = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        databases = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
         for role in _OWN:
             name = sql.Identifier(role)
-            if role not in made:
+            if role not in databases:
                 connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
         connection.execute("GRANT CONNECT ON DATABASE veilcast TO reader")

@@ -106,7 +106,7 @@ def stop(places: Places, name: str, seconds: float = 20) -> None:
 def sweep(places: Places) -> int:
     """Kill every other process that carries the stack's mark, and return how many there were."""
     mark = f"{MARK}={places.root}".encode()
-    found = 0
+    killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             marked = mark in (folder / "environ").read_bytes().split(b"\0")
@@ -114,9 +114,9 @@ def sweep(places: Places) -> int:
             continue
         pid = int(folder.name)
         if marked and pid != os.getpid():
-            found += 1
+            killed += 1
             _signal(lambda pid=pid: os.kill(pid, signal.SIGKILL))  # type: ignore[misc]
-    return found
+    return killed
 
 
 def _born(pid: int) -> str | None:

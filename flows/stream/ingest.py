@@ -71,8 +71,8 @@ def _published(
     panel: Panel, recipe: Recipe, home: Home, base: Database, name: str
 ) -> dict[str, Any]:
     """Release a panel into the store, and describe the release."""
-    counts, made = noised(panel, recipe, home)
-    entry = made.entry
+    counts, details = noised(panel, recipe, home)
+    entry = details.entry
     appended = publish(base, name, counts.counts, entry, interval=panel.interval)
     prints = store.fingerprints(local_secret(home.secret), panel.counts)
     bound = {} if panel.bound is None else asdict(panel.bound)
@@ -92,8 +92,8 @@ def _published(
         "kept_raw": recipe.source.keep_raw,
         "release": {
             **asdict(released(entry)),
-            "neighbours": made.unit.neighbours,
-            "bound": list(made.reasons),
+            "neighbours": details.unit.neighbours,
+            "bound": list(details.reasons),
             "epsilon_spent_on_data_set": spent,
         },
     }

@@ -43,7 +43,9 @@ def frame(
 
 def check(found: Cost) -> None:
     """Told is at least what is true, or it was said why not."""
-    assert found.told >= found.true * (1 - 1e-3), f"{found.told:.3f} told, {found.true:.3f} true"
+    assert found.reported >= found.true * (1 - 1e-3), (
+        f"{found.reported:.3f} told, {found.true:.3f} true"
+    )
     assert all(len(message) > 20 for message in found.refused)
 
 
@@ -335,5 +337,5 @@ def test_an_honest_release_is_told_for_what_it_is(
     found = cost([part], PrivacyUnit(unit), home)
     check(found)
     assert not found.refused
-    assert found.told == pytest.approx(1.0, rel=1e-3)
-    assert found.true == pytest.approx(found.told, rel=1e-2)
+    assert found.reported == pytest.approx(1.0, rel=1e-3)
+    assert found.true == pytest.approx(found.reported, rel=1e-2)

@@ -1,6 +1,6 @@
-"""Attacks on the promise itself, on made-up data: each has to fail, and is shown to work where it can.
+"""Attacks on the promise itself, on made-up data: each has to fail, and has a control if possible.
 
-An audit of a mechanism (`flows.audit.audit`) measures how much a release tells. These look past the
-mechanism: at where its random numbers come from, at what one window can do to a clipped sum, at what is
-published beside the release, and at what the ledger adds up.
+An audit of a mechanism (`flows.audit.audit`) measures how much a release discloses. These attacks look
+beyond the mechanism: at the source of its random numbers, at the effect of one window on a clipped sum,
+at what is published beside the release, and at the ledger's total.
 """

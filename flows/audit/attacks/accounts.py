@@ -1,7 +1,7 @@
-"""Attack: release one data set in several disguises, and compare what is told with what is true.
+"""Attack: release one data set under several names, and compare the ledger's epsilon with the true one.
 
-What is true is worked out from the counts that one unit's records really change, release by release;
-the ledger has no part in it.
+The true epsilon is computed from the counts that one unit's records really change, release by release,
+without the ledger.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from flows.stream import release
 
 DELTA = 1e-7
 REFUSALS = (UsageError, DataError, LedgerError, BudgetRefused)
-"""What a release may be answered with in place of noise; each is a message for people."""
+"""Errors with which a release may be refused; each has a message for people."""
 _ROUNDING = 1e-3
-"""What discrete noise costs less than the Gaussian that the true cost is worked out by."""
+"""Relative difference between discrete noise and the Gaussian that the true cost assumes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Part:
         recipe: values of its recipe.
         write: puts the source in place, with one unit's records (True) or without them.
         streamed: whether a schedule releases it.
-        folder: where the command is started; None for anywhere.
+        folder: working directory of the command; None for any.
     """
 
     recipe: dict[str, Any]
@@ -57,22 +57,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Cost:
-    """What was told and what is true, both as epsilon at `DELTA`.
+    """Reported and true cost, both as epsilon at `DELTA`.
 
     Attributes:
-        told: by the account with the most spent.
+        reported: by the account with the most spent.
         true: of all releases together.
         refused: messages of the parts that were not released.
     """
 
-    told: float
+    reported: float
     true: float
     refused: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> bool:
-        """Whether less was told than is true."""
-        return self.told < self.true * (1 - _ROUNDING)
+        """Whether the reported cost is below the true one."""
+        return self.reported < self.true * (1 - _ROUNDING)
 
 
 def cost(parts: list[Part], unit: PrivacyUnit, home: Home) -> Cost:
@@ -85,69 +85,69 @@ def cost(parts: list[Part], unit: PrivacyUnit, home: Home) -> Cost:
     """
     ledger, square, refused = Ledger(home.database_url), 0.0, []
     for part in parts:
-        asked = from_dict(part.recipe)
+        recipe = from_dict(part.recipe)
         before = {entry.id for entry in ledger.entries()}
         with nullcontext() if part.folder is None else chdir(part.folder):
             part.write(True)
             try:
-                there = panel_of(asked)
-                _release(part, asked, there, home)
+                panel = panel_of(recipe)
+                _release(part, recipe, panel, home)
             except REFUSALS as error:
                 refused.append(str(error))
                 continue
             part.write(False)
-            changed = _squared_distance(there.counts, panel_of(asked).counts)
+            changed = _squared_distance(panel.counts, panel_of(recipe).counts)
         # a stream is charged piece by piece, all of them with the same noise
         if new := [entry for entry in ledger.entries() if entry.id not in before]:
             square += changed / new[-1].event["sigma"] ** 2
     names = {entry.dataset for entry in ledger.entries()}
-    told = max((ledger.spent(name, unit, DELTA) for name in names), default=0.0)
-    return Cost(told, epsilon_of(math.sqrt(square)), tuple(refused))
+    reported = max((ledger.spent(name, unit, DELTA) for name in names), default=0.0)
+    return Cost(reported, epsilon_of(math.sqrt(square)), tuple(refused))
 
 
-def attempt(kind: str, tried: str, found: Cost) -> Attempt:
-    """What came of it, for people."""
-    said = f"{found.told:.3f} told, {found.true:.3f} true"
-    if found.refused:
-        said += f"; refused: {found.refused[0]}"
+def attempt(kind: str, tried: str, result: Cost) -> Attempt:
+    """Describe the result of the attack."""
+    outcome = f"{result.reported:.3f} reported, {result.true:.3f} true"
+    if result.refused:
+        outcome += f"; refused: {result.refused[0]}"
     return Attempt(
         kind=kind,
         tried=tried,
-        claimed="the ledger tells at least the true epsilon",
-        found=said,
-        refutes=found.hidden,
+        claimed="the ledger reports at least the true epsilon",
+        found=outcome,
+        refutes=result.hidden,
     )
 
 
-def panel_of(asked: Recipe) -> Panel:
-    """The counts that noise is put on."""
-    return validate.to_panel(read.read(asked), max_gap=asked.source.max_gap, short=True)[0]
+def panel_of(recipe: Recipe) -> Panel:
+    """Read the counts that are noised."""
+    return validate.to_panel(read.read(recipe), max_gap=recipe.source.max_gap, short=True)[0]
 
 
 def epsilon_of(mu: float, delta: float = DELTA) -> float:
-    """Epsilon of a Gaussian mechanism, exactly."""
+    """Return the exact epsilon of a Gaussian mechanism."""
     if mu == 0:
         return 0.0
     return smallest_epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
 
 
 def values(unit: str, name: str, **sections: dict[str, Any]) -> Any:
-    """Values of a recipe for a release by noise on counts, of epsilon 1."""
+    """Return values of a recipe that releases noised counts at epsilon 1."""
     privacy = {"unit": unit, "epsilon": 1.0, "delta": DELTA, **sections.pop("privacy", {})}
     named = {"name": name, "max_gap": "400d", **sections.pop("source", {})}
     return {"source": named, "privacy": privacy, **sections}
 
 
-def _release(part: Part, asked: Recipe, there: Panel, home: Home) -> None:
+def _release(part: Part, recipe: Recipe, panel: Panel, home: Home) -> None:
     if not part.streamed:
-        privatise.privatise(there, asked, home)
+        privatise.privatise(panel, recipe, home)
         return
-    done = release.release(asked, home, release.arrived(asked, home))
-    if done.refused:
-        raise UsageError(done.refused)
+    ingested = release.release(recipe, home, release.arrived(recipe, home))
+    if ingested.refused:
+        raise UsageError(ingested.refused)
 
 
-def _squared_distance(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    if not (one.index.equals(other.index) and one.columns.equals(other.columns)):
+def _squared_distance(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    if not (first.index.equals(second.index) and first.columns.equals(second.columns)):
         raise ValueError("expected neighbours to have the same intervals and regions")
-    return float(np.nansum(np.square(one.to_numpy(float) - other.to_numpy(float))))
+    return float(np.nansum(np.square(first.to_numpy(float) - second.to_numpy(float))))

@@ -1,4 +1,4 @@
-"""One attack and what came of it."""
+"""One attack and its result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Attempt:
         kind: what is attacked.
         tried: what was done, in words.
         claimed: what has to hold.
-        found: what was seen.
+        found: the result, in words.
         refutes: whether the claim does not hold.
-        works: whether the attack found what it looks for where it was put in on purpose; None where
-            there is no such control.
+        works: whether the attack succeeds in a control, where the weakness was put in on purpose; None
+            without a control.
     """
 
     kind: str

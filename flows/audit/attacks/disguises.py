@@ -18,10 +18,10 @@ _DAYS = 40
 
 
 def accounts(folder: Path) -> Iterator[Attempt]:
-    """All of them, each with a ledger of its own.
+    """Try every disguise, each with its own ledger.
 
     Args:
-        folder: an empty one, for the made-up files.
+        folder: empty folder for the made-up files.
     """
     for kind, tried, unit, parts in (
         (
@@ -57,28 +57,28 @@ def spellings(folder: Path) -> list[Part]:
     """A file, and the same with a row more through a link."""
     path, link = folder / "counts.csv", folder / "link.csv"
     link.symlink_to(path)
-    made = counts(pd.date_range("2024-01-01", periods=_DAYS * 4, freq="6h", name="time"))
+    make = counts(pd.date_range("2024-01-01", periods=_DAYS * 4, freq="6h", name="time"))
     source = {"regions_per_interval": 1}
     return [
-        Part(values("user", str(name), source=source), _csv(made, path, _DAYS * 4 - left))
+        Part(values("user", str(name), source=source), _csv(make, path, _DAYS * 4 - left))
         for name, left in ((path, 1), (link, 0))
     ]
 
 
 def lengths(folder: Path) -> list[Part]:
-    """Counts by day and by half-hour, of one account; the unit is there for a day."""
-    found = []
+    """Return counts by day and by half-hour, of one account; the unit is present for a day."""
+    parts = []
     for freq, steps in (("D", 1), ("30min", 48)):
         times = pd.date_range("2024-01-01", periods=_DAYS * steps, freq=freq, name="time")
-        made, path = counts(times, slice(9 * steps, 10 * steps)), folder / f"by-{freq}.csv"
+        make, path = counts(times, slice(9 * steps, 10 * steps)), folder / f"by-{freq}.csv"
         source = {"account": "city", "regions_per_interval": 1}
-        asked = values("user-interval", str(path), source=source)
-        found.append(Part(asked, _csv(made, path)))
-    return found
+        recipe = values("user-interval", str(path), source=source)
+        parts.append(Part(recipe, _csv(make, path)))
+    return parts
 
 
 def zones(folder: Path) -> list[Part]:
-    """Events of two halves of a month, by two clocks; the unit is there where they overlap."""
+    """Return events of two halves of a month, in two zones; the unit is present where they overlap."""
     path = folder / "events.parquet"
     crowd = pd.DataFrame(
         {
@@ -88,13 +88,13 @@ def zones(folder: Path) -> list[Part]:
         }
     )
     evening = pd.date_range("2024-01-14 15:00", periods=18, freq="30min", tz="UTC")
-    one = pd.DataFrame({"person": 7, "time": evening, "place": "north"})
+    person = pd.DataFrame({"person": 7, "time": evening, "place": "north"})
 
     def write(there: bool) -> None:
-        pd.concat([crowd, one] if there else [crowd]).to_parquet(path)
+        pd.concat([crowd, person] if there else [crowd]).to_parquet(path)
 
     def part(zone: str, start: str, end: str) -> Part:
-        asked = values(
+        recipe = values(
             "user-day",
             str(path),
             privacy={"intervals_per_unit": len(evening)},
@@ -107,7 +107,7 @@ def zones(folder: Path) -> list[Part]:
                 "regions": ["north", "south"],
             },
         )
-        return Part(asked, write)
+        return Part(recipe, write)
 
     return [
         part("UTC", "2024-01-01", "2024-01-15"),
@@ -116,24 +116,24 @@ def zones(folder: Path) -> list[Part]:
 
 
 def across(folder: Path) -> list[Part]:
-    """Days from four o'clock: a calendar day has records in two of them."""
+    """Return days that start at four o'clock: a calendar day has records in two of them."""
     times = pd.date_range("2024-01-01 04:00", periods=_DAYS, freq="D", name="time")
     path = folder / "from-four.csv"
-    asked = values("user-day", str(path), source={"regions_per_interval": 1})
-    return [Part(asked, _csv(counts(times, slice(9, 11)), path))]
+    recipe = values("user-day", str(path), source={"regions_per_interval": 1})
+    return [Part(recipe, _csv(counts(times, slice(9, 11)), path))]
 
 
 def counts(times: pd.DatetimeIndex, changed: slice = slice(None)) -> Counts:
-    """Counts with one unit in the intervals that it changes (True), or without it."""
+    """Return a function that makes counts with one unit in the changed intervals, or without it."""
     usual = np.random.default_rng(0).integers(50, 90, (len(times), 2))
 
-    def made(there: bool) -> pd.DataFrame:
+    def make(there: bool) -> pd.DataFrame:
         frame = pd.DataFrame(usual, times, ["north", "south"])
         frame.iloc[changed, 0] += there
         return frame
 
-    return made
+    return make
 
 
-def _csv(made: Counts, path: Path, rows: int | None = None) -> Callable[[bool], None]:
-    return lambda there: made(there).iloc[:rows].to_csv(path)
+def _csv(make: Counts, path: Path, rows: int | None = None) -> Callable[[bool], None]:
+    return lambda there: make(there).iloc[:rows].to_csv(path)

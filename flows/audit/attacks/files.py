@@ -1,4 +1,4 @@
-"""Attack: compare what is published of two files that differ by one person."""
+"""Attack: compare the publications of two files that differ by one person."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ _NOISY = (
     "seconds",
     "ledger",
 )
-"""Figures of a run that noise decides, that are marked as raw, or that are keyed; all others are
-compared."""
+"""Figures of a run that depend on noise, are marked as raw, or are keyed; all others are compared."""
 _DAYS, _STEPS = 30, 8
 _DECLARED: dict[str, dict[str, Any]] = {
     "nothing declared": {},
@@ -49,7 +48,7 @@ _DECLARED: dict[str, dict[str, Any]] = {
 
 
 def files(folder: Path) -> Iterator[Attempt]:
-    """One person more in counts at the edge of every rule, and in events far from all others."""
+    """Add one person to counts at the edge of every rule, and to events far from all others."""
     path = folder / "neighbours.csv"
     source = {"regions_per_interval": 2}
     yield _compared(
@@ -62,9 +61,9 @@ def files(folder: Path) -> Iterator[Attempt]:
     )
     path = folder / "neighbours.parquet"
     source = {"events": True, "regions_per_interval": 1}
-    for said, events in _DECLARED.items():
+    for declared, events in _DECLARED.items():
         yield _compared(
-            f"neighbouring events, {said}",
+            f"neighbouring events, {declared}",
             "one person more, before all others and in a place of their own",
             _values(path, source=source, events={"interval": "180min", **events}),
             path,
@@ -74,29 +73,29 @@ def files(folder: Path) -> Iterator[Attempt]:
 
 
 def _values(path: Path, **sections: dict[str, Any]) -> dict[str, Any]:
-    """Values of the smallest recipe that there is."""
-    found: dict[str, Any] = values(
+    """Return values of a minimal recipe."""
+    recipe: dict[str, Any] = values(
         "user-day",
         str(path),
         windows={"lags": 2, "test": "4d", "validation": "0d", "calibration": "0d"},
         model={"name": "ridge"},
         **sections,
     )
-    return found
+    return recipe
 
 
-def published(recipe: dict[str, Any]) -> dict[str, Any]:
-    """What a run says of itself, but for what noise decides; a refusal's message in its place."""
+def published(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run publishes, except figures that depend on noise; or a refusal's message."""
     with temporary_home() as home:
         home.reports.mkdir(parents=True)
-        plan = from_dict(recipe)
+        recipe = from_dict(values)
         try:
-            raw, findings = validate_step.fn(ingest_step.fn(plan), plan.source.max_gap)
-            used = privatise_step.fn(raw, plan, home)
-            prepared = window_step.fn(used, raw, plan)
-            fitted = train_step.fn(prepared, plan, used.promise, home, lambda *_: None)
+            raw, findings = validate_step.fn(ingest_step.fn(recipe), recipe.source.max_gap)
+            used = privatise_step.fn(raw, recipe, home)
+            prepared = window_step.fn(used, raw, recipe)
+            fitted = train_step.fn(prepared, recipe, used.promise, home, lambda *_: None)
             scores = evaluate_step.fn(fitted, prepared, ridge=False)
-            completed = Completed(plan, findings, used, prepared, fitted, scores, 0.0)
+            completed = Completed(recipe, findings, used, prepared, fitted, scores, 0.0)
             document = result_of(completed, home).to_dict()
         except REFUSALS as error:
             return {"refused": str(error)}
@@ -114,29 +113,30 @@ def _compared(
     tried: str,
     recipe: dict[str, Any],
     path: Path,
-    one: pd.DataFrame,
-    other: pd.DataFrame,
+    without: pd.DataFrame,
+    with_person: pd.DataFrame,
 ) -> Attempt:
-    said = []
-    for frame in (one, other):
+    outputs = []
+    for frame in (without, with_person):
         if path.suffix == ".csv":
             frame.to_csv(path)
         else:
             frame.to_parquet(path)
-        said.append(published(recipe))
-    keys = said[0].keys() | said[1].keys()
-    differ = sorted(key for key in keys if said[0].get(key) != said[1].get(key))
+        outputs.append(published(recipe))
+    first, second = outputs
+    keys = first.keys() | second.keys()
+    differ = sorted(key for key in keys if first.get(key) != second.get(key))
     if differ:
-        found = f"these differ: {', '.join(differ)}"
-    elif "refused" in said[0]:
-        found = f"both are refused: {said[0]['refused']}"
+        outcome = f"these differ: {', '.join(differ)}"
+    elif "refused" in first:
+        outcome = f"both are refused: {first['refused']}"
     else:
-        found = f"{len(keys)} figures and sentences are equal"
+        outcome = f"{len(keys)} figures and sentences are equal"
     return Attempt(
         kind=kind,
         tried=tried,
         claimed="nothing but noise differs in what is published",
-        found=found,
+        found=outcome,
         refutes=bool(differ),
     )
 

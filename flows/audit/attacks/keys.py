@@ -1,4 +1,4 @@
-"""Attack: find the key of the noise."""
+"""Attack: search for the key of the noise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dp.audit import keys
 from flows.audit.attacks.attempt import Attempt
 
 _SHORT = 12
-"""Bits of the key that is shortened on purpose, for the search to be seen to work."""
+"""Bits of the shortened key of the control, which the search has to find."""
 
 
 def bits() -> Attempt:
-    """Change the key bit by bit, and see whether noise and batches change."""
+    """Change the key bit by bit, and check whether noise and batches change."""
     length = keys.key_bits()
     counted = min(
         keys.bits_that_count(draw, length) for draw in (keys.first_noise, keys.first_batch)
@@ -30,7 +30,7 @@ def search(tries: int) -> Attempt:
     """Try keys on a release, first on one whose key was shortened on purpose.
 
     Args:
-        tries: keys that are tried on the real generator.
+        tries: number of keys to try on the real generator.
     """
     released, neighbours = keys.released_under(secrets.randbits(_SHORT))
     control = keys.search(released, neighbours, range(2**_SHORT))

@@ -1,4 +1,4 @@
-"""Attack: one window with counts that nothing was made for."""
+"""Attack: one window with extreme counts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from models.forecasters import new
 from models.training.losses import per_window
 
 POISONS = (0.0, 1e6, 1e15, 1e20, 1e25, 1e38)
-"""Counts that somebody who is in the data may write into one interval."""
+"""Counts that a person in the data may write into one interval."""
 _CLIP, _WINDOWS, _REGIONS, _LAGS = 1.0, 6, 3, 4
 
 
 def poison() -> Attempt:
-    """Change all values of one window, and see how far the clipped sum of a batch moves."""
+    """Change all values of one window, and measure how far the clipped sum of a batch moves."""
     worst, by = 0.0, 0.0
     usual = _sum(None)
     for value in POISONS:
@@ -32,7 +32,7 @@ def poison() -> Attempt:
     most = 2 * _CLIP
     return Attempt(
         kind="poisoned window",
-        tried=f"one window of {_WINDOWS} set to {', '.join(f'{one:g}' for one in POISONS)}",
+        tried=f"one window of {_WINDOWS} set to {', '.join(f'{value:g}' for value in POISONS)}",
         claimed=f"the clipped sum moves by {most:g} at most",
         found=f"it moves by {worst:.3g} (counts of {by:g})"
         if worst < math.inf
@@ -42,7 +42,7 @@ def poison() -> Attempt:
 
 
 def _sum(poisoned: float | None) -> torch.Tensor:
-    """Clipped gradients of a batch, in whose first window all counts are `poisoned`."""
+    """Return the clipped sum of gradients of a batch whose first window holds the given count."""
     names = tuple(f"region {number}" for number in range(_REGIONS))
     model = new(ForecasterConfig(model="gru", regions=names, lags=_LAGS, hidden=4), 0)
     set_scaler(model, (100.0,) * _REGIONS, (30.0,) * _REGIONS, (10.0,) * _REGIONS)
@@ -66,4 +66,6 @@ def _sum(poisoned: float | None) -> torch.Tensor:
     )
     loss = per_window("mse")
     clipped_gradients(model, lambda: loss(model, batch), _CLIP)
-    return torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
+    return torch.cat(
+        [weights.grad.flatten() for weights in model.parameters() if weights.grad is not None]
+    )

@@ -17,18 +17,18 @@ from flows.audit.attacks.poison import poison
 from flows.runtime import progress
 
 TRIES = 10_000
-"""Keys that are tried: a few seconds."""
-MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"
+"""Number of keys to try, which takes a few seconds."""
+MADE_UP = "made-up data only; no source was read, and nothing was charged"
 
 
 @dataclass(frozen=True)
 class PromiseAudit:
-    """What came of all attacks.
+    """Results of all attacks.
 
     Attributes:
-        attempts: one by one.
-        seconds: that it took.
-        data: what was read.
+        attempts: one per attack.
+        seconds: duration.
+        data: which data were read, in words.
     """
 
     attempts: tuple[Attempt, ...]
@@ -38,13 +38,13 @@ class PromiseAudit:
     @property
     def refuted(self) -> bool:
         """Whether a claim does not hold, or an attack that has to work does not."""
-        return any(one.refutes or one.works is False for one in self.attempts)
+        return any(attempt.refutes or attempt.works is False for attempt in self.attempts)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
+        """Return the results as JSON values."""
         return {
             **asdict(self),
-            "attempts": [asdict(one) for one in self.attempts],
+            "attempts": [asdict(attempt) for attempt in self.attempts],
             "refuted": self.refuted,
         }
 
@@ -53,7 +53,7 @@ def audit_promise(tries: int = TRIES) -> PromiseAudit:
     """Attack what every run promises, on made-up data.
 
     Args:
-        tries: keys that are tried.
+        tries: number of keys to try.
     """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

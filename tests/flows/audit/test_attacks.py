@@ -134,9 +134,9 @@ def test_less_than_the_truth_is_noticed() -> None:
     assert accounts.Cost(1.0, 1.448).hidden
     assert not accounts.Cost(1.448, 1.448).hidden
     assert accounts.attempt("kind", "tried", accounts.Cost(1.0, 1.448)).refutes
-    told = accounts.attempt("kind", "tried", accounts.Cost(1.0, 1.0, ("too much",)))
-    assert "too much" in told.found
-    assert not told.refutes
+    attempt = accounts.attempt("kind", "tried", accounts.Cost(1.0, 1.0, ("too much",)))
+    assert "too much" in attempt.found
+    assert not attempt.refutes
 
 
 # The command

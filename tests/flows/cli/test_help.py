@@ -76,6 +76,9 @@ def test_the_defaults_that_are_told_are_those_of_a_recipe() -> None:
         (["runs", "--where", "nonsense ("], "fields are run_id, started"),
         (["train", "--model", "foo"], "choose one of lstm, gru"),
         (["budget", "cap", "city", "--epsilon", "3"], "--new"),
+        (["check", "counts.csv", "--set", "events.interval=1h"], "--set is for raw events"),
+        (["plan", "synthetic", "--charge", "1"], "--charge is for raw events"),
+        (["plan", "synthetic", "--events", "--size", "9"], "--size describes counts"),
     ],
 )
 def test_a_refusal_says_what_to_do(home: object, words: list[str], said: str) -> None:
