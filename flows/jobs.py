@@ -18,6 +18,7 @@ from data.errors import DataError
 from dp.budget import BudgetRefused
 from dp.errors import LedgerError, LedgerUnreachableError
 from dp.ledger import Ledger, verify
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime.notify import error_of, failed, tell
@@ -39,14 +40,14 @@ def outage(_task: Any, _run: Any, state: Any) -> bool:
     )
 
 
-_PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
-_PATIENT: dict[str, Any] = {
+_PLAIN: Document = {"cache_policy": NO_CACHE, "persist_result": False}
+_PATIENT: Document = {
     **_PLAIN,
     "retries": 5,
     "retry_delay_seconds": exponential_backoff(backoff_factor=2),
     "retry_condition_fn": outage,
 }
-_HOOKS: dict[str, Any] = {
+_HOOKS: Document = {
     "persist_result": False,
     "on_failure": [failed],
     "on_crashed": [failed],
@@ -87,13 +88,13 @@ def train_step(recipe: Recipe, home: Home) -> retrain.Retrained:
 
 
 @flow(name="ingest", **_HOOKS)
-def ingest(recipe: dict[str, Any]) -> dict[str, Any]:
+def ingest(recipe: Document) -> Document:
     """Release new counts: charged, noised once, written to the store."""
     return _shown(_ingest(*_opened(recipe)))
 
 
 @flow(name="forecast", **_HOOKS)
-def forecast(recipe: dict[str, Any]) -> dict[str, Any]:
+def forecast(recipe: Document) -> Document:
     """Release new counts and write the next forecasts; trains the first model."""
     opened, home = _opened(recipe)
     ingested = _ingest(opened, home)
@@ -126,7 +127,7 @@ def forecast(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 @flow(name="train", **_HOOKS)
-def train(recipe: dict[str, Any]) -> dict[str, Any]:
+def train(recipe: Document) -> Document:
     """Retrain on released counts."""
     retrained = _train(*_opened(recipe))
     return {
@@ -138,13 +139,13 @@ def train(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 @flow(name="sweep", **_HOOKS)
-def sweep(grid: dict[str, Any]) -> dict[str, Any]:
+def sweep(grid: Document) -> Document:
     """Run a sweep; its whole charge is reserved before its first draw."""
     from flows.sweep.flow import sweep as run_sweep
     from flows.sweep.grid import Grid
 
     open_home()
-    names: dict[str, Any] = {
+    names: Document = {
         name: tuple(value) if isinstance(value, list) else value for name, value in grid.items()
     }
     document = run_sweep(Grid(**names)).to_dict()
@@ -152,7 +153,7 @@ def sweep(grid: dict[str, Any]) -> dict[str, Any]:
 
 
 @flow(name="audit", **_HOOKS)
-def audit(recipe: dict[str, Any]) -> dict[str, Any]:
+def audit(recipe: Document) -> Document:
     """Verify the ledger, and that the store holds what it released."""
     opened, home = _opened(recipe)
     counts = release.panel(opened, home)
@@ -163,7 +164,7 @@ def audit(recipe: dict[str, Any]) -> dict[str, Any]:
     return {"checks": checks, "head": verify(Ledger(home.database_url)).head}
 
 
-def _opened(recipe: dict[str, Any]) -> tuple[Recipe, Home]:
+def _opened(recipe: Document) -> tuple[Recipe, Home]:
     home = open_home()
     quiet_environment(home)
     opened = from_dict(recipe)
@@ -193,7 +194,7 @@ def _train(recipe: Recipe, home: Home) -> retrain.Retrained:
     return retrained
 
 
-def _shown(ingested: release.Ingested) -> dict[str, Any]:
+def _shown(ingested: release.Ingested) -> Document:
     """Return the result as JSON values."""
     values = asdict(ingested)
     return {

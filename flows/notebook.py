@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from data.panel import Panel
+from flows.document import Document
 from flows.errors import UsageError
 from flows.forecasting.forecast import RunForecast, forecast_run
 from flows.forecasting.saved_run import read_statement, released_panel
@@ -38,7 +39,7 @@ class Statement:
         markdown: the same for people; notebooks show it.
     """
 
-    values: dict[str, Any]
+    values: Document
     markdown: str
 
     def __str__(self) -> str:

@@ -68,11 +68,12 @@ TESTED_IN = {
     "flows/pipeline/test_train": """flows/cli/data flows/cli/render/data flows/cli/render/run
         flows/cli/render/terminal flows/cli/runs flows/cli/train flows/pipeline/check
         flows/pipeline/evaluate flows/pipeline/figures flows/pipeline/record flows/pipeline/report
-        flows/pipeline/result flows/runtime/templates flows/tracking/summary flows/tracking/tracker
+        flows/pipeline/completed flows/runtime/templates flows/tracking/summary flows/tracking/tracker
         flows/tracking/view""",
     "flows/planning/test_planning": "flows/cli/plan flows/planning/expected_error",
     "flows/recipe/test_recipe": "flows/recipe/defaults flows/recipe/load flows/recipe/sections",
     "flows/service/test_service": "flows/service/answers flows/service/app flows/service/guard",
+    "flows/stream/test_ingest": "flows/stream/period",
     "flows/stream/test_stream": """flows/jobs flows/runtime/notify flows/stream/arrivals
         flows/stream/champion flows/stream/forecast flows/stream/release flows/stream/retrain""",
     "flows/stream/test_two_streams": "flows/stream/names",

@@ -18,8 +18,8 @@ ORDER = {
         statement release audit""",
     "models": """errors registry device config batch forecaster predict nets tabular solvers heads blend
         metrics baselines conformal backtest optimizers training diagnostics forecasters checkpoint""",
-    "flows": """errors settings runtime recipe service budget tracking pipeline forecasting planning
-        compare stream audit arcolezi sweep notebook deploy jobs stack cli __main__""",
+    "flows": """document errors settings runtime recipe service budget tracking pipeline forecasting
+        planning compare stream audit arcolezi sweep notebook deploy jobs stack cli __main__""",
 }
 """Rooms of each package from the ground up: folders, and files beside them."""
 

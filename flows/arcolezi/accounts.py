@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dp.accounting.gaussian import discrete_epsilon
 from dp.mechanisms.window_sampling import WindowSampling
 from dp.unit.contribution import ContributionBound
 from dp.unit.window_reach import WindowReach
 from flows.arcolezi.published import DELTA, EPOCHS, LAGS, Setting, claimed_sigma
+from flows.document import Document
 
 INTERVALS, DAY, WINDOWS = 3456, 48, 3114
 """Intervals of the data set and of a day; windows of the paper's training."""
@@ -16,7 +15,7 @@ _REGIONS = 2
 """One region contains the five others, so that a person can be counted twice in an interval."""
 
 
-def of_counts(setting: Setting) -> dict[str, Any]:
+def of_counts(setting: Setting) -> Document:
     """Return epsilon of noise on counts, for one interval, one day and the whole panel.
 
     The paper adds up its figure over intervals; Gaussian noise composes far better than that.
@@ -39,7 +38,7 @@ def of_counts(setting: Setting) -> dict[str, Any]:
     }
 
 
-def of_training(setting: Setting) -> dict[str, Any]:
+def of_training(setting: Setting) -> Document:
     """Return epsilon of DP-SGD at these settings, had the noise been added.
 
     The paper's figure is for one window; every interval is in seven of them.

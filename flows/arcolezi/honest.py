@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from data.panel import Panel
 from flows.arcolezi.published import DELTA, REGIONS
 from flows.compare.backtest import Folds, compare
+from flows.document import Document
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.fit import learner
 from flows.pipeline.guarantee import Promise
@@ -80,12 +80,12 @@ def on_folds(prepared: Prepared, recipe: Recipe, sigma: float, folds: int) -> fl
 
 def by_gradient(
     panel: Panel, privacy: Privacy, seed: int, epochs: int | None, home: Home
-) -> dict[str, Any]:
+) -> Document:
     """Return errors of a BiGRU trained by DP-SGD under the same promise, charged once per seed.
 
     Forecasts read raw recent counts, which the promise does not cover.
     """
-    values: dict[str, dict[str, Any]] = {
+    values: dict[str, Document] = {
         "source": {"name": panel.source},
         "privacy": {
             "mechanism": "gradient",
@@ -104,12 +104,12 @@ def by_gradient(
     return {**_errors(model, prepared), "epsilon": promise.epsilon}
 
 
-def on_the_test_week(prepared: Prepared, recipe: Recipe) -> dict[str, Any]:
+def on_the_test_week(prepared: Prepared, recipe: Recipe) -> Document:
     """Return RMSE and MAE of a forecaster trained on all earlier weeks, against raw counts."""
     return _errors(learner(prepared, recipe)(prepared.learning), prepared)
 
 
-def _errors(model: Forecaster, prepared: Prepared) -> dict[str, Any]:
+def _errors(model: Forecaster, prepared: Prepared) -> Document:
     truth, forecast = prepared.truth, predict(model, prepared.truth)
     result = {}
     for name, metric in (("RMSE", metrics.rmse), ("MAE", metrics.mae)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +29,7 @@ from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit
 from flows.arcolezi.accounts import account
 from flows.arcolezi.published import DELTA, LAGS, REGIONS, TEST, Setting, claimed_sigma
+from flows.document import Document
 from flows.settings import Home
 from models import metrics
 from models.device import pick_device, seeded
@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 OnEpoch = Callable[[int], None]
 
 
-def persistence(panel: Panel) -> dict[str, Any]:
+def persistence(panel: Panel) -> Document:
     """Return errors of the latest value, the paper's baseline."""
     counts = observed(panel)
     return _errors(counts[-TEST - 1 : -1], counts)
@@ -47,7 +47,7 @@ def persistence(panel: Panel) -> dict[str, Any]:
 
 def train(
     panel: Panel, counts: Floats, setting: Setting, *, epochs: int, seed: int, on_epoch: OnEpoch
-) -> dict[str, Any]:
+) -> Document:
     """Train as the paper did, forecast the test week, and score it against raw counts.
 
     Args:
@@ -80,7 +80,7 @@ def train(
 
 def train_noised(
     panel: Panel, setting: Setting, home: Home, *, epochs: int, on_epoch: OnEpoch
-) -> dict[str, Any]:
+) -> Document:
     """Train with the noise that the setting claims, under a charge; the same request draws once.
 
     The network is torch's, with tanh: gradients are clipped window by window in stock layers.
@@ -211,7 +211,7 @@ def _private(
     return np.asarray(forecast.double().numpy()), proof
 
 
-def _facts(panel: Panel) -> dict[str, Any]:
+def _facts(panel: Panel) -> Document:
     """Return public facts from which the training's cost for other units follows."""
     return {
         "observed": int(panel.observed.sum()) - TEST,
@@ -225,7 +225,7 @@ def _facts(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _errors(forecast: Floats, counts: Floats) -> dict[str, Any]:
+def _errors(forecast: Floats, counts: Floats) -> Document:
     """Return RMSE and MAE of the test week, clipped at 0, by the paper's names of regions."""
     clipped, truth = np.maximum(forecast, 0.0)[:, None], counts[-TEST:][:, None]
     both = {

@@ -7,7 +7,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+
+from flows.document import Document
 
 REGIONS = ("R1", "R2", "R3", "R4", "R5", "R6")
 DELTA = 1e-7
@@ -41,9 +42,9 @@ class Setting:
 
 
 @cache
-def tables() -> dict[str, Any]:
+def tables() -> Document:
     """Read the whole file."""
-    content: dict[str, Any] = json.loads(
+    content: Document = json.loads(
         resources.files("flows.arcolezi").joinpath("tables.json").read_text()
     )
     return content

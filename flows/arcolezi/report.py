@@ -6,15 +6,15 @@ import base64
 import io
 import statistics
 from pathlib import Path
-from typing import Any
 
 from flows.arcolezi import published
 from flows.arcolezi.published import DELTA, REGIONS
+from flows.document import Document
 
 Table = tuple[list[str], list[list[str]]]
 
 
-def write(result: dict[str, Any], folder: Path) -> dict[str, str]:
+def write(result: Document, folder: Path) -> dict[str, str]:
     """Write `arcolezi2022.md`, `.html`, `.png` to `folder`, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     figure, sections = _figure(result), _sections(result)
@@ -25,12 +25,12 @@ def write(result: dict[str, Any], folder: Path) -> dict[str, str]:
     return {kind: str(path) for kind, path in paths.items()}
 
 
-def chosen(result: dict[str, Any]) -> list[dict[str, Any]]:
+def chosen(result: Document) -> list[Document]:
     """Return the chosen forecaster of every promise."""
     return [row for row in result["honest"] if row["chosen"]]
 
 
-def _sections(result: dict[str, Any]) -> list[tuple[str, str, Table | None]]:
+def _sections(result: Document) -> list[tuple[str, str, Table | None]]:
     """Return title, text and table of each section."""
     effort = result["effort"]
     best = min(published.reported(s.name)["mean"] for s in published.nonprivate())
@@ -119,7 +119,7 @@ def _many(count: int, name: str) -> str:
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
-def _honest(result: dict[str, Any]) -> Table:
+def _honest(result: Document) -> Table:
     head = ["promise", "forecaster", "folds", "test week", *REGIONS]
     rows = []
     for row in result["honest"]:
@@ -135,13 +135,13 @@ def _honest(result: dict[str, Any]) -> Table:
     return head, rows
 
 
-def _question(result: dict[str, Any]) -> Table:
+def _question(result: Document) -> Table:
     head = ["mechanism, forecaster", "RMSE", "MAE"]
     rows = result["question"]["rows"].items()
     return head, [[name, _over(runs, "RMSE"), _over(runs, "MAE")] for name, runs in rows]
 
 
-def _as_run(result: dict[str, Any], names: list[str], *, baseline: bool = False) -> Table:
+def _as_run(result: Document, names: list[str], *, baseline: bool = False) -> Table:
     head = ["network", "as published", "as run", "MAE published", "MAE run"]
     rows = []
     if baseline:
@@ -169,7 +169,7 @@ def _as_run(result: dict[str, Any], names: list[str], *, baseline: bool = False)
     return head, rows
 
 
-def _gradient(result: dict[str, Any]) -> Table:
+def _gradient(result: Document) -> Table:
     head = [
         "network",
         "as published",
@@ -194,7 +194,7 @@ def _gradient(result: dict[str, Any]) -> Table:
     return head, rows
 
 
-def _accounts(result: dict[str, Any], noise: str, columns: tuple[str, ...]) -> Table:
+def _accounts(result: Document, noise: str, columns: tuple[str, ...]) -> Table:
     head = ["setting", noise.replace("_", " "), "claimed ε", *columns]
     rows = [
         [
@@ -209,7 +209,7 @@ def _accounts(result: dict[str, Any], noise: str, columns: tuple[str, ...]) -> T
     return head, rows
 
 
-def _over(runs: list[dict[str, Any]], metric: str) -> str:
+def _over(runs: list[Document], metric: str) -> str:
     means = [run[metric]["mean"] for run in runs]
     sd = f" ± {statistics.stdev(means):.1f}" if len(means) > 1 else ""
     return f"{statistics.fmean(means):.1f}{sd}"
@@ -238,7 +238,7 @@ def _html(sections: list[tuple[str, str, Table | None]], figure: bytes) -> str:
     return Environment(autoescape=True).from_string(page).render(sections=sections, picture=picture)
 
 
-def _figure(result: dict[str, Any]) -> bytes:
+def _figure(result: Document) -> bytes:
     """Draw the RMSE of the paper's networks and of the forecaster chosen under each promise."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -18,6 +18,7 @@ from dp.ledger import local_secret
 from flows.arcolezi import accounts, honest, protocol, published
 from flows.arcolezi.honest import MODELS, QUESTION, SETTINGS, Privacy
 from flows.arcolezi.published import Setting
+from flows.document import Document
 from flows.runtime import progress
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
@@ -59,7 +60,7 @@ QUICK = Effort(
 
 
 @flow(name="reproduce", persist_result=False)
-def reproduce(effort: Effort) -> dict[str, Any]:
+def reproduce(effort: Effort) -> Document:
     """Compute everything that the report shows; resumes where an earlier call stopped.
 
     Args:
@@ -87,11 +88,11 @@ def reproduce(effort: Effort) -> dict[str, Any]:
 
 
 @task(name="paper protocol", cache_policy=NO_CACHE, persist_result=False)
-def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> Document:
     """Run tables 3 and 5 here; results by the paper's names."""
     raw, results = protocol.observed(panel), {}
 
-    def trained(name: str, setting: Setting, **data: Any) -> list[dict[str, Any]]:
+    def trained(name: str, setting: Setting, **data: Any) -> list[Document]:
         return [
             keep(
                 protocol.train,
@@ -130,9 +131,7 @@ def paper_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> d
 
 
 @task(name="honest selection", cache_policy=NO_CACHE, persist_result=False)
-def honest_step(
-    keep: ResultCache, panel: Panel, effort: Effort, home: Home
-) -> list[dict[str, Any]]:
+def honest_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> list[Document]:
     """Score every forecaster under every promise: on folds, then once on the test week."""
     rows = []
     for privacy in effort.settings:
@@ -166,7 +165,7 @@ def honest_step(
 
 
 @task(name="input or gradient", cache_policy=NO_CACHE, persist_result=False)
-def question_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> dict[str, Any]:
+def question_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -> Document:
     """Compare noise on the counts and noise on the gradients under one promise."""
     about = {"privacy": QUESTION, "epochs": effort.network_epochs, "panel": panel, "home": home}
     seeds = range(effort.seeds)
@@ -180,7 +179,7 @@ def question_step(keep: ResultCache, panel: Panel, effort: Effort, home: Home) -
     return {"privacy": QUESTION.title, "rows": rows}
 
 
-def _accounts() -> list[tuple[Callable[..., dict[str, Any]], Setting]]:
+def _accounts() -> list[tuple[Callable[..., Document], Setting]]:
     return [
         *((accounts.of_training, setting) for setting in published.gradient()),
         *((accounts.of_counts, setting) for setting in published.perturbed()),
@@ -189,7 +188,7 @@ def _accounts() -> list[tuple[Callable[..., dict[str, Any]], Setting]]:
 
 def _folds(
     privacy: Privacy, model: str, epochs: int | None, folds: int, panel: Panel, home: Home
-) -> dict[str, Any]:
+) -> Document:
     recipe = honest.recipe(privacy, model, 0, epochs)
     prepared, sigma = honest.windows_of(panel, recipe, home)
     return {"rmse": honest.on_folds(prepared, recipe, sigma, folds)}
@@ -197,7 +196,7 @@ def _folds(
 
 def _test(
     privacy: Privacy, model: str, epochs: int | None, seed: int, panel: Panel, home: Home
-) -> dict[str, Any]:
+) -> Document:
     recipe = honest.recipe(privacy, model, seed, epochs)
     prepared, _ = honest.windows_of(panel, recipe, home)
     return honest.on_the_test_week(prepared, recipe)

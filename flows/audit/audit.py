@@ -22,6 +22,7 @@ from dp.unit.contribution import ContributionBound, derive_bound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
 from flows.audit import counts, training
 from flows.audit.figure import draw
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.dpsgd.plan import make_plan
 from flows.recipe.load import load, recipe_folder
@@ -55,9 +56,7 @@ class Subject:
     minutes: int | None = None
 
 
-def audit(
-    target: str, home: Home, *, canaries: int = 1000, confidence: float = 0.95
-) -> dict[str, Any]:
+def audit(target: str, home: Home, *, canaries: int = 1000, confidence: float = 0.95) -> Document:
     """Audit the mechanism of a recipe or of a run.
 
     Args:
@@ -78,8 +77,8 @@ def audit(
     privacy = subject.recipe.privacy
     if privacy.mechanism == "none":
         raise UsageError(f"{subject.name} has no mechanism: nothing is claimed, nothing to audit")
-    parts: list[dict[str, Any]] = []
-    attacks: list[dict[str, Any]] = []
+    parts: list[Document] = []
+    attacks: list[Document] = []
     if privacy.mechanism == "gradient":
         parts += _training(subject, canaries, confidence)
     if privacy.mechanism == "input" or privacy.protect_inputs:
@@ -142,7 +141,7 @@ def _charges(files: Path, home: Home, release: str | None) -> tuple[Entry, ...]:
     return (first,) if beside is None or beside.id == first.id else (first, beside)
 
 
-def _training(subject: Subject, canaries: int, confidence: float) -> list[dict[str, Any]]:
+def _training(subject: Subject, canaries: int, confidence: float) -> list[Document]:
     recipe = subject.recipe
     panel, on_city = training.on_a_city(recipe, subject.regions, subject.minutes)
     prepared = training.windows_of(panel, on_city)
@@ -183,7 +182,7 @@ def _sampling(subject: Subject, prepared: Any, recipe: Recipe) -> tuple[WindowSa
     return made.sampling, Budget(made.sampling.epsilon(made.delta), made.delta)
 
 
-def _counts(subject: Subject, canaries: int, confidence: float) -> list[dict[str, Any]]:
+def _counts(subject: Subject, canaries: int, confidence: float) -> list[Document]:
     progress.stage("audit: counts")
     noise = _noise(subject)
     used, scores, coins, _, measured = counts.canaries_in(noise, canaries, confidence)
@@ -217,7 +216,7 @@ def _noise(subject: Subject) -> CountNoise:
     return calibrate(privacy.budget_of_part, bound)
 
 
-def _attacks(budget: Budget) -> list[dict[str, Any]]:
+def _attacks(budget: Budget) -> list[Document]:
     progress.stage("audit: a planted person")
     found = []
     for unit in (PrivacyUnit.USER, PrivacyUnit.USER_DAY):
@@ -228,7 +227,7 @@ def _attacks(budget: Budget) -> list[dict[str, Any]]:
 
 def _part(
     access: str, canaries: int, one: Measured, claimed: Budget, drawn: Any = None
-) -> dict[str, Any]:
+) -> Document:
     return {
         "access": access,
         "canaries": canaries,

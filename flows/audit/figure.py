@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
+
+from flows.document import Document
 
 _IN, _OUT, _CLAIM = "#0b6e99", "#9aa5b1", "#b44d12"
 
 
-def draw(document: dict[str, Any], parts: list[dict[str, Any]]) -> bytes:
+def draw(document: Document, parts: list[Document]) -> bytes:
     """Draw scores by coin on the left, bounds and claim on the right; returns PNG.
 
     Args:

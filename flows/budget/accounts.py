@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from data.errors import DataError
 from data.sources.identity import identities
 from dp.budget import Budget
 from dp.composition.total import largest_epsilon
 from dp.ledger import Account, Entry, Ledger, verify
 from dp.unit.privacy_unit import parse_unit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.settings import Home
 
@@ -17,7 +16,7 @@ USUAL_DELTA = 1e-7
 """Delta at which accounts without a cap are shown."""
 
 
-def show(home: Home, delta: float | None = None) -> dict[str, Any]:
+def show(home: Home, delta: float | None = None) -> Document:
     """Return every account with its spent and remaining budget.
 
     Args:
@@ -41,7 +40,7 @@ def set_cap(
     *,
     because: str,
     new: bool,
-) -> dict[str, Any]:
+) -> Document:
     """Set the cap of an account, or remove it with epsilon None."""
     try:
         cap = None if epsilon is None else Budget(epsilon, delta)
@@ -55,7 +54,7 @@ def set_cap(
     return _account(ledger, account, None)
 
 
-def history(home: Home, dataset: str | None = None, unit: str | None = None) -> dict[str, Any]:
+def history(home: Home, dataset: str | None = None, unit: str | None = None) -> Document:
     """Return the entries, oldest first."""
     ledger = Ledger(home.database_url)
     try:
@@ -67,7 +66,7 @@ def history(home: Home, dataset: str | None = None, unit: str | None = None) -> 
     return {"entries": [_entry(entry) for entry in ledger.entries(dataset, parsed)]}
 
 
-def verify_ledger(home: Home, head: str | None = None) -> dict[str, Any]:
+def verify_ledger(home: Home, head: str | None = None) -> Document:
     """Verify that the ledger is what was written."""
     verdict = verify(Ledger(home.database_url), head)
     return {
@@ -78,7 +77,7 @@ def verify_ledger(home: Home, head: str | None = None) -> dict[str, Any]:
     }
 
 
-def export(home: Home) -> dict[str, Any]:
+def export(home: Home) -> Document:
     """Return the whole ledger."""
     return {**show(home), **history(home), "verified": verify_ledger(home)}
 
@@ -91,7 +90,7 @@ def _aliases(dataset: str) -> tuple[str, ...]:
         return ()
 
 
-def _account(ledger: Ledger, account: Account, delta: float | None) -> dict[str, Any]:
+def _account(ledger: Ledger, account: Account, delta: float | None) -> Document:
     cap = account.cap
     at = delta or (cap.delta if cap else USUAL_DELTA)
     worst = ledger.worst(account)
@@ -114,7 +113,7 @@ def _account(ledger: Ledger, account: Account, delta: float | None) -> dict[str,
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry) -> Document:
     return {
         "entry": entry.id,
         "time": entry.time,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
 
 from dp.composition.total import COUNTS, TRAINING
 from dp.statement import caveats, disclosed
 from dp.statement.code_version import code_version
+from flows.document import Document
 
 FILL_IN = "TO FILL IN by the data owner"
 _REPOSITORY_RULE = (
@@ -24,7 +24,7 @@ _REPOSITORY_RULE = (
 )
 
 
-def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
+def deployments(document: Document) -> list[Document]:
     """Return entries for the registry; an account without charges is no deployment.
 
     Args:
@@ -44,7 +44,7 @@ def deployments(document: dict[str, Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def to_yaml(entries: list[dict[str, Any]]) -> str:
+def to_yaml(entries: list[Document]) -> str:
     """Return the entries as YAML, one document each, below a comment that names its file."""
     import yaml
 
@@ -56,7 +56,7 @@ def to_yaml(entries: list[dict[str, Any]]) -> str:
     return "".join(parts)
 
 
-def _live(account: dict[str, Any], entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _live(account: Document, entries: list[Document]) -> list[Document]:
     return [
         entry
         for entry in entries
@@ -73,13 +73,13 @@ def _clean(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower())
 
 
-def _slug(basic: dict[str, Any]) -> str:
+def _slug(basic: Document) -> str:
     """Return the slug that the registry would make: name, curators and year."""
     parts = (basic["name"], "-".join(basic["data_curators"]), basic["publication_date"][:4])
     return "_".join(_clean(part) for part in parts).replace("_", "-")
 
 
-def _deployment(name: str, account: dict[str, Any], live: list[dict[str, Any]]) -> dict[str, Any]:
+def _deployment(name: str, account: Document, live: list[Document]) -> Document:
     basic = {
         "name": name,
         "data_curators": [FILL_IN],
@@ -116,7 +116,7 @@ def _deployment(name: str, account: dict[str, Any], live: list[dict[str, Any]]) 
     }
 
 
-def _loss(account: dict[str, Any]) -> dict[str, Any]:
+def _loss(account: Document) -> Document:
     """Return unit and parameters; no epsilon if none is finite at the account's delta."""
     terms = f"unit {account['unit']}, neighbours: {account['neighbours']}"
     subject = {
@@ -138,7 +138,7 @@ def _loss(account: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _model(account: dict[str, Any], live: list[dict[str, Any]]) -> dict[str, Any]:
+def _model(account: Document, live: list[Document]) -> Document:
     several = len(live) > 1
     panels = len({entry["fingerprint"] for entry in live})
     return {
@@ -156,7 +156,7 @@ def _model(account: dict[str, Any], live: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _implementation(live: list[dict[str, Any]]) -> dict[str, Any]:
+def _implementation(live: list[Document]) -> Document:
     bounds = sorted({line for entry in live for line in entry["bound"]})
     kinds = _mechanisms(live)
     notes = [_MECHANISMS.get(kind, kind) for kind in kinds]
@@ -176,7 +176,7 @@ def _implementation(live: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _unprotected(live: list[dict[str, Any]]) -> list[str]:
+def _unprotected(live: list[Document]) -> list[str]:
     streamed = all(entry["purpose"] == "stream" for entry in live)
     return [*disclosed.SERIES, *([] if streamed else [disclosed.RAW_ERRORS])]
 
@@ -187,16 +187,16 @@ _MECHANISMS = {
 }
 
 
-def _mechanisms(live: list[dict[str, Any]]) -> list[str]:
+def _mechanisms(live: list[Document]) -> list[str]:
     return sorted({entry["event"]["mechanism"] for entry in live})
 
 
-def _product(live: list[dict[str, Any]]) -> str:
+def _product(live: list[Document]) -> str:
     """Return the kind that fits best; the registry's list has none for both."""
     return "Machine learning model" if TRAINING in _mechanisms(live) else "Summary statistics"
 
 
-def _products(live: list[dict[str, Any]]) -> str:
+def _products(live: list[Document]) -> str:
     kinds = {
         COUNTS: "Counts of people per region and interval, with noise",
         TRAINING: "Forecasting models trained with noise",
@@ -204,7 +204,7 @@ def _products(live: list[dict[str, Any]]) -> str:
     return "; ".join(kinds.get(kind, kind) for kind in _mechanisms(live))
 
 
-def _cap(account: dict[str, Any]) -> str:
+def _cap(account: Document) -> str:
     cap = account["cap"]
     if cap is None:
         return "The account has no cap."

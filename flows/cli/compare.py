@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from flows.cli.options import (
     open_folders,
     show,
 )
+
+if TYPE_CHECKING:
+    from flows.document import Document
 
 app = typer.Typer()
 
@@ -141,7 +144,7 @@ def reproduce(
         wait = start_engine()
         from flows.arcolezi import report, study
 
-        given: dict[str, Any] = {"seeds": seeds, "paper_seeds": paper_seeds, "epochs": epochs}
+        given: Document = {"seeds": seeds, "paper_seeds": paper_seeds, "epochs": epochs}
         effort = replace(
             study.QUICK if quick else study.Effort(),
             **{name: value for name, value in given.items() if value is not None},

@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
 from flows.settings import Home
+
+if TYPE_CHECKING:
+    from flows.document import Document
 
 START, DATA, MODELS = "Start", "Data", "Train and compare"
 PROMISE, OPERATE = "Promise", "Operate"
@@ -45,11 +48,11 @@ def open_folders() -> Home:
 class Printable(Protocol):
     """A result that has a document."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """As JSON values."""
 
 
-Shown = TypeVar("Shown", bound="Printable | dict[str, Any]")
+Shown = TypeVar("Shown", bound="Printable | Document")
 
 
 def show(result: Shown, as_json: bool, table: Callable[[Shown], None]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from flows.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from flows.document import Document
     from flows.pipeline.result import RunResult
 
 app = typer.Typer()
@@ -103,7 +104,7 @@ def train(
 
 def train_and_show(
     recipe: str | None,
-    options: dict[str, Any],
+    options: Document,
     settings: list[str],
     as_json: bool,
     quiet: bool,
@@ -120,7 +121,7 @@ def train_and_show(
         show(result, as_json, render.trained)
 
 
-def _run(recipe: str | None, options: dict[str, Any], settings: list[str]) -> RunResult:
+def _run(recipe: str | None, options: Document, settings: list[str]) -> RunResult:
     """Check the recipe, then run the flow."""
     from flows.recipe.load import compose
     from flows.runtime.engine import start_engine_for

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from prefect import flow
 
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.fit import learner
 from flows.pipeline.steps import ingest_step, privatise_step, validate_step, window_step
@@ -41,7 +42,7 @@ class Folds:
 
 
 @flow(name="backtest", persist_result=False)
-def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[str, Any]:
+def backtest(recipe: Document, models: list[str], folds: Folds) -> Document:
     """Compare forecasters without touching the test period.
 
     Args:
@@ -91,7 +92,7 @@ def backtest(recipe: dict[str, Any], models: list[str], folds: Folds) -> dict[st
     }
 
 
-def compare(prepared: Prepared, recipe: Recipe, folds: Folds, sigma: float) -> dict[str, Any]:
+def compare(prepared: Prepared, recipe: Recipe, folds: Folds, sigma: float) -> Document:
     """Return the errors of one forecaster on the folds, in persons.
 
     Args:

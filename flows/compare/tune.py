@@ -15,6 +15,7 @@ from data.sources.credentials import shown
 from dp.ledger import fingerprint, local_secret
 from dp.ledger.identity import release_key
 from flows.compare.backtest import Folds, compare
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.steps import ingest_step, privatise_step, validate_step
@@ -25,7 +26,7 @@ from flows.runtime import progress
 from flows.settings import Home, open_home
 from models.registry import NETWORKS
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Document]
 
 _WINDOWS: dict[str, list[Any]] = {
     "windows.lags": [12, 24, 48],
@@ -46,7 +47,7 @@ _CONFIRM = 3
 
 
 @flow(name="tune", persist_result=False)
-def tune(recipe: dict[str, Any], trials: int, folds: Folds) -> dict[str, Any]:
+def tune(recipe: Document, trials: int, folds: Folds) -> Document:
     """Search for better settings; an interrupted search is resumed.
 
     Args:
@@ -158,7 +159,7 @@ def _space(base: Recipe) -> dict[str, list[Any]]:
     }
 
 
-def _suggest(trial: optuna.Trial, base: Recipe) -> dict[str, Any]:
+def _suggest(trial: optuna.Trial, base: Recipe) -> Document:
     return {
         path: trial.suggest_categorical(path, choices) for path, choices in _space(base).items()
     }
@@ -169,7 +170,7 @@ def _at(values: Values, path: str) -> Any:
     return values[section].get(name)
 
 
-def _changed(base: Recipe, settings: dict[str, Any]) -> Values:
+def _changed(base: Recipe, settings: Document) -> Values:
     values = deepcopy(base.to_dict())
     for path, value in settings.items():
         section, _, name = path.partition(".")

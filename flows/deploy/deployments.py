@@ -10,6 +10,7 @@ import yaml
 
 from data.sources.credentials import shown
 from flows.deploy.heartbeats import watch
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 from flows.recipe.recipe import from_dict
 from flows.settings import POOL
@@ -33,7 +34,7 @@ class Deployment:
     flow: str
     name: str
     cron: str | None
-    parameters: dict[str, Any]
+    parameters: Document
 
     @property
     def entrypoint(self) -> str:
@@ -41,7 +42,7 @@ class Deployment:
         return f"flows.jobs.{self.flow}"
 
 
-def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tuple[Deployment, ...]:
+def deployments(values: Document, schedules: dict[str, str | None]) -> tuple[Deployment, ...]:
     """Return all deployments of a recipe.
 
     Args:
@@ -67,7 +68,7 @@ def deployments(values: dict[str, Any], schedules: dict[str, str | None]) -> tup
     )
 
 
-def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> dict[str, Any]:
+def register(wanted: tuple[Deployment, ...], *, pool: str = POOL) -> Document:
     """Register deployments; registering them again changes nothing.
 
     Each data set has a work queue, whose limit of one keeps two runs from working on it at a time.
@@ -173,7 +174,7 @@ def _queue(api: str, pool: str, name: str) -> str:
     return name
 
 
-def _grid(recipe: dict[str, Any]) -> dict[str, Any]:
+def _grid(recipe: Document) -> Document:
     """Return a small sweep: three budgets around the recipe's own."""
     epsilon = recipe["privacy"]["epsilon"]
     return {

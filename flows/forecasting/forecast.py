@@ -15,6 +15,7 @@ from data import validate
 from data.clean import fill_gaps
 from data.panel import Panel
 from data.windows import latest
+from flows.document import Document
 from flows.forecasting.saved_run import released_panel
 from flows.pipeline import read
 from flows.recipe.load import load
@@ -42,7 +43,7 @@ class RunForecast:
     privacy: str
     recent: Panel | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return the document of `veilcast forecast --json`, without the run."""
         return {
             "source": self.source,
@@ -129,7 +130,7 @@ def _rounded(frame: pd.DataFrame) -> list[list[float]]:
     return [[round(float(value), 1) for value in row] for row in frame.to_numpy()]
 
 
-def _disclosed(recipe: Recipe, extra: dict[str, Any]) -> str:
+def _disclosed(recipe: Recipe, extra: Document) -> str:
     """Say what a forecast discloses about people."""
     if extra["release"] or extra.get("stream"):
         return "from noised counts: post-processing of a release, nothing more is spent"

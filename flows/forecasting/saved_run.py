@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from data.panel import Panel
 from data.store import open_store, read_panel
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.privatise import kept_release, suppressed
 from flows.recipe.load import load
@@ -19,14 +19,14 @@ from flows.settings import Home
 from models import checkpoint
 
 
-def read_statement(files: Path) -> dict[str, Any]:
+def read_statement(files: Path) -> Document:
     """Read the statement among a run's files, with its text in Markdown.
 
     Raises:
         UsageError: the run has none.
     """
     try:
-        document: dict[str, Any] = json.loads((files / "statement.json").read_text())
+        document: Document = json.loads((files / "statement.json").read_text())
         return {**document, "markdown": (files / "statement.md").read_text()}
     except FileNotFoundError as error:
         raise UsageError(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from data import sources, validate
+from flows.document import Document
 from flows.recipe.load import compose
 from flows.recipe.recipe import from_dict
 
 RAW = "read off raw counts, not a private release"
 
 
-def check_source(
-    source: str, max_gap: str, events: tuple[str, ...] | None = None
-) -> dict[str, Any]:
+def check_source(source: str, max_gap: str, events: tuple[str, ...] | None = None) -> Document:
     """Findings about a source and, if it is usable, its outline. Quotes no count.
 
     Some findings are read off the raw counts, and so is what raw events are not declared to have: the
@@ -37,7 +34,7 @@ def check_source(
         undeclared = declared(asked.source.name, asked.events).missing
     found = validate.findings(table, max_gap=max_gap, values=True)
     usable = not any(finding.severity == "error" for finding in found)
-    document: dict[str, Any] = {
+    document: Document = {
         "source": table.name,
         "usable": usable,
         "findings": [

@@ -11,7 +11,7 @@ from flows.pipeline.evaluate import NOT_PRIVATE, Evaluation
 from flows.pipeline.fit import Fitted
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised
-from flows.pipeline.result import EpochCount, LedgerRecord, RunResult, TestPeriod
+from flows.pipeline.result import EpochCount, LedgerRecord, RunResult, ScoredPeriod
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
@@ -78,7 +78,7 @@ def result_of(completed: Completed, home: Home) -> RunResult:
         coverage=evaluation.coverage,
         baselines=evaluation.baselines,
         evaluation=completed.judged,
-        test=TestPeriod(str(truth.times[0]), str(truth.ends[-1]), len(truth)),
+        test=ScoredPeriod(str(truth.times[0]), str(truth.ends[-1]), len(truth)),
         epochs=EpochCount(len(history.epochs), history.best),
         weight_distance=asdict(distance) if isinstance(distance, LogFit) else None,
         seconds=round(time.perf_counter() - completed.started, 2),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from data.panel import Panel
+from flows.document import Document
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.windows import Prepared
 from models.conformal import Intervals
@@ -111,7 +111,7 @@ def figure(
     return buffer.getvalue()
 
 
-def promise_figure(statement: dict[str, Any], *, narrow: bool = False) -> bytes | None:
+def promise_figure(statement: Document, *, narrow: bool = False) -> bytes | None:
     """The promise as two curves, PNG, one above the other if narrow; None where there is no promise."""
     if "curve" not in statement:
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from dp import statement
+from flows.document import Document
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Promise:
         stream: name of the released stream that forecasts read.
     """
 
-    statement: dict[str, Any] = field(default_factory=statement.no_privacy)
+    statement: Document = field(default_factory=statement.no_privacy)
     unit: str | None = None
     neighbours: str | None = None
     epsilon: float | None = None
@@ -32,7 +32,7 @@ class Promise:
     sensitivity: float | None = None
     sigma: float | None = None
     epsilon_naive: float | None = None
-    proof: dict[str, Any] | None = None
+    proof: Document | None = None
     ledger_entry: int | None = None
     release: str | None = None
     stream: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -18,6 +17,7 @@ from dp.mechanisms.count_noise import CountNoise, calibrate
 from dp.release.panel import charge_for_counts, panel_of, release_counts
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.guarantee import Promise
 from flows.recipe.recipe import Recipe
@@ -152,7 +152,7 @@ def enforced(bound: Bound, unit: PrivacyUnit) -> tuple[ContributionBound, tuple[
 
 def _about(
     panel: Panel, recipe: Recipe, home: Home, unit: PrivacyUnit, reasons: tuple[str, ...]
-) -> dict[str, Any]:
+) -> Document:
     """What the ledger keeps beside the mechanism."""
     privacy, source = recipe.privacy, recipe.source
     return {

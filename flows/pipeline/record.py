@@ -6,8 +6,8 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from flows.document import Document
 from flows.pipeline import figures, report
 from flows.pipeline.completed import Completed, result_of
 from flows.pipeline.result import RunResult
@@ -151,7 +151,7 @@ def _title(completed: Completed) -> str:
     return f"{title}, counts until {completed.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
 
 
-def _to_forecast_with(completed: Completed) -> dict[str, Any]:
+def _to_forecast_with(completed: Completed) -> Document:
     """What `veilcast forecast` needs beside the weights."""
     spec = completed.prepared.spec
     return {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from flows.document import Document
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -33,7 +35,7 @@ class BaselineErrors:
 
 
 @dataclass(frozen=True)
-class TestPeriod:
+class ScoredPeriod:
     """The period that was scored.
 
     Attributes:
@@ -142,12 +144,12 @@ class RunResult:
     coverage: dict[str, float]
     baselines: dict[str, BaselineErrors | None]
     evaluation: str
-    test: TestPeriod
+    test: ScoredPeriod
     epochs: EpochCount
     weight_distance: dict[str, float | None] | None
     seconds: float
-    statement: dict[str, Any]
-    proof: dict[str, Any] | None
+    statement: Document
+    proof: Document | None
     ledger_entry: int | None
     ledger: LedgerRecord | None
     findings: tuple[str, ...] = ()
@@ -164,7 +166,7 @@ class RunResult:
             if errors is not None and name != self.model
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The document of `veilcast train --json`; what was not recorded has no id and no paths."""
         values = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
         values["findings"] = list(self.findings)
@@ -179,16 +181,16 @@ class RunResult:
         return {**first, **values, **paths}
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> RunResult:
+    def from_dict(cls, document: Document) -> RunResult:
         """The result that `to_dict` wrote; fields of other versions are left out."""
-        values: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        values: Document = {field.name: document.get(field.name) for field in fields(cls)}
         values |= {name: _metric(values[name]) for name in ("rmse", "mae", "smape", "mase")}
         values["baselines"] = {
             name: errors and BaselineErrors(_metric(errors["rmse"]), _metric(errors["mae"]))
             for name, errors in (values["baselines"] or {}).items()
         }
         test = values["test"]
-        values["test"] = TestPeriod(test["from"], test["to"], test["windows"])
+        values["test"] = ScoredPeriod(test["from"], test["to"], test["windows"])
         values["epochs"] = EpochCount(**values["epochs"])
         values["ledger"] = values["ledger"] and LedgerRecord(**values["ledger"])
         values["coverage"] = values["coverage"] or {}
@@ -198,12 +200,12 @@ class RunResult:
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, Metric | BaselineErrors | EpochCount | LedgerRecord | TestPeriod):
+    if isinstance(value, Metric | BaselineErrors | EpochCount | LedgerRecord | ScoredPeriod):
         return asdict(value)
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     return value
 
 
-def _metric(values: dict[str, Any] | None) -> Metric:
+def _metric(values: Document | None) -> Metric:
     return Metric(None, {}) if values is None else Metric(values["mean"], values["regions"])

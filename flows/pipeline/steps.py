@@ -5,8 +5,6 @@ No task caches or persists what it returns: raw counts pass between the first of
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -14,6 +12,7 @@ from data import validate
 from data.findings import Finding
 from data.panel import Panel
 from data.sources import Table
+from flows.document import Document
 from flows.pipeline import evaluate, fit, privatise, read, windows
 from flows.pipeline.completed import Completed
 from flows.pipeline.evaluate import Evaluation
@@ -28,7 +27,7 @@ from flows.runtime import progress
 from flows.settings import Home
 from flows.tracking import ActiveRun
 
-_PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_PLAIN: Document = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
 @task(name="ingest", **_PLAIN)

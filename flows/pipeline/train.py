@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from prefect import flow
 
+from flows.document import Document
 from flows.pipeline.completed import Completed
 from flows.pipeline.result import RunResult
 from flows.pipeline.steps import (
@@ -24,7 +24,7 @@ from flows.tracking import Tracker
 
 
 @flow(name="train", persist_result=False)
-def train(values: dict[str, Any]) -> RunResult:
+def train(values: Document) -> RunResult:
     """Train and record one forecaster.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from dp.mechanisms.count_noise import calibrate
 from dp.release.panel import release_counts
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.privatise import aliases
 from flows.recipe.load import compose
@@ -39,7 +39,7 @@ def plan_each(
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
     settings: list[str] | None = None,
-) -> dict[str, Any]:
+) -> Document:
     """Plan every unit and budget (`plan_events`), as the document that the command prints.
 
     Args:
@@ -76,7 +76,7 @@ def plan_each(
 
 def plan_events(
     recipe: Recipe, home: Home, *, charge: float | None = None, bounds: tuple[int, ...] = ()
-) -> dict[str, Any]:
+) -> Document:
     """Return what each K would cut and the noise it would need, for the recipe's unit and budget.
 
     How often people are seen is read from a synthetic source, or from private events under a charge of
@@ -118,7 +118,7 @@ def plan_events(
     }
 
 
-def _rows(histogram: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[dict[str, Any]]:
+def _rows(histogram: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> list[Document]:
     privacy, regions = recipe.privacy, recipe.source.regions_per_interval or 1
     units = histogram.to_numpy().sum(axis=0).clip(min=0)  # by their number of intervals
     number = np.arange(1, len(units) + 1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from dp.budget import Budget
 from dp.mechanisms.count_noise import calibrate
 from dp.unit.contribution import derive_bound
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised
@@ -98,7 +98,7 @@ def plan(
     sizes: dict[str, float],
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
-) -> dict[str, Any]:
+) -> Document:
     """Return noise and expected error for every unit and epsilon; draws and charges nothing.
 
     Args:
@@ -143,7 +143,7 @@ def _row(
     sizes: dict[str, float],
     growth: Curve,
     intervals_per_unit: int | None,
-) -> dict[str, Any]:
+) -> Document:
     try:
         bound, reasons = derive_bound(
             PrivacyUnit(unit),

@@ -7,11 +7,10 @@ hence few lags, few parameters, large batches and averaged weights. Each choice 
 
 from __future__ import annotations
 
-from typing import Any
-
+from flows.document import Document
 from models.registry import HEADS
 
-_GRADIENT: dict[str, dict[str, Any]] = {
+_GRADIENT: dict[str, Document] = {
     "windows": {"lags": 2, "seasonal": ["1d", "7d"], "around": 0, "seasons": 0, "validation": "0d"},
     "model": {"hidden": 32},
     "training": {
@@ -25,7 +24,7 @@ _GRADIENT: dict[str, dict[str, Any]] = {
 }
 
 
-def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
+def with_defaults(values: Document) -> Document:
     """Return a recipe's values, with the defaults of its mechanism and model filled in."""
     for section, fields in (*_of_mechanism(values), *_of_model(values)):
         given = values.get(section, {})
@@ -34,13 +33,13 @@ def with_defaults(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _of_mechanism(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _of_mechanism(values: Document) -> list[tuple[str, Document]]:
     privacy = values.get("privacy")
     private = isinstance(privacy, dict) and privacy.get("mechanism") == "gradient"
     return list(_GRADIENT.items()) if private else []
 
 
-def _of_model(values: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _of_model(values: Document) -> list[tuple[str, Document]]:
     """Return the solver of a convex head."""
     model = values.get("model")
     solvers = HEADS.get(str(model.get("name"))) if isinstance(model, dict) else None

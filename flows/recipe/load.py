@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import tomlkit
 
 from data.sources.credentials import shown
+from flows.document import Document
 from flows.errors import UsageError
 from flows.recipe.recipe import from_dict
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str) -> Document:
     """Read the values of a recipe: a path, or the name of a recipe that comes with the package.
 
     Raises:
@@ -39,7 +39,7 @@ def load(name: str) -> dict[str, Any]:
         raise UsageError(f"recipe {path}: {error}") from None
 
 
-def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+def override(values: Document, settings: list[str]) -> Document:
     """Return values overridden by `section.field=value` settings, read as TOML or else as text."""
     result = {section: dict(fields) for section, fields in values.items()}
     for setting in settings:
@@ -55,7 +55,7 @@ def override(values: dict[str, Any], settings: list[str]) -> dict[str, Any]:
     return result
 
 
-def compose(name: str | None, options: dict[str, Any], settings: list[str]) -> dict[str, Any]:
+def compose(name: str | None, options: Document, settings: list[str]) -> Document:
     """Return the checked values of a recipe, overridden by settings and then by options.
 
     Args:

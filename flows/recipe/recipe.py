@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.events.config import EventsConfig
 from data.sources.credentials import hidden, shown
+from flows.document import Document
 from flows.errors import UsageError
 from flows.recipe.defaults import with_defaults
 from flows.recipe.sections import ModelConfig, PrivacyConfig, SourceConfig, WindowConfig
@@ -81,7 +82,7 @@ class Recipe:
         used = optimizers.allowed(self.model.name, private=private, members=self.model.members)
         return self.training.optimizer if used else None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return plain nested values, without unset ones."""
         return {
             section: {
@@ -98,7 +99,7 @@ class Recipe:
         return tomlkit.dumps(self.to_dict())
 
 
-def from_dict(values: dict[str, Any]) -> Recipe:
+def from_dict(values: Document) -> Recipe:
     """Return the recipe of plain nested values, without secrets of the source's URL.
 
     Recipes are stored: by Prefect as a parameter, by MLflow as a file, in the ledger. Secrets are moved
@@ -117,7 +118,7 @@ def from_dict(values: dict[str, Any]) -> Recipe:
     return replace(recipe, source=source, training=_scaled_to_batch(recipe))
 
 
-def _dates_as_text(values: dict[str, Any]) -> dict[str, Any]:
+def _dates_as_text(values: Document) -> Document:
     """Return values with TOML's dates (`start = 2024-01-01`) as text, which the fields expect."""
     return {
         section: {
@@ -147,7 +148,7 @@ def _scaled_to_batch(recipe: Recipe) -> TrainingConfig:
         raise UsageError(f"training: {error}") from None
 
 
-def _known(values: dict[str, Any], kind: Any, where: str) -> None:
+def _known(values: Document, kind: Any, where: str) -> None:
     """Refuse unknown sections and fields: a misspelt epsilon must not fall back to a default."""
     known = [field.name for field in fields(kind)]
     hints = get_type_hints(kind)

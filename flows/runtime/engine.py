@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
+from flows.document import Document
 from flows.errors import SetupError
 
 
@@ -35,7 +35,7 @@ def start_engine() -> Callable[[], None]:
     return wait
 
 
-def start_engine_for(values: dict[str, Any]) -> Callable[[], None]:
+def start_engine_for(values: Document) -> Callable[[], None]:
     """Begin to start it for a recipe, whose source is checked first.
 
     Args:

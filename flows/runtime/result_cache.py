@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from data.panel import Panel
 from dp.ledger import fingerprint
+from flows.document import Document
 from flows.runtime import progress
 
-Piece = Callable[..., dict[str, Any]] | str
+Piece = Callable[..., Document] | str
 """Function that computes a piece, or its name."""
 
 FORMAT = 3
@@ -43,7 +44,7 @@ class ResultCache:
         folder.mkdir(parents=True, exist_ok=True)
         self.done = 0
 
-    def __call__(self, piece: Callable[..., dict[str, Any]], **about: Any) -> dict[str, Any]:
+    def __call__(self, piece: Callable[..., Document], **about: Any) -> Document:
         """Return the piece's result: read, or computed and written atomically."""
         path = self._path(piece, about)
         self.done += 1
@@ -51,23 +52,23 @@ class ResultCache:
         progress.stage_at(f"{self.folder.name}: {label}", self.done)
         if not path.exists():
             self.put(piece(**about), piece, **about)
-        result: dict[str, Any] = json.loads(path.read_text())
+        result: Document = json.loads(path.read_text())
         return result
 
-    def put(self, result: dict[str, Any], piece: Piece, **about: Any) -> None:
+    def put(self, result: Document, piece: Piece, **about: Any) -> None:
         """Store a result that was computed elsewhere."""
         path = self._path(piece, about)
         partial = path.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(result))
         os.replace(partial, path)
 
-    def known(self, piece: Piece, **about: Any) -> dict[str, Any] | None:
+    def known(self, piece: Piece, **about: Any) -> Document | None:
         """Return the piece's result if it is cached; compute nothing."""
         path = self._path(piece, about)
-        result: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        result: Document | None = json.loads(path.read_text()) if path.exists() else None
         return result
 
-    def _path(self, piece: Piece, about: dict[str, Any]) -> Path:
+    def _path(self, piece: Piece, about: Document) -> Path:
         plain = {
             name: self._print(value) if name in _DATA else _plain(value)
             for name, value in about.items()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flows.document import Document
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -22,7 +24,7 @@ def template(name: str, *, escape: bool) -> Template:
     )
 
 
-def _code(version: dict[str, Any], *, commit: bool = False) -> str:
+def _code(version: Document, *, commit: bool = False) -> str:
     """Return package and libraries with their versions; the commit only where a line may grow."""
     package = f"veilcast {version['veilcast'] or 'of unknown version'}"
     if commit and version["commit"]:

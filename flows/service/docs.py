@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
+
+from flows.document import Document
 
 
-def page(openapi: dict[str, Any]) -> str:
+def page(openapi: Document) -> str:
     """Render an OpenAPI document as HTML."""
     from jinja2 import Environment
 

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from data.store import Database, find_run, forecast_names, latest_forecasts
 from dp.unit.privacy_unit import parse_unit
+from flows.document import Document
 from flows.service.answers import Forecasts, Statement, Streams
 
 Key = tuple[str | None, ...]
@@ -79,7 +80,7 @@ class Latest:
                 raise LookupError(region)
         return Forecasts.model_validate(answer).model_dump_json().encode()
 
-    def _forecasts(self, stream: str) -> dict[str, Any] | None:
+    def _forecasts(self, stream: str) -> Document | None:
         rows = latest_forecasts(self._store, stream)
         if rows.empty:
             return None

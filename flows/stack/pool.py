@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 
+from flows.document import Document
 from flows.settings import POOL
 
 _LEFT = ["RUNNING", "PENDING", "CANCELLING"]
@@ -21,14 +20,14 @@ def open_pool(api: str) -> None:
         if client.get(f"/work_pools/{POOL}").status_code == 404:
             pool = {"name": POOL, "type": "process", "base_job_template": _template()}
             client.post("/work_pools/", json=pool).raise_for_status()
-        chosen: dict[str, Any] = {"flow_runs": {"state": {"type": {"any_": _LEFT}}}}
+        chosen: Document = {"flow_runs": {"state": {"type": {"any_": _LEFT}}}}
         for run in client.post("/flow_runs/filter", json=chosen).raise_for_status().json():
             state = {"type": "CRASHED", "name": "Crashed", "message": "the stack was stopped"}
             client.post(f"/flow_runs/{run['id']}/set_state", json={"state": state, "force": True})
 
 
-def _template() -> dict[str, Any]:
+def _template() -> Document:
     from prefect.workers.process import ProcessWorker
 
-    template: dict[str, Any] = ProcessWorker.get_default_base_job_template()
+    template: Document = ProcessWorker.get_default_base_job_template()
     return template

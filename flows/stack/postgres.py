@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
+from flows.document import Document
 from flows.errors import SetupError
 from flows.runtime.local import write_private
 from flows.stack.places import ROLES, Places
@@ -129,7 +129,7 @@ def _roles(places: Places) -> None:
 def _run(
     places: Places, program: str, *arguments: object, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    options: dict[str, Any] = {}
+    options: Document = {}
     user = _other_user()
     if user is not None:  # the server refuses to run as root
         options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}

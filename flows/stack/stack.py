@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 from flows.deploy.heartbeats import BEAT_SECONDS
+from flows.document import Document
 from flows.errors import SetupError
 from flows.runtime.local import in_use, write_private
 from flows.settings import POOL
@@ -22,7 +22,7 @@ _SILENT = {
 }
 
 
-def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
+def up(home: Path, ports: dict[str, int] | None = None) -> Document:
     """Start every service that does not run yet, and return the status.
 
     Raises:
@@ -52,7 +52,7 @@ def up(home: Path, ports: dict[str, int] | None = None) -> dict[str, Any]:
     return status(home)
 
 
-def down(home: Path) -> dict[str, Any]:
+def down(home: Path) -> Document:
     """Stop everything, the last started first; nothing of the stack runs afterwards."""
     if not (home / "stack" / "ports.json").exists():
         return {"stack": str(home / "stack"), "services": {}}
@@ -64,12 +64,12 @@ def down(home: Path) -> dict[str, Any]:
     return status(home)
 
 
-def status(home: Path) -> dict[str, Any]:
+def status(home: Path) -> Document:
     """Return which services run, and where."""
     if not (home / "stack" / "ports.json").exists():
         return {"stack": str(home / "stack"), "services": {}}
     places = open_places(home)
-    services: dict[str, Any] = {
+    services: Document = {
         "postgres": {
             "up": postgres.running(places),
             "address": f"127.0.0.1:{places.ports['postgres']}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import Any
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from data.spans import to_span
 from data.store import Check, Database
 from dp.ledger import Ledger, local_secret
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.evaluate import NOT_PRIVATE
 from flows.pipeline.privatise import noised
@@ -23,7 +23,7 @@ from flows.stream.period import counts_of, end_of, unreleased
 from flows.stream.publish import publish, released
 
 
-def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> dict[str, Any]:
+def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> Document:
     """Bring the store up to date with a source; released intervals are never changed.
 
     Intervals after the last released one are counted, noised under a charge and appended; a repeat does
@@ -54,7 +54,7 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
     name = recipe.source.account or _name(recipe)
     last = store.released_until(base, name)
     end = end_of(recipe, until)
-    document: dict[str, Any] = {"panel": name, "source": _name(recipe), "new": 0, "known": 0}
+    document: Document = {"panel": name, "source": _name(recipe), "new": 0, "known": 0}
     document |= {"from": None, "to": None, "release": None, "kept_raw": False}
     if last is not None:
         checks = store.checks_since(base, name, (last - back).to_pydatetime()) if back else ()
@@ -67,9 +67,7 @@ def ingest(recipe: Recipe, home: Home, *, until: str = "", late: str = "2d") -> 
     return document | _published(panel, recipe, home, base, name)
 
 
-def _published(
-    panel: Panel, recipe: Recipe, home: Home, base: Database, name: str
-) -> dict[str, Any]:
+def _published(panel: Panel, recipe: Recipe, home: Home, base: Database, name: str) -> Document:
     """Release a panel into the store, and describe the release."""
     counts, details = noised(panel, recipe, home)
     entry = details.entry
@@ -106,7 +104,7 @@ def _name(recipe: Recipe) -> str:
 
 def _late(
     recipe: Recipe, home: Home, base: Database, name: str, checks: tuple[Check, ...]
-) -> dict[str, Any]:
+) -> Document:
     """Report released intervals whose counts differ now; they stay as they are."""
     secret, changed = local_secret(home.secret), []
     whole = None if recipe.source.events else counts_of(recipe, None, None, ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
@@ -19,6 +18,7 @@ from dp.mechanisms.count_noise import CountNoise
 from dp.release.panel import panel_of
 from dp.release.stream import give_back, pieces, release_piece, stream_noise, streamed
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.guarantee import Promise
 from flows.recipe.recipe import Recipe
@@ -233,7 +233,7 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
     delta = noise.budget.delta
     account = ledger.account(dataset, unit)
     worst = ledger.worst(account)
-    guarantee: dict[str, Any] = statement.stream(
+    guarantee: Document = statement.stream(
         noise,
         unit,
         reasons=reasons,

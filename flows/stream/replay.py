@@ -12,12 +12,13 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from data import sources
 from data.sources.credentials import HINT, connectable, shown
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 
 
 def replay(
     source: str, target: str, *, history: int, speed: float, minutes: float, say: Any = None
-) -> dict[str, Any]:
+) -> Document:
     """Write the first days of a source at once, then the rest interval by interval.
 
     Args:

@@ -6,7 +6,6 @@ import bisect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
 
 from data import validate
 from data.panel import Panel
@@ -18,6 +17,7 @@ from dp.release.idempotent import is_paid as paid
 from dp.release.idempotent import reserve
 from dp.unit.privacy_unit import Unit
 from dp.unit.time_grid import TimeGrid
+from flows.document import Document
 from flows.pipeline import privatise
 from flows.pipeline.dpsgd import train
 from flows.pipeline.guarantee import Promise
@@ -75,7 +75,7 @@ class Announcement:
         """Whether every cap leaves room for all of it."""
         return all(one.fits == self.charges for one in self.units)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """As JSON values."""
         return asdict(self)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from prefect import flow
 from prefect.futures import as_completed
@@ -11,6 +10,7 @@ from prefect.futures import as_completed
 from data.panel import Panel
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
+from flows.document import Document
 from flows.runtime import progress
 from flows.runtime.result_cache import ResultCache
 from flows.settings import Home, open_home
@@ -74,7 +74,7 @@ def _none_lost(results: list[Trained | Lost]) -> list[Trained]:
 
 
 def _trained(
-    recipes: list[dict[str, Any]], runner: str, workers: int, home: Home
+    recipes: list[Document], runner: str, workers: int, home: Home
 ) -> Iterator[tuple[int, Trained | Lost]]:
     """Position and result of every training, as they are done."""
     parts, each = chunks(recipes, workers), threads(runner, workers)

@@ -9,6 +9,7 @@ from itertools import product
 from typing import Any
 
 from data.sources.credentials import hidden
+from flows.document import Document
 from flows.errors import UsageError
 from flows.recipe.load import load, override
 from flows.recipe.recipe import Recipe, from_dict
@@ -16,7 +17,7 @@ from flows.recipe.sections import MECHANISMS, ModelConfig, PrivacyConfig
 from models import optimizers
 from models.training.config import TrainingConfig
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Document]
 
 ALL = "all"
 

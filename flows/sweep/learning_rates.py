@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from data.panel import Panel
 from data.sources import synthetic
 from flows.compare.backtest import Folds, compare
+from flows.document import Document
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.guarantee import Promise
 from flows.pipeline.privatise import Privatised, noised
@@ -27,7 +27,7 @@ from models import metrics
 from models.errors import ModelError
 from models.predict import predict
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Document]
 
 LOWEST, HIGHEST = 1e-4, 1.0
 """Ends of the learning rates, whichever optimizer: what suits one is a thousandth of another's."""
@@ -40,7 +40,7 @@ def rates(trials: int) -> list[float]:
     return [float(f"{rate:.3g}") for rate in np.geomspace(LOWEST, HIGHEST, trials)]
 
 
-def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> dict[str, Any]:
+def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> Document:
     """The learning rate with the least error, and all errors, in persons.
 
     Args:

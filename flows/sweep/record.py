@@ -6,11 +6,11 @@ import statistics
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from data.panel import Panel
 from dp.ledger import fingerprint, local_secret
 from dp.ledger.identity import release_key
+from flows.document import Document
 from flows.pipeline.evaluate import NOT_PRIVATE
 from flows.pipeline.record import write_documents
 from flows.pipeline.result import RunResult
@@ -28,7 +28,7 @@ _RECORDED = "recorded"
 def write(
     points: list[Point],
     rates: dict[Point, float | None],
-    recipes: list[dict[str, Any]],
+    recipes: list[Document],
     results: list[Trained],
     total: Announcement,
     panel: Panel,
@@ -122,7 +122,7 @@ def _record(
     results: list[Trained],
     folder: Path,
     total: Announcement,
-) -> dict[str, Any]:
+) -> Document:
     """One run for the sweep, with the figures of its best point, and a child for every training."""
     best = min(table, key=lambda row: row.rmse)
     units = " ".join(one.unit for one in total.units) or "no privacy"

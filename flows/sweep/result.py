@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from flows.document import Document
 from flows.pipeline.result import RunResult
 from flows.sweep.cost import Announcement
 from flows.tracking import Record
@@ -25,7 +25,7 @@ class Trained:
     record: Record
     files: Path
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """As JSON values."""
         return {
             "document": self.result.to_dict(),
@@ -34,7 +34,7 @@ class Trained:
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Trained:
+    def from_dict(cls, values: Document) -> Trained:
         """The training that `to_dict` wrote."""
         return cls(
             RunResult.from_dict(values["document"]),
@@ -114,7 +114,7 @@ class SweepResult:
     evaluation: str
     files: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The document of `veilcast sweep --json`."""
         return {
             "run_id": self.run_id,

@@ -10,6 +10,7 @@ from typing import Any
 from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 
 from data.sources.credentials import shown
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 
 HERE = "here"
@@ -115,7 +116,7 @@ def threads(runner: str, workers: int) -> int | None:
     return None if runner == HERE else max(1, (os.cpu_count() or 1) // workers)
 
 
-def chunks(recipes: list[dict[str, Any]], workers: int) -> list[list[int]]:
+def chunks(recipes: list[Document], workers: int) -> list[list[int]]:
     """Positions of trainings that are done together: those of one model on windows of one shape.
 
     Enough chunks for all workers, where there are trainings for them.
@@ -131,7 +132,7 @@ def chunks(recipes: list[dict[str, Any]], workers: int) -> list[list[int]]:
     ]
 
 
-def _alike(recipe: dict[str, Any]) -> str:
+def _alike(recipe: Document) -> str:
     training = {name: value for name, value in recipe["training"].items() if name not in _VARIED}
     mechanism = recipe["privacy"]["mechanism"] == "gradient"
     return repr((recipe["source"], recipe["windows"], recipe["model"], training, mechanism))

@@ -23,6 +23,7 @@ from data.panel import Panel
 from dp.budget import BudgetRefused
 from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 from flows.pipeline import evaluate, privatise
 from flows.pipeline.completed import Completed, result_of
@@ -38,7 +39,7 @@ from flows.sweep.cost import kept_in
 from flows.sweep.result import Lost, Trained
 from models.errors import ModelError
 
-Values = dict[str, dict[str, Any]]
+Values = dict[str, Document]
 
 
 TRAINED = "trained"

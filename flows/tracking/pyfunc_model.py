@@ -16,6 +16,7 @@ from mlflow.pyfunc.model import PythonModel
 from data.clean import fill_gaps
 from data.panel import Panel
 from data.windows import latest
+from flows.document import Document
 from models.checkpoint import open_model
 from models.predict import predict
 
@@ -36,7 +37,7 @@ class Served(PythonModel):
         self._open(Path(context.artifacts["model"]))
 
     def predict(
-        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        self, context: Any, model_input: pd.DataFrame, params: Document | None = None
     ) -> pd.DataFrame:
         """Forecast the intervals after the last one.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
 
+from flows.document import Document
 from flows.errors import UsageError
 
-Run = dict[str, Any]
+Run = Document
 FIELDS = (
     "run_id",
     "started",
@@ -55,7 +55,7 @@ def where(runs: list[Run], condition: str) -> list[Run]:
             ) from None
 
 
-def compare(first: Run, second: Run, settings: tuple[Run, Run]) -> dict[str, Any]:
+def compare(first: Run, second: Run, settings: tuple[Run, Run]) -> Document:
     """What two runs have in common, and what they have not.
 
     Args:

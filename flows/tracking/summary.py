@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from mlflow.entities import Run
 
+from flows.document import Document
 
-def summary(run: Run) -> dict[str, Any]:
+
+def summary(run: Run) -> Document:
     """Settings and figures by which runs are listed and compared; None where one has none."""
     parameters, metrics = run.data.params, run.data.metrics
 

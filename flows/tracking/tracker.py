@@ -16,6 +16,7 @@ from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from data.sources.credentials import shown
+from flows.document import Document
 from flows.errors import SetupError, UsageError
 from flows.settings import Home
 from flows.tracking.summary import summary
@@ -41,9 +42,9 @@ class Record:
     """
 
     title: str
-    parameters: dict[str, Any]
+    parameters: Document
     metrics: dict[str, float]
-    tags: dict[str, Any]
+    tags: Document
 
 
 class ActiveRun:
@@ -179,11 +180,11 @@ class Tracker:
         except MlflowException:
             return False
 
-    def runs(self, sweep: str | None = None) -> list[dict[str, Any]]:
+    def runs(self, sweep: str | None = None) -> list[Document]:
         """Finished runs of all data sets, latest first; of one sweep, if its run is given."""
         if not self._experiments:
             return []
-        found: list[dict[str, Any]] = []
+        found: list[Document] = []
         token = None
         wanted = f" and tags.`{_PARENT}` = '{sweep}'" if sweep else ""
         while True:
@@ -203,7 +204,7 @@ class Tracker:
         """Parameters of a run."""
         return dict(self._client.get_run(run_id).data.params)
 
-    def find(self, run: str) -> dict[str, Any]:
+    def find(self, run: str) -> Document:
         """The run whose id starts with `run`, or the latest one for `latest`.
 
         Raises:
@@ -258,7 +259,7 @@ class Tracker:
         return str(found.experiment_id)
 
 
-def _set(values: dict[str, Any]) -> list[tuple[str, Any]]:
+def _set(values: Document) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in values.items() if value is not None]
 
 

@@ -25,6 +25,7 @@ from dp.errors import LedgerError
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.audit.attacks.attempt import Attempt
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline import privatise, read
 from flows.recipe.recipe import Recipe, from_dict
@@ -49,7 +50,7 @@ class Part:
         folder: working directory of the command; None for any.
     """
 
-    recipe: dict[str, Any]
+    recipe: Document
     write: Callable[[bool], None]
     streamed: bool = False
     folder: Path | None = None
@@ -131,7 +132,7 @@ def epsilon_of(mu: float, delta: float = DELTA) -> float:
     return smallest_epsilon(lambda epsilon: gaussian_delta(mu, epsilon), delta)
 
 
-def values(unit: str, name: str, **sections: dict[str, Any]) -> Any:
+def values(unit: str, name: str, **sections: Document) -> Any:
     """Return values of a recipe that releases noised counts at epsilon 1."""
     privacy = {"unit": unit, "epsilon": 1.0, "delta": DELTA, **sections.pop("privacy", {})}
     named = {"name": name, "max_gap": "400d", **sections.pop("source", {})}

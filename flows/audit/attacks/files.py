@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from flows.audit.attacks.accounts import REFUSALS, values
 from flows.audit.attacks.attempt import Attempt
+from flows.document import Document
 from flows.pipeline.completed import Completed, result_of
 from flows.pipeline.steps import (
     evaluate_step,
@@ -37,7 +37,7 @@ _NOISY = (
 )
 """Figures of a run that depend on noise, are marked as raw, or are keyed; all others are compared."""
 _DAYS, _STEPS = 30, 8
-_DECLARED: dict[str, dict[str, Any]] = {
+_DECLARED: dict[str, Document] = {
     "nothing declared": {},
     "regions and period declared": {
         "regions": ["north", "south"],
@@ -72,9 +72,9 @@ def files(folder: Path) -> Iterator[Attempt]:
         )
 
 
-def _values(path: Path, **sections: dict[str, Any]) -> dict[str, Any]:
+def _values(path: Path, **sections: Document) -> Document:
     """Return values of a minimal recipe."""
-    recipe: dict[str, Any] = values(
+    recipe: Document = values(
         "user-day",
         str(path),
         windows={"lags": 2, "test": "4d", "validation": "0d", "calibration": "0d"},
@@ -84,7 +84,7 @@ def _values(path: Path, **sections: dict[str, Any]) -> dict[str, Any]:
     return recipe
 
 
-def published(values: dict[str, Any]) -> dict[str, Any]:
+def published(values: Document) -> Document:
     """Return what a run publishes, except figures that depend on noise; or a refusal's message."""
     with temporary_home() as home:
         home.reports.mkdir(parents=True)
@@ -111,7 +111,7 @@ def published(values: dict[str, Any]) -> dict[str, Any]:
 def _compared(
     kind: str,
     tried: str,
-    recipe: dict[str, Any],
+    recipe: Document,
     path: Path,
     without: pd.DataFrame,
     with_person: pd.DataFrame,

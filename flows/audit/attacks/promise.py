@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from flows.audit.attacks import keys
 from flows.audit.attacks.attempt import Attempt
 from flows.audit.attacks.disguises import accounts
 from flows.audit.attacks.files import files
 from flows.audit.attacks.poison import poison
+from flows.document import Document
 from flows.runtime import progress
 
 TRIES = 10_000
@@ -40,7 +40,7 @@ class PromiseAudit:
         """Whether a claim does not hold, or an attack that has to work does not."""
         return any(attempt.refutes or attempt.works is False for attempt in self.attempts)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return the results as JSON values."""
         return {
             **asdict(self),

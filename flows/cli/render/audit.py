@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 if TYPE_CHECKING:
     from flows.audit.attacks.promise import PromiseAudit
 
 
-def audited(document: dict[str, Any]) -> None:
+def audited(document: Document) -> None:
     """Print measured and claimed epsilon, attack by attack."""
     out = console()
     table = Table(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 _BAR = 20
 
 
-def accounts(document: dict[str, Any]) -> None:
+def accounts(document: Document) -> None:
     """Print accounts, with bars of spent budget."""
     out = console()
     if not document["accounts"]:
@@ -42,7 +41,7 @@ def accounts(document: dict[str, Any]) -> None:
         out.print("[dim]no promise: something was released whose noise cannot hide this unit[/]")
 
 
-def entries(document: dict[str, Any]) -> None:
+def entries(document: Document) -> None:
     """Print charges, oldest first."""
     out = console()
     if not document["entries"]:
@@ -81,7 +80,7 @@ def entries(document: dict[str, Any]) -> None:
         )
 
 
-def verdict(document: dict[str, Any]) -> None:
+def verdict(document: Document) -> None:
     """Print the outcome of a verification."""
     out = console()
     if document["holds"]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 
-def planned(document: dict[str, Any]) -> None:
+def planned(document: Document) -> None:
     """Print noise and expected loss of every promise, and the regions that drown."""
     out = console()
     title = (
@@ -54,7 +53,7 @@ def planned(document: dict[str, Any]) -> None:
     out.print(f"[dim]spent {document['spent']}[/]")
 
 
-def backtested(document: dict[str, Any]) -> None:
+def backtested(document: Document) -> None:
     """Print forecasters side by side, the best one first."""
     out = console()
     folds = document["folds"]
@@ -72,7 +71,7 @@ def backtested(document: dict[str, Any]) -> None:
     _charged(out, document)
 
 
-def tuned(document: dict[str, Any]) -> None:
+def tuned(document: Document) -> None:
     """Print the result of a search, and whether it holds with other seeds."""
     out = console()
     out.print(
@@ -91,7 +90,7 @@ def tuned(document: dict[str, Any]) -> None:
     out.print(f"[dim]next: veilcast train {escape(document['recipe'])}[/]")
 
 
-def _charged(out: Console, document: dict[str, Any]) -> None:
+def _charged(out: Console, document: Document) -> None:
     if document["unit"] is not None:
         out.print(
             f"epsilon {document['epsilon']:.4g} at delta {document['delta']:g} for "
@@ -99,13 +98,13 @@ def _charged(out: Console, document: dict[str, Any]) -> None:
         )
 
 
-def _figure(score: dict[str, Any]) -> str:
+def _figure(score: Document) -> str:
     digits = 1 if score["mean"] >= 10 else 3
     sd = "" if score["sd"] is None else f" ± {score['sd']:.{digits}f}"
     return f"{score['mean']:.{digits}f}{sd}"
 
 
-def reproduced(document: dict[str, Any]) -> None:
+def reproduced(document: Document) -> None:
     """Print forecasters under honest selection, and the paths of the report."""
     out = console()
     table = Table(title="RMSE in persons, mean over regions", title_justify="left")

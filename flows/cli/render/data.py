@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 _SHOWN = 5
 """Findings of one rule that are printed; the others are counted."""
 
 
-def checked(document: dict[str, Any]) -> None:
+def checked(document: Document) -> None:
     """Print the findings about a source."""
     out = console()
     colours = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -45,7 +45,7 @@ def checked(document: dict[str, Any]) -> None:
             )
 
 
-def ingested(document: dict[str, Any]) -> None:
+def ingested(document: Document) -> None:
     """Print what is new, what it cost and what arrived late."""
     out, name = console(), escape(document["panel"])
     release = document["release"]
@@ -76,13 +76,13 @@ def ingested(document: dict[str, Any]) -> None:
         )
 
 
-def contributions(document: dict[str, Any]) -> None:
+def contributions(document: Document) -> None:
     """Print what each K leaves out and the noise it needs, one table per promise."""
     for plan in document["plans"]:
         _contributions(plan)
 
 
-def _contributions(document: dict[str, Any]) -> None:
+def _contributions(document: Document) -> None:
     out = console()
     title = (
         f"Counting {document['unit']} in at most K intervals; epsilon {document['epsilon']:g} at delta "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.markup import escape
 
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 
-def deployed(document: dict[str, Any]) -> None:
+def deployed(document: Document) -> None:
     """Print the schedules."""
     out = console()
     for deployment in document["deployments"]:
@@ -20,7 +19,7 @@ def deployed(document: dict[str, Any]) -> None:
     out.print(f"[dim]start one now: prefect deployment run '{escape(first)}'[/]")
 
 
-def packaged(document: dict[str, Any]) -> None:
+def packaged(document: Document) -> None:
     """Print the model's address, and how to serve it."""
     out = console()
     out.print(f"model  {document['model']}")
@@ -30,7 +29,7 @@ def packaged(document: dict[str, Any]) -> None:
     )
 
 
-def replayed(document: dict[str, Any]) -> None:
+def replayed(document: Document) -> None:
     """Print how many intervals were written."""
     console().print(
         f"{document['history']} intervals at first, then {document['written']}, one every "

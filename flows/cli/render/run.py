@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
 from flows.cli.render.terminal import console, number
+from flows.document import Document
 from flows.pipeline.result import BaselineErrors, RunResult
 
 
@@ -45,12 +44,12 @@ def trained(result: RunResult) -> None:
     out.print(f"[dim]next: veilcast forecast {result.run_id[:8]}, veilcast runs, veilcast ui[/]")
 
 
-def statement(document: dict[str, Any]) -> None:
+def statement(document: Document) -> None:
     """A statement, as pages of text."""
     Console(width=min(100, Console().width)).print(Markdown(document["markdown"]))
 
 
-def listed(document: dict[str, Any]) -> None:
+def listed(document: Document) -> None:
     """Runs, latest first, and where they were written to."""
     runs = document["runs"]
     if "file" in document:
@@ -79,7 +78,7 @@ def listed(document: dict[str, Any]) -> None:
     console().print(table)
 
 
-def compared(document: dict[str, Any]) -> None:
+def compared(document: Document) -> None:
     """How two runs differ."""
     out = console()
     names = [run[:8] for run in document["runs"]]
@@ -99,7 +98,7 @@ def compared(document: dict[str, Any]) -> None:
     out.print(table)
 
 
-def ahead(document: dict[str, Any]) -> None:
+def ahead(document: Document) -> None:
     """A forecast of the next intervals."""
     table = Table(
         title=f"Next intervals of {escape(document['source'])}, in persons", title_justify="left"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flows.cli.render.terminal import console
+from flows.document import Document
 
 
-def status(document: dict[str, Any]) -> None:
+def status(document: Document) -> None:
     """Print one line per service, and what to do next."""
     out = console()
     if not document["services"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from dp.mechanisms import scale
 from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
 from dp.unit.privacy_unit import IntervalUnit, Unit, intervals_of, parse_unit
 from dp.unit.window_reach import WindowReach, affected_windows
+from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
@@ -107,7 +107,7 @@ def _sampling(
     return asked
 
 
-def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> dict[str, Any]:
+def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Document:
     """Public facts that decide what the training costs other units."""
     spec, panel = prepared.spec, prepared.raw
     return {

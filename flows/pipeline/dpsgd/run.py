@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from dp.mechanisms.seed import Seed
 from dp.permit import Permit
 from dp.private.noise_proof import prove
 from dp.private.training import PrivateTraining, check_model, twins_differ
+from flows.document import Document
 from flows.pipeline.dpsgd.plan import Plan, make_plan, training_counts
 from flows.pipeline.dpsgd.public_inputs import second_moment
 from flows.pipeline.guarantee import Promise
@@ -97,7 +97,7 @@ class PrivateRun:
 
 def train(
     runs: Sequence[PrivateRun], permits: Sequence[Permit]
-) -> list[tuple[History, dict[str, Any]] | ModelError]:
+) -> list[tuple[History, Document] | ModelError]:
     """Scale, train, and prove of each run that it was noised."""
     jobs, updates, twins = [], [], []
     for run, permit in zip(runs, permits, strict=True):
@@ -118,7 +118,7 @@ def train(
         if training.optimizer == TRACT:
             moment = second_moment(model, run.job.prepared)
         jobs.append(replace(run.training, updates=steps, second_moment=moment))
-    results: list[tuple[History, dict[str, Any]] | ModelError] = []
+    results: list[tuple[History, Document] | ModelError] = []
     for place, history in enumerate(train_together(jobs, Stack())):
         if isinstance(history, ModelError):
             results.append(history)

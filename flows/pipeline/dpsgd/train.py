@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from dp import statement
 from dp.composition.total import Total
@@ -16,6 +15,7 @@ from dp.permit import Permit
 from dp.private.noise_proof import reread
 from dp.release.idempotent import Released, Request, release_each_once
 from dp.release.panel import period_of
+from flows.document import Document
 from flows.pipeline.dpsgd.plan import Plan, facts, make_plan
 from flows.pipeline.dpsgd.run import OnEpoch, PrivateJob, PrivateRun, train
 from flows.pipeline.guarantee import Promise
@@ -172,7 +172,7 @@ def _promise(
     inputs: Promise,
     ledger: Ledger,
     entry: Entry,
-    proof: dict[str, Any],
+    proof: Document,
 ) -> Promise:
     """What may be claimed; nothing, if the proof of noise failed."""
     if not proof["holds"]:
@@ -216,7 +216,7 @@ def _everything(ledger: Ledger, entry: Entry, inputs: Promise) -> Total:
     return training.plus(beside.event) if beside else training
 
 
-def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> dict[str, Any]:
+def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> Document:
     """What makes a training the same as another one."""
     return {
         "data": print_of_data,
@@ -229,7 +229,7 @@ def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
+def _unpacked(content: bytes) -> tuple[Forecaster, History, Document]:
     """The model of a release, with its history and proof.
 
     Releases of earlier versions hold training losses, which are private data and are dropped.
@@ -245,7 +245,7 @@ def _unpacked(content: bytes) -> tuple[Forecaster, History, dict[str, Any]]:
     return model, history, reread(extra["proof"])
 
 
-def _observed(stored: dict[str, Any]) -> dict[str, object]:
+def _observed(stored: Document) -> dict[str, object]:
     """Results of observers; releases of earlier versions have one, under `distance`."""
     observed = dict(stored.get("observed", {}))
     name = WeightDistance.name
