@@ -7,7 +7,7 @@ retried: the next scheduled run finds its outcome in the ledger.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
@@ -30,8 +30,12 @@ from flows.stream.champion import Champion, champion
 from flows.stream.names import in_use
 from flows.stream.refusals import newly_stopped
 
+if TYPE_CHECKING:
+    from prefect import Task
+    from prefect.client.schemas.objects import State, TaskRun
 
-def outage(_task: Any, _run: Any, state: Any) -> bool:
+
+def outage(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
     """Return whether a database did not answer, the only failure that is retried."""
     error = error_of(state)
     cause = getattr(error, "__context__", None)

@@ -15,7 +15,7 @@ SMALL = 25
 """Lines; a file that is no longer is tested with what uses it."""
 
 TESTED_IN = {
-    "data/events/test_counting": "data/bound data/events/order",
+    "data/events/test_counting": "data/events/order",
     "data/events/test_neighbours": "data/events/connect data/events/declared data/events/places",
     "data/events/test_read": """data/events/config data/events/contribution data/events/regions
         data/events/columns""",
@@ -42,7 +42,6 @@ TESTED_IN = {
     "dp/ledger/test_datasets": "dp/ledger/accounts dp/ledger/identity",
     "dp/ledger/test_ledger": """dp/budget dp/charge dp/ledger/entries dp/ledger/log dp/ledger/place
         dp/ledger/refusal dp/ledger/tables dp/ledger/totals dp/ledger/values dp/ledger/verify""",
-    "dp/ledger/test_upgrade": "dp/ledger/database",
     "dp/mechanisms/test_scale": "dp/permit",
     "dp/private/test_training": "dp/private/noise_proof",
     "dp/release/test_panel": "dp/release/idempotent",
@@ -102,7 +101,7 @@ TESTED_IN = {
     "models/training/test_stacked": "models/training/memory",
     "models/training/test_train": """models/device models/training/config models/training/epochs
         models/training/losses models/training/updates""",
-    "stack/test_stack": """flows/cli/deploy flows/cli/render/deploy flows/cli/render/stack
+    "stack/test_stack": """flows/cli/deploy flows/cli/render/deploy
         flows/cli/stack flows/deploy/heartbeats flows/service/run flows/stack/places flows/stack/pool
         flows/stack/postgres flows/stack/processes flows/stack/stack flows/stack/tables""",
 }

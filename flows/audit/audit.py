@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dp.audit import Measured
 from dp.budget import Budget
@@ -31,6 +31,10 @@ from flows.runtime import progress
 from flows.settings import Home
 from flows.tracking import Tracker
 from models.checkpoint import open_model
+
+if TYPE_CHECKING:
+    from data.panel import Panel
+    from flows.pipeline.windows import Prepared
 
 MADE_UP = "made-up data only; nothing was read of any source, and nothing was charged"
 
@@ -161,7 +165,7 @@ def _training(subject: Subject, canaries: int, confidence: float) -> list[Docume
     return parts
 
 
-def _width(unit: PrivacyUnit, recipe: Recipe, panel: Any) -> int:
+def _width(unit: PrivacyUnit, recipe: Recipe, panel: Panel) -> int:
     bound, _ = derive_bound(
         unit,
         observed=len(panel.times),
@@ -173,7 +177,9 @@ def _width(unit: PrivacyUnit, recipe: Recipe, panel: Any) -> int:
     return bound.intervals
 
 
-def _sampling(subject: Subject, prepared: Any, recipe: Recipe) -> tuple[WindowSampling, Budget]:
+def _sampling(
+    subject: Subject, prepared: Prepared, recipe: Recipe
+) -> tuple[WindowSampling, Budget]:
     """What was charged for a run, or would be for a recipe on the city."""
     charged = [one for one in subject.charges if one.purpose == "training"]
     if charged:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from prefect import flow
@@ -22,6 +22,7 @@ from models import metrics
 from models.backtest import Fold
 from models.backtest import backtest as on_folds
 from models.conformal import fit_intervals
+from models.metrics import RegionMetric
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _errors(folds: tuple[Fold, ...], sigma: float) -> dict[str, float]:
     return errors | ({"coverage 0.9": float(np.mean(covered))} if covered else {})
 
 
-def _mean(folds: tuple[Fold, ...], metric: Any) -> float:
+def _mean(folds: tuple[Fold, ...], metric: Callable[..., RegionMetric]) -> float:
     scores = [
         metric(fold.forecast, fold.windows.target, fold.windows.regions).mean for fold in folds
     ]

@@ -171,6 +171,6 @@ def _explain(error: Any) -> str:
     return f"{where}={_quoted(error['input'])}: {error['msg']}"
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     """Return a value as it was given; of a URL, only what may be shown."""
     return repr(shown(value) if isinstance(value, str) else value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -14,6 +14,10 @@ from dp.errors import LedgerError
 from flows.errors import SetupError, UsageError
 from models.errors import ModelError
 
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun, State
+
 WEBHOOK = "VEILCAST_WEBHOOK"
 _OURS = (BudgetRefused, DataError, LedgerError, ModelError, SetupError, UsageError)
 """Errors whose messages are meant for people and contain no count."""
@@ -21,7 +25,7 @@ _OURS = (BudgetRefused, DataError, LedgerError, ModelError, SetupError, UsageErr
 _log = logging.getLogger("veilcast")
 
 
-def tell(event: str, message: str, **about: Any) -> bool:
+def tell(event: str, message: str, **about: object) -> bool:
     """Log an event and post it; a webhook that does not answer stops nothing.
 
     Args:
@@ -46,14 +50,14 @@ def tell(event: str, message: str, **about: Any) -> bool:
     return True
 
 
-def failed(flow: Any, flow_run: Any, state: Any) -> None:
+def failed(flow: Flow[..., object], flow_run: FlowRun, state: State[object]) -> None:
     """Notify of a run that failed or crashed; Prefect calls this hook."""
     error = error_of(state)
     event = "budget-refused" if isinstance(error, BudgetRefused) else state.type.value.lower()
     tell(event, words(error, state), flow=flow.name, run=flow_run.name, run_id=str(flow_run.id))
 
 
-def error_of(state: Any) -> BaseException | None:
+def error_of(state: State[object]) -> BaseException | None:
     """Return the error that a run ended with, if any."""
     try:
         state.result()
@@ -62,7 +66,7 @@ def error_of(state: Any) -> BaseException | None:
     return None
 
 
-def words(error: BaseException | None, state: Any) -> str:
+def words(error: BaseException | None, state: State[object]) -> str:
     """Return an error as text; of a foreign error only its type, since its text may quote a count."""
     if error is None:
         return str(state.name)

@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flows.errors import SetupError
 from flows.settings import Home
@@ -65,16 +66,16 @@ async def check_token(
 class RequestLimits:
     """Middleware that refuses overlong requests before anything reads them, and adds headers."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def sent(message: Any) -> None:
+        async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *_HEADERS]
             await send(message)
@@ -85,7 +86,7 @@ class RequestLimits:
             await self._app(scope, receive, sent)
 
 
-def _too_much(scope: Any) -> tuple[int, str] | None:
+def _too_much(scope: Scope) -> tuple[int, str] | None:
     headers = dict(scope["headers"])
     if len(scope["query_string"]) > LONGEST_QUERY:
         return 414, f"the query is longer than {LONGEST_QUERY} bytes"
@@ -97,7 +98,7 @@ def _too_much(scope: Any) -> tuple[int, str] | None:
     return None
 
 
-async def _refuse(send: Any, status: int, detail: str) -> None:
+async def _refuse(send: Send, status: int, detail: str) -> None:
     import json
 
     body = json.dumps({"detail": detail}).encode()

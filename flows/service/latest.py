@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
@@ -117,6 +116,6 @@ class Latest:
         return Statement(run=run, statement=entry.document["statement"]).model_dump_json().encode()
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     """Return a number, or None for any of pandas' missing values."""
     return None if value is None or value != value else float(value)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.clean import fill_gaps
 from data.panel import Panel
@@ -26,6 +26,8 @@ LEVEL = 0.9
 """Level of the prediction intervals that are written."""
 _MOST = 96
 """Missed forecasts that are made later, at most, after the loop did not run."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ def write_forecasts(
 
 
 def _forecast(
-    model: Champion, moment: Any, frames: list[pd.DataFrame], promise: Promise, recipe: Recipe
+    model: Champion,
+    moment: pd.Timestamp,
+    frames: list[pd.DataFrame],
+    promise: Promise,
+    recipe: Recipe,
 ) -> Forecast:
     low, high = frames[1:] if len(frames) == 3 else (None, None)
     return Forecast(
@@ -104,7 +110,7 @@ def _until(counts: Panel, seen: pd.Timestamp) -> Panel:
     return Panel(counts.counts.reindex(times), counts.source)
 
 
-def _windows(panel: Panel, spec: WindowSpec, last: Any) -> Windows:
+def _windows(panel: Panel, spec: WindowSpec, last: pd.Timestamp) -> Windows:
     """Return windows for every moment after `last`; the last one forecasts from the panel's end."""
     filled = fill_gaps(panel)
     ahead = pd.date_range(filled.times[-1], periods=spec.horizon + 1, freq=filled.interval)[1:]
@@ -117,7 +123,7 @@ def _windows(panel: Panel, spec: WindowSpec, last: Any) -> Windows:
     return windows.take(np.asarray(windows.times > pd.Timestamp(last)))
 
 
-def _ends(intervals: Intervals | None, values: Any, windows: Windows) -> tuple[Any, ...]:
+def _ends(intervals: Intervals | None, values: Floats, windows: Windows) -> tuple[Floats, ...]:
     if intervals is None or LEVEL not in intervals.widths:
         return ()
     return intervals.around(values, windows, LEVEL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 from sqlalchemy import create_engine
@@ -17,7 +17,13 @@ from flows.errors import SetupError, UsageError
 
 
 def replay(
-    source: str, target: str, *, history: int, speed: float, minutes: float, say: Any = None
+    source: str,
+    target: str,
+    *,
+    history: int,
+    speed: float,
+    minutes: float,
+    say: Callable[[str], None] | None = None,
 ) -> Document:
     """Write the first days of a source at once, then the rest interval by interval.
 

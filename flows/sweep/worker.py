@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from prefect import task
@@ -39,6 +39,10 @@ from flows.sweep.cost import kept_in
 from flows.sweep.result import Lost, Trained
 from models.errors import ModelError
 
+if TYPE_CHECKING:
+    from prefect import Task
+    from prefect.client.schemas.objects import State, TaskRun
+
 Values = dict[str, Document]
 
 
@@ -46,7 +50,7 @@ TRAINED = "trained"
 """Kept under this name, by recipe and data."""
 
 
-def _may_pass(_task: Any, _run: Any, state: Any) -> bool:
+def _may_pass(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
     """Whether the same again may go well: not what was refused, and not what diverged."""
     ours = (BudgetRefused, DataError, ModelError, ReleaseLostError, SetupError, UsageError)
     return not isinstance(error_of(state), ours)
