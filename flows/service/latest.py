@@ -116,6 +116,6 @@ class Latest:
         return Statement(run=run, statement=entry.document["statement"]).model_dump_json().encode()
 
 
-def _number(value: object) -> float | None:
+def _number(value: str | float | None) -> float | None:
     """Return a number, or None for any of pandas' missing values."""
     return None if value is None or value != value else float(value)

@@ -23,7 +23,7 @@ def replay(
     history: int,
     speed: float,
     minutes: float,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[int], None] | None = None,
 ) -> Document:
     """Write the first days of a source at once, then the rest interval by interval.
 
