@@ -85,7 +85,7 @@ def pipeline(values: dict[str, Any], home: Home, at: Callable[[str], None]) -> R
     privatised = privatise_step.fn(raw, plan, home)
     prepared = window_step.fn(privatised, raw, plan)
     with Tracker(home).run("trial", raw.source) as run:
-        fitted = train_step.fn(prepared, plan, privatised.promise, home, run.log_epoch)
+        fitted = train_step.fn(prepared, plan, privatised.guarantee, home, run.log_epoch)
         at("released")
         evaluation = evaluate_step.fn(fitted, prepared, ridge=False)
         completed = Completed(plan, findings, privatised, prepared, fitted, evaluation, started)

@@ -22,7 +22,7 @@ from data.panel import Panel
 from data.split import split
 from data.windows import make
 from flows.compare.backtest import Folds, compare
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare
 from flows.recipe.load import compose
@@ -50,7 +50,7 @@ def filtered(panel: Panel, sigma: float) -> Panel:
 
 def error(inputs: Panel, noised: Panel, raw: Panel, asked: Recipe, sigma: float) -> float:
     """Mean RMSE over four weeks; targets are the noised counts whatever the inputs are."""
-    prepared = prepare(Privatised(inputs, noised, Promise()), raw, asked.windows)
+    prepared = prepare(Privatised(inputs, noised, Guarantee()), raw, asked.windows)
     windows = make(fill_gaps(inputs), noised, prepared.spec)
     learning = split(windows, test=raw.steps("7d"), validation=0).train
     found = compare(replace(prepared, learning=learning), asked, Folds(count=4), sigma)

@@ -19,7 +19,7 @@ from torch.nn.functional import softplus
 
 from data import sources, validate
 from flows.pipeline.fit import learner
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare
 from flows.recipe.load import override
@@ -128,7 +128,7 @@ def main(source: str, model: str, sigma: float, folds: int) -> dict[str, Any]:
     asked = from_dict({**values, "windows": {"validation": "0d"}})
     noise = np.random.default_rng(0).normal(size=panel.values.shape) * sigma
     noised = panel.with_values(panel.values + noise)
-    prepared = prepare(Privatised(noised, noised, Promise()), panel, asked.windows)
+    prepared = prepare(Privatised(noised, noised, Guarantee()), panel, asked.windows)
     size = panel.steps("7d")
     weeks = backtest(learner(prepared, asked), prepared.learning, folds=folds + 2, size=size)
     found: dict[str, dict[float, list[tuple[float, float]]]] = {"quarters": {}, "head": {}}

@@ -21,7 +21,7 @@ from data import validate
 from docs.generate import DOCS
 from flows.pipeline import read as counted
 from flows.pipeline.evaluate import NOT_PRIVATE
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised, kept_release, suppressed
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.load import load
@@ -73,7 +73,7 @@ def week(run: str, home: Home) -> tuple[Prepared, Recipe, np.ndarray]:
         )
     noised = suppressed(kept_release(saved.extra["release"], home), recipe)
     inputs = raw.with_values(noised.reindex(raw.times).to_numpy())
-    prepared = prepare(Privatised(inputs, inputs, Promise()), raw, recipe.windows)
+    prepared = prepare(Privatised(inputs, inputs, Guarantee()), raw, recipe.windows)
     return prepared, recipe, predict(saved.model, prepared.truth)
 
 
@@ -86,8 +86,8 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
     grid = figure.add_gridspec(regions, 2, width_ratios=(1, 1.25))
     _frontier(figure.add_subplot(grid[:, 0]), points)
     prepared, recipe, forecast = week(run, home)
-    truth, promise = prepared.truth, recipe.privacy
-    promised = f"ε = {promise.epsilon:g} at δ = {promise.delta:g}"
+    truth, guarantee = prepared.truth, recipe.privacy
+    promised = f"ε = {guarantee.epsilon:g} at δ = {guarantee.delta:g}"
     largest = np.argsort(-np.nanmean(truth.target[:, 0], axis=0))[:regions]
     for row, region in enumerate(largest):
         axis = figure.add_subplot(grid[row, 1])
@@ -107,7 +107,7 @@ def draw(points: pd.DataFrame, run: str, home: Home, out: Path, regions: int = 2
         _days(axis)
         if row == 0:
             axis.set_title(
-                f"{recipe.model.name}, {promise.unit}, {promised}\n"
+                f"{recipe.model.name}, {guarantee.unit}, {promised}\n"
                 "add or remove the records of one unit",
                 loc="right",
                 fontsize=8,

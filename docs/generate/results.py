@@ -25,8 +25,8 @@ def table(report: str) -> str:
     honest = _rows(report, "Forecasts under honest selection")
     same = _rows(report, "Input or gradient perturbation?")
     rows = [
-        (*_promise(promise), "**" + _plain(name) + "**" if _CHOSEN in name else name, error)
-        for promise, name, _, error, *_ in honest
+        (*_promise(guarantee), "**" + _plain(name) + "**" if _CHOSEN in name else name, error)
+        for guarantee, name, _, error, *_ in honest
         if _CHOSEN in name or name == "bigru"
     ]
     shared = _promise(f"input, {_between(report, 'kept both ways: ', '. Noise')}")

@@ -10,7 +10,7 @@ from flows.compare.backtest import Folds, compare
 from flows.document import Document
 from flows.pipeline.dpsgd.train import fit_privately
 from flows.pipeline.fit import learner
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised, noised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.load import load
@@ -63,10 +63,10 @@ def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recip
 def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, float]:
     """Return windows under the recipe's promise, and σ of the noise; only the first call charges."""
     if recipe.privacy.mechanism == "none":
-        return prepare(Privatised(panel, panel, Promise()), panel, recipe.windows), 0.0
+        return prepare(Privatised(panel, panel, Guarantee()), panel, recipe.windows), 0.0
     counts, details = noised(panel, recipe, home)
     return prepare(
-        Privatised(counts, counts, Promise()), panel, recipe.windows
+        Privatised(counts, counts, Guarantee()), panel, recipe.windows
     ), details.noise.sigma
 
 
@@ -97,11 +97,11 @@ def by_gradient(
         "training": {"seed": seed} | ({} if epochs is None else {"epochs": epochs}),
     }
     gradient = from_dict(values)
-    prepared = prepare(Privatised(panel, panel, Promise()), panel, gradient.windows, repair=False)
-    model, _, promise = fit_privately(
-        prepared, gradient, Promise(), home, lambda _epoch, _spent: None
+    prepared = prepare(Privatised(panel, panel, Guarantee()), panel, gradient.windows, repair=False)
+    model, _, guarantee = fit_privately(
+        prepared, gradient, Guarantee(), home, lambda _epoch, _spent: None
     )
-    return {**_errors(model, prepared), "epsilon": promise.epsilon}
+    return {**_errors(model, prepared), "epsilon": guarantee.epsilon}
 
 
 def on_the_test_week(prepared: Prepared, recipe: Recipe) -> Document:

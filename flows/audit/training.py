@@ -18,7 +18,7 @@ from dp.audit.gradients import plant as plant_gradients
 from dp.budget import Budget
 from dp.mechanisms.window_sampling import WindowSampling
 from flows.pipeline.dpsgd.train import fit_privately
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe
@@ -52,7 +52,7 @@ def on_a_city(recipe: Recipe, regions: int | None, minutes: int | None) -> tuple
 
 def windows_of(panel: Panel, recipe: Recipe) -> Prepared:
     """Return the windows that a private training reads."""
-    raw = Privatised(panel, panel, Promise())
+    raw = Privatised(panel, panel, Guarantee())
     return prepare(raw, panel, recipe.windows, repair=False)
 
 
@@ -115,7 +115,7 @@ def black_box(
     planted = panel.with_values(values)
     with temporary_home() as home:
         model, *_ = fit_privately(
-            windows_of(planted, recipe), recipe, Promise(), home, lambda _epoch, _spent: None
+            windows_of(planted, recipe), recipe, Guarantee(), home, lambda _epoch, _spent: None
         )
     scores = _losses(model, panel, first, starts, width)
     return canaries, measure(guesses, scores, coins)

@@ -71,23 +71,23 @@ def backtest(recipe: Document, models: list[str], folds: Folds) -> Document:
     raw, _ = validate_step(table, base.source.max_gap)
     privatised = privatise_step(raw, base, home)
     prepared = window_step(privatised, raw, base)
-    promise = privatised.promise
+    guarantee = privatised.guarantee
     progress.stage("backtest", steps=len(recipes))
     rows = []
     for number, compared in enumerate(recipes):
         progress.stage_at(f"backtest: {compared.model.name}", number)
-        rows.append(compare(prepared, compared, folds, promise.sigma or 0.0))
+        rows.append(compare(prepared, compared, folds, guarantee.sigma or 0.0))
     return {
         "source": raw.source,
         "mechanism": base.privacy.mechanism,
-        "unit": promise.unit,
-        "epsilon": promise.epsilon,
-        "delta": promise.delta,
-        "neighbours": promise.neighbours,
+        "unit": guarantee.unit,
+        "epsilon": guarantee.epsilon,
+        "delta": guarantee.delta,
+        "neighbours": guarantee.neighbours,
         "folds": asdict(folds),
         "evaluation": "against noised counts, which is free; the noise is taken off the RMSE, and is "
-        f"still in all other columns (standard deviation {promise.sigma:.1f} persons)"
-        if promise.sigma
+        f"still in all other columns (standard deviation {guarantee.sigma:.1f} persons)"
+        if guarantee.sigma
         else "evaluated on raw data, not a private release",
         "rows": rows,
     }

@@ -72,7 +72,7 @@ def tune(recipe: Document, trials: int, folds: Folds) -> Document:
     table = ingest_step(base)
     raw, _ = validate_step(table, base.source.max_gap)
     privatised = privatise_step(raw, base, home)
-    sigma, windows = privatised.promise.sigma or 0.0, _windows(privatised, raw)
+    sigma, windows = privatised.guarantee.sigma or 0.0, _windows(privatised, raw)
     study = _study(base, raw, folds, home)
 
     def error(trial: optuna.Trial) -> float:
@@ -91,15 +91,15 @@ def tune(recipe: Document, trials: int, folds: Folds) -> Document:
     )
     winner = better if best["mean"] < before["mean"] else base
     path = _write(winner, home)
-    promise = privatised.promise
+    guarantee = privatised.guarantee
     return {
         "source": raw.source,
         "model": base.model.name,
         "mechanism": base.privacy.mechanism,
-        "unit": promise.unit,
-        "epsilon": promise.epsilon,
-        "delta": promise.delta,
-        "neighbours": promise.neighbours,
+        "unit": guarantee.unit,
+        "epsilon": guarantee.epsilon,
+        "delta": guarantee.delta,
+        "neighbours": guarantee.neighbours,
         "trials": _done(study),
         "before": before,
         "best": best,

@@ -9,7 +9,7 @@ from data.findings import Finding
 from dp.ledger import Ledger
 from flows.pipeline.evaluate import NOT_PRIVATE, Evaluation
 from flows.pipeline.fit import Fitted
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.result import EpochCount, LedgerRecord, RunResult, ScoredPeriod
 from flows.pipeline.windows import Prepared
@@ -43,9 +43,9 @@ class Completed:
     judged: str = NOT_PRIVATE
 
     @property
-    def promise(self) -> Promise:
+    def guarantee(self) -> Guarantee:
         """Of the whole run."""
-        return self.fitted.promise
+        return self.fitted.guarantee
 
 
 def result_of(completed: Completed, home: Home) -> RunResult:
@@ -55,7 +55,7 @@ def result_of(completed: Completed, home: Home) -> RunResult:
         completed: the run.
         home: whose ledger has its charges.
     """
-    recipe, promise, evaluation = completed.recipe, completed.promise, completed.evaluation
+    recipe, guarantee, evaluation = completed.recipe, completed.guarantee, completed.evaluation
     history, truth = completed.fitted.history, completed.prepared.truth
     distance = history.observed.get(WeightDistance.name)
     return RunResult(
@@ -63,13 +63,13 @@ def result_of(completed: Completed, home: Home) -> RunResult:
         model=recipe.model.name,
         optimizer=recipe.optimizer,
         mechanism=recipe.privacy.mechanism,
-        unit=promise.unit,
-        epsilon=promise.epsilon,
-        delta=promise.delta,
-        neighbours=promise.neighbours,
-        epsilon_naive=promise.epsilon_naive,
-        sensitivity=promise.sensitivity,
-        sigma=promise.sigma,
+        unit=guarantee.unit,
+        epsilon=guarantee.epsilon,
+        delta=guarantee.delta,
+        neighbours=guarantee.neighbours,
+        epsilon_naive=guarantee.epsilon_naive,
+        sensitivity=guarantee.sensitivity,
+        sigma=guarantee.sigma,
         seed=recipe.training.seed,
         rmse=evaluation.rmse,
         mae=evaluation.mae,
@@ -82,36 +82,36 @@ def result_of(completed: Completed, home: Home) -> RunResult:
         epochs=EpochCount(len(history.epochs), history.best),
         weight_distance=asdict(distance) if isinstance(distance, LogFit) else None,
         seconds=round(time.perf_counter() - completed.started, 2),
-        statement=promise.statement,
-        proof=promise.proof,
-        ledger_entry=promise.ledger_entry,
-        ledger=_ledger_record(promise, home),
+        statement=guarantee.statement,
+        proof=guarantee.proof,
+        ledger_entry=guarantee.ledger_entry,
+        ledger=_ledger_record(guarantee, home),
         findings=tuple(str(finding) for finding in completed.findings),
     )
 
 
-def _ledger_record(promise: Promise, home: Home) -> LedgerRecord | None:
+def _ledger_record(guarantee: Guarantee, home: Home) -> LedgerRecord | None:
     """Read the charges back from the ledger.
 
     Two charges where both a training and the counts that forecasts read were paid for; their epsilons
     and deltas add up.
     """
-    if promise.ledger_entry is None:
+    if guarantee.ledger_entry is None:
         return None
     ledger = Ledger(home.database_url)
-    entry = ledger.entry(promise.ledger_entry)
-    if promise.stream is not None:  # many charges; what they come to is the stream's promise
+    entry = ledger.entry(guarantee.ledger_entry)
+    if guarantee.stream is not None:  # many charges; what they come to is the stream's promise
         return LedgerRecord(
             entry=entry.id,
             hash=entry.hash,
             dataset=entry.dataset,
             purpose=entry.purpose,
             unit=entry.unit.value,
-            epsilon=promise.epsilon,
-            delta=promise.delta,
+            epsilon=guarantee.epsilon,
+            delta=guarantee.delta,
             neighbours=entry.unit.neighbours,
         )
-    beside = ledger.find(promise.release) if promise.release else None
+    beside = ledger.find(guarantee.release) if guarantee.release else None
     charges = [entry] if beside is None or beside.id == entry.id else [entry, beside]
     return LedgerRecord(
         entry=entry.id,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.panel import Panel
 from flows.document import Document
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.windows import Prepared
 from models.conformal import Intervals
 
@@ -23,7 +23,7 @@ _FORECAST, _COUNTS = "#0b6e99", "#9aa5b1"
 def figure(
     prepared: Prepared,
     inputs: Panel,
-    promise: Promise,
+    guarantee: Guarantee,
     forecast: NDArray[np.float64],
     intervals: Intervals | None = None,
     *,
@@ -37,7 +37,7 @@ def figure(
     Args:
         prepared: windows and truth.
         inputs: the counts that were read, with gaps.
-        promise: of the run.
+        guarantee: of the run.
         forecast: test forecast, [N, H, R]; the first step ahead is drawn.
         intervals: prediction intervals, if there are any; those of `LEVEL` are drawn.
         columns: of regions side by side; one for narrow screens.
@@ -47,7 +47,7 @@ def figure(
     from matplotlib.figure import Figure
 
     truth = prepared.truth
-    counts, label = _counts(prepared, inputs, promise)
+    counts, label = _counts(prepared, inputs, guarantee)
     ends = None
     if intervals is not None and LEVEL in intervals.widths:
         ends = intervals.around(forecast, truth, LEVEL)
@@ -148,13 +148,13 @@ def promise_figure(statement: Document, *, narrow: bool = False) -> bytes | None
 
 
 def _counts(
-    prepared: Prepared, inputs: Panel, promise: Promise
+    prepared: Prepared, inputs: Panel, guarantee: Guarantee
 ) -> tuple[NDArray[np.float64] | None, str]:
     """What may be drawn beside the forecast, and what it is called."""
     truth = prepared.truth
     if inputs.public:
         return truth.target[:, 0], "counts (evaluated on raw data, not a private release)"
-    if promise.release is None and promise.stream is None:
+    if guarantee.release is None and guarantee.stream is None:
         return None, ""
     at = inputs.times.get_indexer(truth.times)
     return inputs.values[at], "counts as released, with noise"

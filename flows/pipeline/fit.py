@@ -12,7 +12,7 @@ from dp.errors import ReleaseLostError
 from dp.mechanisms.seed import Seed
 from flows.pipeline.dpsgd import train
 from flows.pipeline.dpsgd.run import PrivateJob
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from flows.runtime import progress
@@ -37,7 +37,7 @@ class Fitted:
 
     model: Forecaster
     history: History
-    promise: Promise
+    guarantee: Guarantee
     intervals: Intervals | None = None
 
 
@@ -48,7 +48,7 @@ class Fit:
     Attributes:
         prepared: windows by use.
         recipe: what to train and how.
-        promise: of the counts that are read.
+        guarantee: of the counts that are read.
         home: where ledger and releases are.
         log: called after every epoch with its number and figures.
         seed: of the noise of a private training, if it is to be repeatable should it be lost.
@@ -57,7 +57,7 @@ class Fit:
 
     prepared: Prepared
     recipe: Recipe
-    promise: Promise
+    guarantee: Guarantee
     home: Home
     log: Log
     seed: Seed | None = None
@@ -71,20 +71,20 @@ class Fit:
         self.log(epoch.number, {**known, **spent})
 
 
-def fit(prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: Log) -> Fitted:
+def fit(prepared: Prepared, recipe: Recipe, guarantee: Guarantee, home: Home, log: Log) -> Fitted:
     """Train on the training windows, stop by the validation windows; the test windows stay unseen.
 
     Args:
         prepared: windows by use.
         recipe: what to train and how.
-        promise: of the counts that are read.
+        guarantee: of the counts that are read.
         home: where ledger and releases are.
         log: called after every epoch with its number and figures.
 
     Raises:
         ModelError: training failed.
     """
-    (found,) = fit_together([Fit(prepared, recipe, promise, home, log)])
+    (found,) = fit_together([Fit(prepared, recipe, guarantee, home, log)])
     if isinstance(found, ModelError | ReleaseLostError):
         raise found
     return found
@@ -118,7 +118,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
             found[place] = _solved(job)
     for home, places in private.items():
         asked = [
-            PrivateJob(job.prepared, job.recipe, job.promise, job.on_epoch, job.seed, job.again)
+            PrivateJob(job.prepared, job.recipe, job.guarantee, job.on_epoch, job.seed, job.again)
             for job in (jobs[place] for place in places)
         ]
         for place, one in zip(places, train.fit_each_privately(asked, home), strict=True):
@@ -129,7 +129,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
         found[place] = (
             history
             if isinstance(history, ModelError)
-            else Fitted(run.model, history, job.promise, _intervals(job.prepared, job.recipe))
+            else Fitted(run.model, history, job.guarantee, _intervals(job.prepared, job.recipe))
         )
     return [found[place] for place in range(len(jobs))]
 
@@ -159,7 +159,7 @@ def _solved(job: Fit) -> Fitted:
         on_epoch=lambda epoch: job.on_epoch(epoch, {}),
         observers=(WeightDistance.of,),
     )
-    return Fitted(model, history, job.promise, _intervals(job.prepared, job.recipe))
+    return Fitted(model, history, job.guarantee, _intervals(job.prepared, job.recipe))
 
 
 def fresh(prepared: Prepared, recipe: Recipe) -> Forecaster:

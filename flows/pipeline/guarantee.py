@@ -9,7 +9,7 @@ from flows.document import Document
 
 
 @dataclass(frozen=True)
-class Promise:
+class Guarantee:
     """What a run guarantees; everything is None where there is no mechanism.
 
     Attributes:

@@ -19,7 +19,7 @@ from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 
@@ -32,12 +32,12 @@ class Privatised:
         inputs: what forecasts are made from, gaps still in sight: noised counts, or raw ones under
             `none` and, unless inputs are protected, under `gradient`.
         training: what is trained on; raw counts under `gradient`, which the training protects.
-        promise: for the counts; a training under `gradient` adds its own.
+        guarantee: for the counts; a training under `gradient` adds its own.
     """
 
     inputs: Panel
     training: Panel
-    promise: Promise
+    guarantee: Guarantee
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
     if privacy.mechanism == "none" or (
         privacy.mechanism == "gradient" and not privacy.protect_inputs
     ):
-        return Privatised(inputs=panel, training=panel, promise=Promise())
+        return Privatised(inputs=panel, training=panel, guarantee=Guarantee())
     counts, made = noised(panel, recipe, home, again=again)
     private_training = privacy.mechanism == "gradient"
     return Privatised(
         inputs=counts,
         training=panel if private_training else counts,
-        promise=_promise(panel, made, recipe, home),
+        guarantee=_promise(panel, made, recipe, home),
     )
 
 
@@ -184,11 +184,11 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
     return (*names, shown(source.name).rpartition("://")[2])
 
 
-def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Promise:
+def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
     """What may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
     ledger = Ledger(home.database_url)
-    return Promise(
+    return Guarantee(
         statement=statement.input_perturbation(
             noise,
             made.unit,

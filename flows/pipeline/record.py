@@ -39,7 +39,7 @@ def record(completed: Completed, run: ActiveRun, home: Home) -> RunResult:
             figures.figure(
                 completed.prepared,
                 completed.privatised.inputs,
-                completed.promise,
+                completed.guarantee,
                 completed.evaluation.forecast,
                 completed.fitted.intervals,
                 columns=columns,
@@ -76,12 +76,12 @@ def write_documents(result: RunResult, folder: Path) -> None:
 
 def mlflow_record(completed: Completed, result: RunResult) -> Record:
     """Build what MLflow compares runs by: at most 25 parameters."""
-    recipe, promise = completed.recipe, completed.promise
+    recipe, guarantee = completed.recipe, completed.guarantee
     spec = completed.prepared.spec
     training = recipe.training
     charged = result.ledger
     # A run without proof of noise is charged all the same, and promises nothing.
-    proven = charged if promise.epsilon is not None else None
+    proven = charged if guarantee.epsilon is not None else None
     means = {name: getattr(result, name).mean for name in ("rmse", "mae", "smape", "mase")}
     metrics = {name: mean for name, mean in means.items() if mean}
     metrics |= {f"coverage {level}": share for level, share in result.coverage.items()}
@@ -96,11 +96,11 @@ def mlflow_record(completed: Completed, result: RunResult) -> Record:
         parameters={
             "source": result.source,
             "mechanism": recipe.privacy.mechanism,
-            "unit": promise.unit,
-            "epsilon": promise.epsilon,
-            "delta": promise.delta,
-            "sensitivity": promise.sensitivity,
-            "sigma": promise.sigma,
+            "unit": guarantee.unit,
+            "epsilon": guarantee.epsilon,
+            "delta": guarantee.delta,
+            "sensitivity": guarantee.sensitivity,
+            "sigma": guarantee.sigma,
             "model": recipe.model.name,
             "hidden": recipe.model.hidden,
             "layers": recipe.model.layers,
@@ -127,9 +127,9 @@ def mlflow_record(completed: Completed, result: RunResult) -> Record:
             "epsilon": proven and proven.epsilon,
             "delta": proven and proven.delta,
             "neighbours": proven and proven.neighbours,
-            "epsilon_naive_one_window": promise.epsilon_naive,
+            "epsilon_naive_one_window": guarantee.epsilon_naive,
             "private": proven is not None,
-            "sigma": promise.sigma,
+            "sigma": guarantee.sigma,
             "ledger_entry": charged and charged.entry,
             "ledger_hash": charged and charged.hash,
             "ledger_data_set": charged and charged.dataset,
@@ -141,12 +141,12 @@ def mlflow_record(completed: Completed, result: RunResult) -> Record:
 
 def _title(completed: Completed) -> str:
     """Name the run: what is trained, and the whole promise where there is one."""
-    promise, name = completed.promise, completed.recipe.model.name
-    if promise.unit is None:
+    guarantee, name = completed.guarantee, completed.recipe.model.name
+    if guarantee.unit is None:
         return f"{name} none"
-    budget = f"({promise.epsilon:.4g}, {promise.delta:g})"
-    title = f"{name} {completed.recipe.privacy.mechanism} {promise.unit} {budget}"
-    if promise.stream is None:
+    budget = f"({guarantee.epsilon:.4g}, {guarantee.delta:g})"
+    title = f"{name} {completed.recipe.privacy.mechanism} {guarantee.unit} {budget}"
+    if guarantee.stream is None:
         return title
     return f"{title}, counts until {completed.prepared.truth.ends[-1]:%Y-%m-%d %H:%M}"
 
@@ -161,6 +161,6 @@ def _to_forecast_with(completed: Completed) -> Document:
         if completed.fitted.intervals is None
         else completed.fitted.intervals.to_dict(),
         "interval_seconds": int(completed.prepared.inputs.interval.total_seconds()),
-        "release": completed.promise.release,
-        "stream": completed.promise.stream,
+        "release": completed.guarantee.release,
+        "stream": completed.guarantee.stream,
     }

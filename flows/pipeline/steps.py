@@ -17,7 +17,7 @@ from flows.pipeline import evaluate, fit, privatise, read, windows
 from flows.pipeline.completed import Completed
 from flows.pipeline.evaluate import Evaluation
 from flows.pipeline.fit import Fitted, Log
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.record import record
 from flows.pipeline.result import RunResult
@@ -63,11 +63,11 @@ def window_step(privatised: Privatised, raw: Panel, recipe: Recipe) -> Prepared:
 
 @task(name="train", **_PLAIN)
 def train_step(
-    prepared: Prepared, recipe: Recipe, promise: Promise, home: Home, log: Log
+    prepared: Prepared, recipe: Recipe, guarantee: Guarantee, home: Home, log: Log
 ) -> Fitted:
     """Train the forecaster; under `gradient`, charge the ledger first."""
     progress.stage("train", steps=recipe.training.epochs)
-    return fit.fit(prepared, recipe, promise, home, log)
+    return fit.fit(prepared, recipe, guarantee, home, log)
 
 
 @task(name="evaluate", **_PLAIN)

@@ -43,7 +43,7 @@ def train(values: Document) -> RunResult:
     prepared = window_step(privatised, raw, recipe)
     title = f"{recipe.model.name} {recipe.privacy.mechanism}"
     with Tracker(home).run(title, raw.source) as run:
-        fitted = train_step(prepared, recipe, privatised.promise, home, run.log_epoch)
+        fitted = train_step(prepared, recipe, privatised.guarantee, home, run.log_epoch)
         evaluation = evaluate_step(fitted, prepared, ridge=recipe.privacy.mechanism != "gradient")
         completed = Completed(recipe, findings, privatised, prepared, fitted, evaluation, started)
         return record_step(completed, run, home)

@@ -24,7 +24,7 @@ from dp.unit.contribution import derive_bound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare
 from flows.recipe.sections import WindowConfig
@@ -219,7 +219,7 @@ def _error(panel: Panel, sigma: Floats, draw: np.random.Generator) -> Floats:
     """Return the RMSE of ridge regression on noised counts, against the true ones, [R]."""
     noised = panel.with_values(panel.values + draw.normal(size=panel.values.shape) * sigma)
     prepared = prepare(
-        Privatised(noised, noised, Promise()), panel, WindowConfig(validation="0d", lags=24)
+        Privatised(noised, noised, Guarantee()), panel, WindowConfig(validation="0d", lags=24)
     )
     spec, windows = prepared.spec, prepared.learning
     model = Ridge(

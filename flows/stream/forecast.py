@@ -12,7 +12,7 @@ from data.clean import fill_gaps
 from data.panel import Panel
 from data.store import Forecast, append_forecasts, latest_forecasts, open_store
 from data.windows import Windows, WindowSpec, make
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.stream import release
@@ -67,14 +67,14 @@ def write_forecasts(
         return WrittenForecasts((), 0)
     values = predict(saved.model, windows)
     ends = _ends(saved.intervals, values, windows)
-    promise = release.promise(recipe, counts, home)
+    guarantee = release.guarantee(recipe, counts, home)
     rows = 0
     for row, moment in enumerate(windows.times):
         times = pd.date_range(moment, periods=spec.horizon, freq=counts.interval, name="time")
         frames = [
             pd.DataFrame(block[row].round(2), times, counts.regions) for block in (values, *ends)
         ]
-        rows += append_forecasts(store, name, _forecast(model, moment, frames, promise, recipe))
+        rows += append_forecasts(store, name, _forecast(model, moment, frames, guarantee, recipe))
     return WrittenForecasts(tuple(windows.times), rows)
 
 
@@ -82,7 +82,7 @@ def _forecast(
     model: Champion,
     moment: pd.Timestamp,
     frames: list[pd.DataFrame],
-    promise: Promise,
+    guarantee: Guarantee,
     recipe: Recipe,
 ) -> Forecast:
     low, high = frames[1:] if len(frames) == 3 else (None, None)
@@ -91,9 +91,9 @@ def _forecast(
         made_at=moment.to_pydatetime(),
         values=frames[0],
         mechanism=recipe.privacy.mechanism,
-        unit=promise.unit,
-        epsilon=promise.epsilon,
-        delta=promise.delta,
+        unit=guarantee.unit,
+        epsilon=guarantee.epsilon,
+        delta=guarantee.delta,
         lower=low,
         upper=high,
     )

@@ -20,7 +20,7 @@ from dp.release.stream import give_back, pieces, release_piece, stream_noise, st
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.stream.arrivals import Arrivals, first, since
@@ -221,7 +221,7 @@ def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> P
     return read_panel(store, in_use(recipe, home), start=at)
 
 
-def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
+def guarantee(recipe: Recipe, counts: Panel, home: Home) -> Guarantee:
     """Return the guarantee of the stream, which holds for everything made from it."""
     stream, unit = in_use(recipe, home), PrivacyUnit(recipe.privacy.unit)
     ledger = Ledger(home.database_url)
@@ -243,7 +243,7 @@ def promise(recipe: Recipe, counts: Panel, home: Home) -> Promise:
         clock=last.timezone,
         cap=account.cap,
     )
-    return Promise(
+    return Guarantee(
         statement=guarantee,
         unit=unit.value,
         neighbours=unit.neighbours,

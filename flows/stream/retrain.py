@@ -58,11 +58,11 @@ def retrain(recipe: Recipe, home: Home) -> Retrained:
     """
     started = time.perf_counter()
     counts = release.panel(recipe, home)
-    promise = release.promise(recipe, counts, home)
-    privatised = Privatised(inputs=counts, training=counts, promise=promise)
+    guarantee = release.guarantee(recipe, counts, home)
+    privatised = Privatised(inputs=counts, training=counts, guarantee=guarantee)
     prepared = prepare(privatised, counts, recipe.windows)
     with Tracker(home).run(recipe.model.name, in_use(recipe, home)) as run:
-        fitted = fit.fit(prepared, recipe, promise, home, run.log_epoch)
+        fitted = fit.fit(prepared, recipe, guarantee, home, run.log_epoch)
         evaluation = evaluate.evaluate(fitted, prepared)
         completed = Completed(recipe, (), privatised, prepared, fitted, evaluation, started, JUDGED)
         result = record(completed, run, home)

@@ -20,7 +20,7 @@ from dp.unit.time_grid import TimeGrid
 from flows.document import Document
 from flows.pipeline import privatise
 from flows.pipeline.dpsgd import train
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.steps import ingest_step
 from flows.pipeline.windows import Prepared, prepare
@@ -193,7 +193,7 @@ def charges_of(
 
     @cache
     def windows(config: WindowConfig) -> Prepared:
-        return prepare(Privatised(panel, panel, Promise()), panel, config, repair=False)
+        return prepare(Privatised(panel, panel, Guarantee()), panel, config, repair=False)
 
     found: dict[str, Charge] = {}
     for point in points:

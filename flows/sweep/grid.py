@@ -44,8 +44,8 @@ class Point:
     def title(self) -> str:
         """For people; the whole promise stands beside it."""
         parts = [self.mechanism, self.model, self.optimizer or "closed form"]
-        promise = [] if self.epsilon is None else [f"{self.unit}", f"ε={self.epsilon:g}"]
-        return " ".join([*parts, *promise])
+        guarantee = [] if self.epsilon is None else [f"{self.unit}", f"ε={self.epsilon:g}"]
+        return " ".join([*parts, *guarantee])
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Grid:
             promises: list[tuple[str | None, float | None]] = [(None, None)]
             if mechanism != "none":
                 promises = list(product(self.units, self.epsilons))
-            for promise, optimizer in product(promises, self._optimizers(mechanism, model)):
-                found.append(Point(mechanism, *promise, model, optimizer))
+            for guarantee, optimizer in product(promises, self._optimizers(mechanism, model)):
+                found.append(Point(mechanism, *guarantee, model, optimizer))
         points = list(dict.fromkeys(found))
         recipes = [self.at(point, 0) for point in points]
         if len(self.units) > 1 and recipes[0].source.events:

@@ -17,7 +17,7 @@ from data.sources import synthetic
 from flows.compare.backtest import Folds, compare
 from flows.document import Document
 from flows.pipeline.dpsgd.train import fit_privately
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised, noised
 from flows.pipeline.windows import prepare
 from flows.recipe.recipe import Recipe, from_dict
@@ -71,7 +71,7 @@ def _on_folds(asked: Recipe, panel: Panel, home: Home) -> float:
     if asked.privacy.mechanism == "input":
         counts, made = noised(panel, asked, home)
         sigma = made.noise.sigma
-    prepared = prepare(Privatised(counts, counts, Promise()), panel, asked.windows)
+    prepared = prepare(Privatised(counts, counts, Guarantee()), panel, asked.windows)
     return float(compare(prepared, asked, _FOLDS, sigma)["rmse"]["mean"])
 
 
@@ -84,8 +84,8 @@ def _on_a_city(asked: Recipe, panel: Panel) -> float:
         for seed in range(_SEEDS):
             training = replace(asked.training, seed=seed)
             one = replace(asked, source=public, training=training)
-            prepared = prepare(Privatised(city, city, Promise()), city, one.windows, repair=False)
-            model, *_ = fit_privately(prepared, one, Promise(), home, lambda _epoch, _spent: None)
+            prepared = prepare(Privatised(city, city, Guarantee()), city, one.windows, repair=False)
+            model, *_ = fit_privately(prepared, one, Guarantee(), home, lambda _epoch, _spent: None)
             truth = prepared.truth
             errors.append(metrics.rmse(predict(model, truth), truth.target, truth.regions).mean)
     return statistics.fmean(errors)

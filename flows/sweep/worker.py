@@ -136,10 +136,10 @@ def _completed(
         if isinstance(used, ReleaseLostError):
             results[place] = used
             continue
-        windows = repr((counts if used.promise.release else private, plan.windows))
+        windows = repr((counts if used.guarantee.release else private, plan.windows))
         if windows not in prepared:
             prepared[windows] = prepare(used, raw, plan.windows, repair=not private)
-        jobs.append(Fit(prepared[windows], plan, used.promise, home, _unheard, seed, again=False))
+        jobs.append(Fit(prepared[windows], plan, used.guarantee, home, _unheard, seed, again=False))
         inputs[place] = used
     for (place, used), job, fitted in zip(inputs.items(), jobs, fit_together(jobs), strict=True):
         if isinstance(fitted, ModelError | ReleaseLostError):

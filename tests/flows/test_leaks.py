@@ -104,8 +104,8 @@ def test_no_planted_count_is_anywhere(
     for written in (csv.read_bytes(), numbers.tobytes(), numbers.astype(float).tobytes()):
         assert len(found_in(iter([b"x" + written]))) == counts().size  # it does find what is there
     caplog.set_level(logging.DEBUG)
-    promise = ["--epsilon", 8, "--delta", 1e-6]
-    arguments = ["train", "--source", csv, *promise, *RUNS[mechanism], *SMALL]
+    guarantee = ["--epsilon", 8, "--delta", 1e-6]
+    arguments = ["train", "--source", csv, *guarantee, *RUNS[mechanism], *SMALL]
     result = CliRunner().invoke(app, [str(one) for one in arguments])
     assert result.exit_code == 0, result.output
     run = json.loads(result.stdout)["run_id"]

@@ -31,7 +31,7 @@ from dp.private.training import _Steps
 from flows.cli.app import app
 from flows.pipeline.dpsgd import run as private_run
 from flows.pipeline.fit import fit
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
@@ -80,7 +80,7 @@ def recipe(**training: object) -> Recipe:
 
 def prepared(values: pd.DataFrame, asked: Recipe) -> Prepared:
     panel = Panel(values, "made up", public=False)
-    return prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=False)
+    return prepare(Privatised(panel, panel, Guarantee()), panel, asked.windows, repair=False)
 
 
 @pytest.fixture
@@ -223,17 +223,17 @@ def test_losses_of_earlier_releases_are_dropped(
 
     with monkeypatch.context() as past:
         past.setattr(checkpoint, "packed", earlier)
-        fit(windows, asked, Promise(), home, lambda *_: None)
+        fit(windows, asked, Guarantee(), home, lambda *_: None)
     logged: list[dict[str, float]] = []
-    again = fit(windows, asked, Promise(), home, lambda _, values: logged.append(values))
+    again = fit(windows, asked, Guarantee(), home, lambda _, values: logged.append(values))
     assert len(Ledger(home.database_url).entries()) == 1  # returned, and not charged again
     assert [epoch.loss for epoch in again.history.epochs] == [None] * EPOCHS
     assert isinstance(again.history.observed["weight_distance"], LogFit)
     assert len(logged) == EPOCHS
     assert all("loss" not in values for values in logged)
-    assert again.promise.epsilon is None
-    assert again.promise.statement is not None
-    assert CRYPTOGRAPHIC in again.promise.statement["text"]
+    assert again.guarantee.epsilon is None
+    assert again.guarantee.statement is not None
+    assert CRYPTOGRAPHIC in again.guarantee.statement["text"]
 
 
 def test_a_private_run_fails_on_its_weights_alone(home: Home, losses: list[torch.Tensor]) -> None:
@@ -242,11 +242,11 @@ def test_a_private_run_fails_on_its_weights_alone(home: Home, losses: list[torch
     absurd = frame()
     absurd.iloc[300:306, 0] = 1e30
     asked = recipe()
-    fitted = fit(prepared(absurd, asked), asked, Promise(), home, lambda *_: None)
+    fitted = fit(prepared(absurd, asked), asked, Guarantee(), home, lambda *_: None)
     assert not all(bool(torch.isfinite(one).all()) for one in losses)
     assert all(bool(torch.isfinite(p).all()) for p in fitted.model.parameters())
-    assert fitted.promise.proof is not None
-    assert fitted.promise.proof["holds"]
+    assert fitted.guarantee.proof is not None
+    assert fitted.guarantee.proof["holds"]
     too_far = {"learning_rate": 3e38, "grad_norm": 100.0}
     for wrong, words in (
         (too_far, "weights of epoch 1 are not finite"),
@@ -254,7 +254,7 @@ def test_a_private_run_fails_on_its_weights_alone(home: Home, losses: list[torch
     ):
         wild = recipe(optimizer="sgd", **wrong)
         with pytest.raises(ModelError, match=words):
-            fit(prepared(frame(), wild), wild, Promise(), home, lambda *_: None)
+            fit(prepared(frame(), wild), wild, Guarantee(), home, lambda *_: None)
 
 
 def test_finite_weights_may_still_forecast_nothing() -> None:
@@ -275,5 +275,5 @@ def test_plain_trainings_tell_their_losses(home: Home) -> None:
     privacy = replace(asked.privacy, mechanism="none", noise_multiplier=None, unit="user")
     plain = replace(asked, privacy=privacy)
     logged: list[dict[str, float]] = []
-    fit(prepared(frame(), plain), plain, Promise(), home, lambda _, values: logged.append(values))
+    fit(prepared(frame(), plain), plain, Guarantee(), home, lambda _, values: logged.append(values))
     assert all(values["loss"] > 0 for values in logged)

@@ -31,7 +31,7 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.pipeline import privatise
 from flows.pipeline.dpsgd import run, train
 from flows.pipeline.dpsgd.plan import make_plan
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.steps import window_step
 from flows.recipe.recipe import from_dict
@@ -79,10 +79,10 @@ def test_noise_goes_on_observed_counts_and_repair_waits(
 
 def test_a_private_training_reads_no_repaired_count() -> None:
     raw = panel(gap=slice(400, 404))
-    given = Privatised(raw, raw, Promise())
+    given = Privatised(raw, raw, Guarantee())
     asked = recipe("gradient", unit="interval-1")
     windows = window_step.fn(given, raw, asked).split.train
-    whole = window_step.fn(Privatised(panel(), panel(), Promise()), panel(), asked).split.train
+    whole = window_step.fn(Privatised(panel(), panel(), Guarantee()), panel(), asked).split.train
     # windows whose targets, lags (2) or seasonal lags (a day, a week) lie in the gap are left out
     assert len(whole) - len(windows) == 4 + 2 + 2 * 4
 
@@ -97,7 +97,7 @@ def test_the_scaler_sees_noised_histograms_and_nothing_else(
     asked, found = recipe("gradient", unit="interval-1"), []
     for seed in (1, 2):
         raw = panel(seed=seed)
-        prepared = window_step.fn(Privatised(raw, raw, Promise()), raw, asked)
+        prepared = window_step.fn(Privatised(raw, raw, Guarantee()), raw, asked)
         plan = make_plan(prepared, asked)
         charge = train.charge(prepared, asked, home)
         ledger = Ledger("sqlite://")
@@ -138,7 +138,7 @@ def test_the_statement_names_the_noise_that_was_drawn(
     raw = panel()
     given = privatise.privatise(raw, asked, home)
     added = given.inputs.values - raw.values
-    statement = given.promise.statement
+    statement = given.guarantee.statement
     assert added.std() == pytest.approx(statement["sigma"], rel=0.1)
     assert statement["epsilon"] == pytest.approx(epsilon, rel=1e-6)  # nothing is given away
     (entry,) = Ledger(home.database_url).entries("mine", PrivacyUnit.USER_DAY)

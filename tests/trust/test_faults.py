@@ -135,7 +135,7 @@ def test_a_file_system_that_is_full(
         assert verify(Ledger(place.database_url)).holds
         assert "released" not in states(place)
         kept = kills.privatise_step.fn(*_read(kills, csv), place)
-        assert kept.promise.ledger_entry
+        assert kept.guarantee.ledger_entry
         assert states(place)[-1] == "released"
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -93,7 +93,7 @@ def published(values: Document) -> Document:
             raw, findings = validate_step.fn(ingest_step.fn(recipe), recipe.source.max_gap)
             used = privatise_step.fn(raw, recipe, home)
             prepared = window_step.fn(used, raw, recipe)
-            fitted = train_step.fn(prepared, recipe, used.promise, home, lambda *_: None)
+            fitted = train_step.fn(prepared, recipe, used.guarantee, home, lambda *_: None)
             scores = evaluate_step.fn(fitted, prepared, ridge=False)
             completed = Completed(recipe, findings, used, prepared, fitted, scores, 0.0)
             document = result_of(completed, home).to_dict()

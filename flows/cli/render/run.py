@@ -69,12 +69,12 @@ def listed(document: Document) -> None:
     for name in ("sigma", "RMSE", "persistence"):
         table.add_column(name, justify="right")
     for run in runs:
-        promise = [number(run[name], "{:.4g}") for name in ("epsilon", "delta")]
+        guarantee = [number(run[name], "{:.4g}") for name in ("epsilon", "delta")]
         figures = [number(run[name], "{:.1f}") for name in ("sigma", "rmse", "persistence_rmse")]
         words = [
             str(run[name] or "–") for name in ("started", "source", "model", "mechanism", "unit")
         ]
-        table.add_row(run["run_id"][:8], *map(escape, words), *promise, *figures)
+        table.add_row(run["run_id"][:8], *map(escape, words), *guarantee, *figures)
     console().print(table)
 
 

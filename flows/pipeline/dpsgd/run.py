@@ -17,7 +17,7 @@ from dp.private.training import PrivateTraining, check_model, twins_differ
 from flows.document import Document
 from flows.pipeline.dpsgd.plan import Plan, make_plan, training_counts
 from flows.pipeline.dpsgd.public_inputs import second_moment
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
 from models.batch import Batch
@@ -48,7 +48,7 @@ class PrivateJob:
 
     prepared: Prepared
     recipe: Recipe
-    inputs: Promise
+    inputs: Guarantee
     on_epoch: OnEpoch
     seed: Seed | None = None
     again: bool = True

@@ -18,7 +18,7 @@ from dp.release.panel import period_of
 from flows.document import Document
 from flows.pipeline.dpsgd.plan import Plan, facts, make_plan
 from flows.pipeline.dpsgd.run import OnEpoch, PrivateJob, PrivateRun, train
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import aliases
 from flows.pipeline.windows import Prepared
 from flows.recipe.recipe import Recipe
@@ -30,11 +30,11 @@ from models.forecaster import Forecaster
 from models.training.stacked import chunks
 from models.training.train import Epoch, History
 
-Trained = tuple[Forecaster, History, Promise]
+Trained = tuple[Forecaster, History, Guarantee]
 
 
 def fit_privately(
-    prepared: Prepared, recipe: Recipe, inputs: Promise, home: Home, on_epoch: OnEpoch
+    prepared: Prepared, recipe: Recipe, inputs: Guarantee, home: Home, on_epoch: OnEpoch
 ) -> Trained:
     """Train under DP-SGD; the same request returns the same model and is charged once.
 
@@ -129,8 +129,8 @@ def _result(run: PrivateRun, kept: Released, ledger: Ledger) -> Trained:
         for epoch in history.epochs:
             run.report(epoch)
     job = run.job
-    promise = _promise(run.plan, job.prepared, job.recipe, job.inputs, ledger, kept.entry, proof)
-    return model, history, promise
+    guarantee = _promise(run.plan, job.prepared, job.recipe, job.inputs, ledger, kept.entry, proof)
+    return model, history, guarantee
 
 
 def charge(prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
@@ -169,17 +169,17 @@ def _promise(
     plan: Plan,
     prepared: Prepared,
     recipe: Recipe,
-    inputs: Promise,
+    inputs: Guarantee,
     ledger: Ledger,
     entry: Entry,
     proof: Document,
-) -> Promise:
+) -> Guarantee:
     """What may be claimed; nothing, if the proof of noise failed."""
     if not proof["holds"]:
-        return Promise(statement=statement.unproven(proof), proof=proof, ledger_entry=entry.id)
+        return Guarantee(statement=statement.unproven(proof), proof=proof, ledger_entry=entry.id)
     sampling, delta = plan.sampling, recipe.privacy.delta
     epsilon = sampling.epsilon(plan.delta) + (inputs.epsilon or 0.0)
-    return Promise(
+    return Guarantee(
         statement=statement.gradient_perturbation(
             sampling,
             plan.unit,
@@ -209,7 +209,7 @@ def _promise(
     )
 
 
-def _everything(ledger: Ledger, entry: Entry, inputs: Promise) -> Total:
+def _everything(ledger: Ledger, entry: Entry, inputs: Guarantee) -> Total:
     """The training and, if they were noised, the counts that forecasts read."""
     training = Total().plus(entry.event)
     beside = ledger.find(inputs.release) if inputs.release else None

@@ -86,8 +86,8 @@ def test_a_run_is_audited_without_its_data(home: Home, tmp_path: Path) -> None:
     csv = tmp_path / "counts.csv"
     pd.DataFrame(values, times, ["north", "south"]).to_csv(csv)
     small = ["--model", "ridge", "--set", "windows.lags=3", "-q", "--json"]
-    promise = ["--unit", "user-day", "--epsilon", 4, "--delta", 1e-6]
-    trained = veilcast("train", "--source", csv, *promise, *small)
+    guarantee = ["--unit", "user-day", "--epsilon", 4, "--delta", 1e-6]
+    trained = veilcast("train", "--source", csv, *guarantee, *small)
     assert trained.exit_code == 0, trained.output
     csv.unlink()
     result = veilcast("audit", "latest", "--canaries", 100, "--json", "-q")

@@ -12,7 +12,7 @@ from data import sources, validate
 from dp.ledger import Ledger
 from flows.cli.app import app
 from flows.compare.backtest import Folds, compare
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare
 from flows.recipe.recipe import from_dict
@@ -60,8 +60,8 @@ def test_the_noise_is_taken_off_the_error(home: Home) -> None:
     noised = panel.with_values(
         panel.values + np.random.default_rng(0).normal(size=panel.values.shape) * sigma
     )
-    private = prepare(Privatised(noised, noised, Promise()), panel, recipe.windows)
-    truth = prepare(Privatised(noised, panel, Promise()), panel, recipe.windows)
+    private = prepare(Privatised(noised, noised, Guarantee()), panel, recipe.windows)
+    truth = prepare(Privatised(noised, panel, Guarantee()), panel, recipe.windows)
     folds = Folds(count=2)
     free = compare(private, recipe, folds, sigma)["rmse"]["mean"]
     # the same inputs against true targets, learned from true targets

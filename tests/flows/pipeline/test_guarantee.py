@@ -13,7 +13,7 @@ from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.pipeline.dpsgd.train import fit_privately
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised, privatise
 from flows.pipeline.steps import window_step
 from flows.recipe.recipe import from_dict
@@ -57,14 +57,14 @@ def check(statement: dict[str, Any]) -> None:
 
 
 def test_noised_counts(capped: Home) -> None:
-    check(privatise(panel(), recipe("input"), capped).promise.statement)
+    check(privatise(panel(), recipe("input"), capped).guarantee.statement)
 
 
 def test_a_private_training(capped: Home) -> None:
     asked, raw = recipe("gradient", max_count=500), panel()
-    prepared = window_step.fn(Privatised(raw, raw, Promise()), raw, asked)
-    _, _, promise = fit_privately(prepared, asked, Promise(), capped, lambda *_: None)
-    check(promise.statement)
+    prepared = window_step.fn(Privatised(raw, raw, Guarantee()), raw, asked)
+    _, _, guarantee = fit_privately(prepared, asked, Guarantee(), capped, lambda *_: None)
+    check(guarantee.statement)
 
 
 def test_a_stream(capped: Home, tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_a_stream(capped: Home, tmp_path: Path) -> None:
     asked = recipe("input", name=str(tmp_path / "mine.csv"), account="mine", regions_per_interval=1)
     arrived = replace(release.arrived(asked, capped), timezone="Asia/Tokyo")
     release.release(asked, capped, arrived)
-    check(release.promise(asked, release.panel(asked, capped), capped).statement)
+    check(release.guarantee(asked, release.panel(asked, capped), capped).statement)

@@ -4,7 +4,7 @@ import pytest
 
 from data.panel import Panel
 from flows.errors import UsageError
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import prepare
 from flows.recipe.recipe import from_dict
@@ -22,7 +22,7 @@ def raw() -> Panel:
 
 
 def used(inputs: Panel, training: Panel | None = None) -> Privatised:
-    return Privatised(inputs, training or inputs, Promise())
+    return Privatised(inputs, training or inputs, Guarantee())
 
 
 def test_models_read_and_learn_from_the_release_alone() -> None:

@@ -77,7 +77,7 @@ def test_each_gets_its_own_counts(tables: str, opened: Home) -> None:
     for name in APART:
         assert level(name, opened) == pytest.approx(LEVELS[name], abs=500)
     entries = {
-        name: release.promise(recipe, release.panel(recipe, opened), opened).ledger_entry
+        name: release.guarantee(recipe, release.panel(recipe, opened), opened).ledger_entry
         for name, recipe in recipes.items()
     }
     ledger = Ledger(opened.database_url)

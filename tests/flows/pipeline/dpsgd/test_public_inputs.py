@@ -7,7 +7,7 @@ import torch
 
 from data import sources, validate
 from flows.pipeline.dpsgd.public_inputs import second_moment
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
@@ -20,7 +20,7 @@ CITY = "synthetic:days=35,persons=600,regions=3,interval=60min"
 def prepared(source: str, asked: Recipe = ASKED, times: float = 1.0) -> Prepared:
     panel, _ = validate.to_panel(sources.read(source), max_gap="1d")
     panel = panel.with_values(panel.values * times)
-    return prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=False)
+    return prepare(Privatised(panel, panel, Guarantee()), panel, asked.windows, repair=False)
 
 
 def moment(data: Prepared, model: str = "gru") -> torch.Tensor | None:

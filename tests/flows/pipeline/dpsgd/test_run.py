@@ -16,7 +16,7 @@ from dp.ledger import Ledger
 from dp.mechanisms.seed import Seed
 from flows.pipeline.dpsgd import run, train
 from flows.pipeline.fit import Fit, Fitted, fit, fit_together
-from flows.pipeline.guarantee import Promise
+from flows.pipeline.guarantee import Guarantee
 from flows.pipeline.privatise import Privatised
 from flows.pipeline.windows import Prepared, prepare
 from flows.recipe.recipe import Recipe, from_dict
@@ -55,12 +55,12 @@ def panel() -> Panel:
 
 def prepared(panel: Panel, asked: Recipe) -> Prepared:
     repair = asked.privacy.mechanism != "gradient"
-    return prepare(Privatised(panel, panel, Promise()), panel, asked.windows, repair=repair)
+    return prepare(Privatised(panel, panel, Guarantee()), panel, asked.windows, repair=repair)
 
 
 def job(windows: Prepared, asked: Recipe, home: Home, seen: list[int] | None = None) -> Fit:
     log = [] if seen is None else seen
-    return Fit(windows, asked, Promise(), home, lambda number, _: log.append(number))
+    return Fit(windows, asked, Guarantee(), home, lambda number, _: log.append(number))
 
 
 def test_plain_trainings_equal_single_ones(home: Home, panel: Panel) -> None:
@@ -75,7 +75,7 @@ def test_plain_trainings_equal_single_ones(home: Home, panel: Panel) -> None:
     found = fit_together([job(windows, one, home, seen) for one in asked])
     assert seen.count(1) == 3
     for one, fitted in zip(asked, found, strict=True):
-        alone = fit(windows, one, Promise(), home, lambda *_: None)
+        alone = fit(windows, one, Guarantee(), home, lambda *_: None)
         assert isinstance(fitted, Fitted)
         assert fitted.history.best == alone.history.best
         mine, theirs = (predict(each.model, windows.truth) for each in (fitted, alone))
@@ -94,16 +94,16 @@ def test_every_private_training_is_charged_noised_and_proven(home: Home, panel: 
     numbers = []
     for one in found:
         assert isinstance(one, Fitted)
-        assert one.promise.proof is not None
-        assert one.promise.proof["holds"], one.promise.proof
-        assert one.promise.ledger_entry is not None
-        numbers.append(one.promise.ledger_entry)
+        assert one.guarantee.proof is not None
+        assert one.guarantee.proof["holds"], one.guarantee.proof
+        assert one.guarantee.ledger_entry is not None
+        numbers.append(one.guarantee.ledger_entry)
     assert sorted(numbers[:3]) == sorted(entry.id for entry in entries)
     assert numbers[3] == numbers[0]
     weights = [one.model.state_dict()["head.weight"] for one in found]  # type: ignore[union-attr]
     assert torch.equal(weights[3], weights[0])
     assert not torch.equal(weights[1], weights[0])
-    again = fit(windows, asked[1], Promise(), home, lambda *_: None)
+    again = fit(windows, asked[1], Guarantee(), home, lambda *_: None)
     assert torch.equal(again.model.state_dict()["head.weight"], weights[1])
     assert len(ledger.entries()) == 3  # returned, not drawn anew
 
@@ -189,7 +189,9 @@ def test_secure_noise_is_accepted_and_changes_nothing(home: Home, panel: Panel) 
     asked = recipe("gradient")
     secure = replace(asked, privacy=replace(asked.privacy, secure_noise=True))
     windows = prepared(panel, asked)
-    first, again = (fit(windows, one, Promise(), home, lambda *_: None) for one in (asked, secure))
+    first, again = (
+        fit(windows, one, Guarantee(), home, lambda *_: None) for one in (asked, secure)
+    )
     assert torch.equal(*(one.model.state_dict()["head.weight"] for one in (first, again)))
     assert len(Ledger(home.database_url).entries()) == 1
 

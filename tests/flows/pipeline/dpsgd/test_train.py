@@ -56,8 +56,8 @@ def veilcast(*arguments: object) -> Result:
 
 
 def trained(*arguments: object, unit: str = "interval-1", epsilon: float = 8.0) -> dict:
-    promise = ["--unit", unit, "--epsilon", epsilon, "--delta", 1e-6]
-    result = veilcast("train", *promise, *SMALL, *arguments, "--json")
+    guarantee = ["--unit", unit, "--epsilon", epsilon, "--delta", 1e-6]
+    result = veilcast("train", *guarantee, *SMALL, *arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -264,8 +264,8 @@ def test_secure_noise_and_a_given_noise_multiplier(home: Home, csv: Path) -> Non
 def test_bad_requests_are_explained_and_cost_nothing(
     home: Home, csv: Path, arguments: list[str], words: tuple[str, ...]
 ) -> None:
-    promise = ["--unit", "interval-1", "--epsilon", 8, "--delta", 1e-6]
-    result = veilcast("train", "--source", csv, *promise, *SMALL, *arguments)
+    guarantee = ["--unit", "interval-1", "--epsilon", 8, "--delta", 1e-6]
+    result = veilcast("train", "--source", csv, *guarantee, *SMALL, *arguments)
     assert result.exit_code in (1, 2), result.output
     assert result.stdout == ""
     for word in words:
