@@ -63,7 +63,7 @@ class CountNoise:
     def draw(self, counts: NDArray[np.float64], permit: Permit) -> NDArray[np.float64]:
         """Return counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
 
-        The noise comes from OpenDP's exact sampler and the operating system's randomness; it has no
+        The noise comes from OpenDP's exact sampler, fed by OpenSSL's generator, which the system seeds; it has no
         seed and cannot be reproduced.
 
         Args:
