@@ -63,8 +63,8 @@ class CountNoise:
     def draw(self, counts: NDArray[np.float64], permit: Permit) -> NDArray[np.float64]:
         """Return counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
 
-        The noise comes from OpenDP's exact sampler, fed by OpenSSL's generator, which the system seeds; it has no
-        seed and cannot be reproduced.
+        OpenDP samples exactly, from the random numbers of OpenSSL, which the system seeds; the noise has
+        no seed and cannot be reproduced.
 
         Args:
             counts: raw counts, [T, R].

@@ -190,7 +190,7 @@ def test_a_clock_that_jumps_back_changes_nothing(
     ledger = Ledger(home.database_url)
     assert verify(ledger).holds
     assert [entry.state for entry in ledger.entries()] == ["released", "released"]
-    assert again["ledger_entry"] == earlier["ledger_entry"]
+    assert again.ledger_entry == earlier.ledger_entry
     times = [entry.time for entry in ledger.entries()]
     assert times[1] < times[0]  # told as it was, and the order is that of the log
     assert real.now(UTC).year - int(times[1][:4]) >= 10
@@ -260,7 +260,7 @@ def test_half_a_parquet_file_is_refused_wherever_it_ends(tmp_path: Path) -> None
 
 
 def test_a_damaged_checkpoint_forecasts_nothing(run: Run, home: Home) -> None:
-    files = Tracker(home).files(run(0)["run_id"])
+    files = Tracker(home).files(run(0).run_id)
     weights = files / "model" / checkpoint.WEIGHTS
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
@@ -272,7 +272,7 @@ def test_a_damaged_checkpoint_forecasts_nothing(run: Run, home: Home) -> None:
 def test_a_damaged_release_is_neither_read_nor_drawn_again(
     run: Run, home: Home, drawn: list[int]
 ) -> None:
-    document = run(0)
+    result = run(0)
     ledger = Ledger(home.database_url)
     with ledger.database.writing() as session:
         session.execute(text("UPDATE ledger_releases SET content = substr(content, 1, 200)"))
@@ -282,7 +282,7 @@ def test_a_damaged_release_is_neither_read_nor_drawn_again(
     ):
         run(0)
     with pytest.raises(LedgerError, match="is not what was kept"):
-        forecast_run(Tracker(home).files(document["run_id"]), home)
+        forecast_run(Tracker(home).files(result.run_id), home)
     assert drawn == []
     assert not verify(ledger).holds
 
@@ -300,7 +300,7 @@ def test_nothing_of_a_checkpoint_is_unpickled(
     trap = tmp_path / "sprung"
     monkeypatch.setenv("VEILCAST_TRAP", str(trap))
     evil = pickle.dumps(_Trap())
-    model = Tracker(home).files(run(0)["run_id"]) / "model"
+    model = Tracker(home).files(run(0).run_id) / "model"
     for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
         (model / name).write_bytes(evil)
         with pytest.raises(ModelError):

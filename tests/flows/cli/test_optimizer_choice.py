@@ -81,7 +81,7 @@ def test_a_head_has_a_solver_of_its_own_and_a_closed_form_none(home: Home) -> No
         (["--model", "gru", "--optimizer", "gns"], "solves the heads of poisson and negbin"),
         (
             ["--model", "gru", "--optimizer", "prox_cg", "--mechanism", "gradient"],
-            "looks at the loss",
+            "reads the loss",
         ),
         (["--model", "sparse", "--optimizer", "adam"], "solved by prox_cg or accelerated"),
         (["--model", "sparse", "--optimizer", "gns"], "choose one of prox_cg, accelerated"),
