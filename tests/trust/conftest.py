@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from flows.pipeline import figures
+from flows.pipeline.result import RunResult
 from flows.settings import Home, open_home
 
 if TYPE_CHECKING:
@@ -57,14 +58,14 @@ def csv(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(
     kills: ModuleType, csv: Path, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., dict[str, Any]]:
+) -> Callable[..., RunResult]:
     """One whole run of request number `draw`; figures are not drawn."""
     monkeypatch.setattr(figures, "figure", lambda *_, **__: b"png")
     monkeypatch.setattr(figures, "promise_figure", lambda *_, **__: None)
 
-    def whole(draw: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = kills.pipeline(kills.recipe(csv, draw), home, lambda _: None)
-        return found
+    def whole(draw: int = 0) -> RunResult:
+        result: RunResult = kills.pipeline(kills.recipe(csv, draw), home, lambda _: None)
+        return result
 
     return whole
 

@@ -34,7 +34,7 @@ from models import checkpoint
 from models.errors import ModelError
 
 ROOT = Path(__file__).resolve().parents[2]
-Run = Callable[..., dict[str, Any]]
+Run = Callable[..., RunResult]
 
 
 def told(work: Callable[[], Any], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
