@@ -28,6 +28,7 @@ from dp.ledger import Ledger, log, verify
 from dp.permit import Permit
 from flows.cli.options import errors
 from flows.forecasting.forecast import forecast_run
+from flows.pipeline.result import RunResult
 from flows.settings import Home
 from flows.tracking import Tracker
 from models import checkpoint
