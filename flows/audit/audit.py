@@ -159,9 +159,9 @@ def _training(subject: Subject, canaries: int, confidence: float) -> list[Docume
     unit = parse_unit(recipe.privacy.unit)
     width = unit.width if isinstance(unit, IntervalUnit) else _width(unit, on_city, panel)
     progress.stage("audit: losses")
-    found = width and training.black_box(on_city, panel, width, claimed, confidence)
-    if found:
-        parts += [_part("losses (black box)", found[0], one, claimed) for one in found[1]]
+    box = width and training.black_box(on_city, panel, width, claimed, confidence)
+    if box:
+        parts += [_part("losses (black box)", box[0], one, claimed) for one in box[1]]
     return parts
 
 
@@ -224,11 +224,11 @@ def _noise(subject: Subject) -> CountNoise:
 
 def _attacks(budget: Budget) -> list[Document]:
     progress.stage("audit: a planted person")
-    found = []
+    attempts = []
     for unit in (PrivacyUnit.USER, PrivacyUnit.USER_DAY):
         for attack in counts.find_a_person(budget, unit):
-            found.append({**asdict(attack), "refutes": attack.refutes})
-    return found
+            attempts.append({**asdict(attack), "refutes": attack.refutes})
+    return attempts
 
 
 def _part(

@@ -29,11 +29,11 @@ def check_source(source: str, max_gap: str, events: tuple[str, ...] | None = Non
         from flows.pipeline import read
 
         options = {"source.name": source, "source.events": True}
-        asked = from_dict(compose(None, options, list(events)))
-        table = read.read(asked, look=True)
-        undeclared = declared(asked.source.name, asked.events).missing
-    found = validate.findings(table, max_gap=max_gap, values=True)
-    usable = not any(finding.severity == "error" for finding in found)
+        recipe = from_dict(compose(None, options, list(events)))
+        table = read.read(recipe, look=True)
+        undeclared = declared(recipe.source.name, recipe.events).missing
+    findings = validate.findings(table, max_gap=max_gap, values=True)
+    usable = not any(finding.severity == "error" for finding in findings)
     document: Document = {
         "source": table.name,
         "usable": usable,
@@ -49,7 +49,7 @@ def check_source(source: str, max_gap: str, events: tuple[str, ...] | None = Non
                 "text": str(finding),
                 "release": RAW if finding.reads == "values" else None,
             }
-            for finding in found
+            for finding in findings
         ],
         "undeclared": list(undeclared),
         "release": RAW,

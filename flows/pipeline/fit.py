@@ -84,10 +84,10 @@ def fit(prepared: Prepared, recipe: Recipe, guarantee: Guarantee, home: Home, lo
     Raises:
         ModelError: training failed.
     """
-    (found,) = fit_together([Fit(prepared, recipe, guarantee, home, log)])
-    if isinstance(found, ModelError | ReleaseLostError):
-        raise found
-    return found
+    (fitted,) = fit_together([Fit(prepared, recipe, guarantee, home, log)])
+    if isinstance(fitted, ModelError | ReleaseLostError):
+        raise fitted
+    return fitted
 
 
 def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostError]:
@@ -107,7 +107,7 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
         UsageError: a private training makes no sense, or its epsilon cannot be reached.
         BudgetRefused: a cap would be passed; what was charged before was trained.
     """
-    found: dict[int, Fitted | ModelError | ReleaseLostError] = {}
+    results: dict[int, Fitted | ModelError | ReleaseLostError] = {}
     private, networks = defaultdict(list), []
     for place, job in enumerate(jobs):
         if job.recipe.privacy.mechanism == "gradient":
@@ -115,23 +115,25 @@ def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostE
         elif job.recipe.model.name in NETWORKS:
             networks.append(place)
         else:
-            found[place] = _solved(job)
+            results[place] = _solved(job)
     for home, places in private.items():
-        asked = [
+        private_jobs = [
             PrivateJob(job.prepared, job.recipe, job.guarantee, job.on_epoch, job.seed, job.again)
             for job in (jobs[place] for place in places)
         ]
-        for place, one in zip(places, train.fit_each_privately(asked, home), strict=True):
-            found[place] = Fitted(*one) if isinstance(one, tuple) else one
+        for place, trained in zip(
+            places, train.fit_each_privately(private_jobs, home), strict=True
+        ):
+            results[place] = Fitted(*trained) if isinstance(trained, tuple) else trained
     runs = [_run(jobs[place]) for place in networks]
     for place, run, history in zip(networks, runs, train_together(runs, Stack()), strict=True):
         job = jobs[place]
-        found[place] = (
+        results[place] = (
             history
             if isinstance(history, ModelError)
             else Fitted(run.model, history, job.guarantee, _intervals(job.prepared, job.recipe))
         )
-    return [found[place] for place in range(len(jobs))]
+    return [results[place] for place in range(len(jobs))]
 
 
 def _run(job: Fit) -> Job:

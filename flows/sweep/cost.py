@@ -97,12 +97,12 @@ def known_rates(
     keep: ResultCache, grid: Grid, points: list[Point], panel: Panel
 ) -> dict[Point, float]:
     """Learning rates that were found before; a training at another rate is another charge."""
-    found = {}
+    rates = {}
     for point in points if grid.trials else ():
         about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials, "panel": panel}
         if kept := keep.known(best_rate, **about):
-            found[point] = float(kept["learning_rate"])
-    return found
+            rates[point] = float(kept["learning_rate"])
+    return rates
 
 
 def announce(
@@ -178,8 +178,8 @@ def panel_of(grid: Grid) -> Panel:
     """The panel that all points share, raw."""
     points = grid.points()
     # where any point has a mechanism, nothing is read off events that is not declared
-    asked = grid.at(next((one for one in points if one.mechanism != "none"), points[0]), 0)
-    return validate.to_panel(ingest_step.fn(asked), max_gap=asked.source.max_gap)[0]
+    recipe = grid.at(next((one for one in points if one.mechanism != "none"), points[0]), 0)
+    return validate.to_panel(ingest_step.fn(recipe), max_gap=recipe.source.max_gap)[0]
 
 
 def charges_of(
@@ -195,25 +195,25 @@ def charges_of(
     def windows(config: WindowConfig) -> Prepared:
         return prepare(Privatised(panel, panel, Guarantee()), panel, config, repair=False)
 
-    found: dict[str, Charge] = {}
+    charges: dict[str, Charge] = {}
     for point in points:
         if point.mechanism == "none":
             continue
         for seed in range(grid.seeds):
-            asked = grid.at(point, seed, rates.get(point))
-            for one in _of(asked, panel, windows, home):
-                found[one.key] = one
-    return list(found.values())
+            recipe = grid.at(point, seed, rates.get(point))
+            for charge in _of(recipe, panel, windows, home):
+                charges[charge.key] = charge
+    return list(charges.values())
 
 
 def _of(
-    asked: Recipe, panel: Panel, windows: Callable[[WindowConfig], Prepared], home: Home
+    recipe: Recipe, panel: Panel, windows: Callable[[WindowConfig], Prepared], home: Home
 ) -> list[Charge]:
     """The charges of one training."""
-    private = asked.privacy.mechanism == "gradient"
-    counts = not private or asked.privacy.protect_inputs
-    paid = [privatise.charge(panel, asked, home)] if counts else []
-    return [*paid, train.charge(windows(asked.windows), asked, home)] if private else paid
+    private = recipe.privacy.mechanism == "gradient"
+    counts = not private or recipe.privacy.protect_inputs
+    paid = [privatise.charge(panel, recipe, home)] if counts else []
+    return [*paid, train.charge(windows(recipe.windows), recipe, home)] if private else paid
 
 
 def _sum(total: Total, charges: list[Charge], unit: Unit, grid: TimeGrid) -> Total:

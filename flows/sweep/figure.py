@@ -154,11 +154,11 @@ def _dots(axis: Axes, rows: list[Row]) -> None:
 def _baselines(line: Callable[..., Any], axis: Axes, rows: list[Row]) -> None:
     most = max(row.rmse for row in rows)
     colours = {"persistence": "#9aa5b1", "seasonal": "#d9a441"}
-    for name, found in baselines(rows).items():
-        if found <= FAR * most:
-            line(found, ls=":", lw=1.2, color=colours[name], label=f"{name} {found:,.0f}")
+    for name, rmse in baselines(rows).items():
+        if rmse <= FAR * most:
+            line(rmse, ls=":", lw=1.2, color=colours[name], label=f"{name} {rmse:,.0f}")
         else:
-            axis.plot([], [], " ", label=f"{name} {found:,.0f}, off the scale")
+            axis.plot([], [], " ", label=f"{name} {rmse:,.0f}, off the scale")
 
 
 def _flat(results: Sequence[tuple[str, RunResult]]) -> pd.DataFrame:

@@ -106,5 +106,5 @@ def _rate(keep: ResultCache, grid: Grid, point: Point, panel: Panel, home: Home)
         return None
     label = f"{point.title}, learning rates"
     about = {"recipe": grid.at(point, 0).to_dict(), "trials": grid.trials}
-    found = keep(best_rate, label=label, panel=panel, home=home, **about)
-    return float(found["learning_rate"])
+    best = keep(best_rate, label=label, panel=panel, home=home, **about)
+    return float(best["learning_rate"])

@@ -89,7 +89,7 @@ class Grid:
         for name in ("mechanisms", "models", "optimizers", "units", "epsilons"):
             if not getattr(self, name):
                 raise UsageError(f"a sweep needs at least one of its {name}")
-        found = []
+        candidates = []
         for mechanism, model in product(self.mechanisms, self.models):
             if mechanism not in MECHANISMS:
                 raise UsageError(
@@ -99,8 +99,8 @@ class Grid:
             if mechanism != "none":
                 promises = list(product(self.units, self.epsilons))
             for guarantee, optimizer in product(promises, self._optimizers(mechanism, model)):
-                found.append(Point(mechanism, *guarantee, model, optimizer))
-        points = list(dict.fromkeys(found))
+                candidates.append(Point(mechanism, *guarantee, model, optimizer))
+        points = list(dict.fromkeys(candidates))
         recipes = [self.at(point, 0) for point in points]
         if len(self.units) > 1 and recipes[0].source.events:
             raise UsageError(

@@ -50,9 +50,9 @@ def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> Document
         home: where ledger and releases are; under `input` the release of draw 0 is used, and charged
             if it is not there.
     """
-    asked, tried = from_dict(recipe), {}
+    base, tried = from_dict(recipe), {}
     for rate in rates(trials):
-        one = replace(asked, training=replace(asked.training, learning_rate=rate))
+        one = replace(base, training=replace(base.training, learning_rate=rate))
         try:
             tried[rate] = _on_a_city(one, panel) if _private(one) else _on_folds(one, panel, home)
         except ModelError:  # it diverged
@@ -62,28 +62,28 @@ def best_rate(recipe: Values, trials: int, panel: Panel, home: Home) -> Document
     return {"learning_rate": best, "errors": finite}
 
 
-def _private(asked: Recipe) -> bool:
-    return asked.privacy.mechanism == "gradient"
+def _private(recipe: Recipe) -> bool:
+    return recipe.privacy.mechanism == "gradient"
 
 
-def _on_folds(asked: Recipe, panel: Panel, home: Home) -> float:
+def _on_folds(recipe: Recipe, panel: Panel, home: Home) -> float:
     counts, sigma = panel, 0.0
-    if asked.privacy.mechanism == "input":
-        counts, made = noised(panel, asked, home)
+    if recipe.privacy.mechanism == "input":
+        counts, made = noised(panel, recipe, home)
         sigma = made.noise.sigma
-    prepared = prepare(Privatised(counts, counts, Guarantee()), panel, asked.windows)
-    return float(compare(prepared, asked, _FOLDS, sigma)["rmse"]["mean"])
+    prepared = prepare(Privatised(counts, counts, Guarantee()), panel, recipe.windows)
+    return float(compare(prepared, recipe, _FOLDS, sigma)["rmse"]["mean"])
 
 
-def _on_a_city(asked: Recipe, panel: Panel) -> float:
+def _on_a_city(recipe: Recipe, panel: Panel) -> float:
     """Error on the last week of a made-up city with as many regions."""
     city = synthetic.panel(synthetic.named(regions=len(panel.regions)))
-    public = SourceConfig(name=city.source, max_count=asked.source.max_count)
+    public = SourceConfig(name=city.source, max_count=recipe.source.max_count)
     errors = []
     with temporary_home() as home:
         for seed in range(_SEEDS):
-            training = replace(asked.training, seed=seed)
-            one = replace(asked, source=public, training=training)
+            training = replace(recipe.training, seed=seed)
+            one = replace(recipe, source=public, training=training)
             prepared = prepare(Privatised(city, city, Guarantee()), city, one.windows, repair=False)
             model, *_ = fit_privately(prepared, one, Guarantee(), home, lambda _epoch, _spent: None)
             truth = prepared.truth

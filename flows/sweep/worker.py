@@ -90,9 +90,9 @@ def train_chunk(
     One that was charged earlier and lost has the reason in its place.
     """
     keep = kept_in(home)
-    asked = [from_dict(recipe) for recipe in recipes]
+    parsed = [from_dict(recipe) for recipe in recipes]
     # where any training has a mechanism, nothing is read off events that is not declared
-    first = next((one for one in asked if one.privacy.mechanism != "none"), asked[0])
+    first = next((one for one in parsed if one.privacy.mechanism != "none"), parsed[0])
     raw, findings = validate_step.fn(ingest_step.fn(first), first.source.max_gap)
 
     def known(recipe: Values) -> Trained | None:
@@ -102,7 +102,7 @@ def train_chunk(
     todo = [place for place, recipe in enumerate(recipes) if known(recipe) is None]
     done: dict[int, Trained | Lost] = {}
     if todo:
-        plans = [(asked[place], seeds[place]) for place in todo]
+        plans = [(parsed[place], seeds[place]) for place in todo]
         results = _completed(plans, raw, findings, home)
         for place, result in zip(todo, results, strict=True):
             if isinstance(result, Completed):

@@ -38,12 +38,12 @@ class Models:
     def champion(self, stream: str) -> Version | None:
         """The version in use; None if there is none."""
         try:
-            found = self._client.get_model_version_by_alias(model_name(stream), CHAMPION)
+            version = self._client.get_model_version_by_alias(model_name(stream), CHAMPION)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return Version(str(found.version), str(found.run_id))
+        return Version(str(version.version), str(version.run_id))
 
     def promote(self, stream: str, run_id: str, why: dict[str, str]) -> Version:
         """Register a run's model, as MLflow serves it, and point the alias to it.

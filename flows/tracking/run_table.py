@@ -46,12 +46,12 @@ def where(runs: list[Run], condition: str) -> list[Run]:
         connection.register("runs", table.assign(place=range(len(table))))
         connection.execute("SET lock_configuration = true")
         try:
-            found = connection.sql("FROM runs").filter(condition).order("place").project("place")
-            return [runs[at] for (at,) in found.fetchall()]
+            rows = connection.sql("FROM runs").filter(condition).order("place").project("place")
+            return [runs[at] for (at,) in rows.fetchall()]
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0]
             raise UsageError(
-                f"--where {condition!r}: {said}; fields are {', '.join(table.columns)}"
+                f"--where {condition!r}: {reason}; fields are {', '.join(table.columns)}"
             ) from None
 
 

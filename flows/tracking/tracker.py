@@ -141,12 +141,12 @@ class Tracker:
     def _after_the_latest(self) -> int:
         """Now, in ms, or just after the latest run if the clock was set back: runs keep their order."""
         now = int(time.time() * 1000)
-        found = self._client.search_runs(
+        runs = self._client.search_runs(
             [one.experiment_id for one in self._experiments],
             max_results=1,
             order_by=["attributes.start_time DESC"],
         )
-        return max(now, *(int(one.info.start_time) + 1 for one in found)) if found else now
+        return max(now, *(int(one.info.start_time) + 1 for one in runs)) if runs else now
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -184,7 +184,7 @@ class Tracker:
         """Finished runs of all data sets, latest first; of one sweep, if its run is given."""
         if not self._experiments:
             return []
-        found: list[Document] = []
+        summaries: list[Document] = []
         token = None
         wanted = f" and tags.`{_PARENT}` = '{sweep}'" if sweep else ""
         while True:
@@ -195,10 +195,10 @@ class Tracker:
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
-            found += [summary(run) for run in page if _SWEEP not in run.data.tags]
+            summaries += [summary(run) for run in page if _SWEEP not in run.data.tags]
             token = page.token
             if not token:
-                return found
+                return summaries
 
     def settings(self, run_id: str) -> dict[str, str]:
         """Parameters of a run."""
@@ -217,11 +217,11 @@ class Tracker:
             )
         if run == "latest":
             return runs[0]
-        found = [one for one in runs if one["run_id"].startswith(run)]
-        if len(found) != 1:
-            what = "no run" if not found else f"{len(found)} runs"
+        matches = [one for one in runs if one["run_id"].startswith(run)]
+        if len(matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
             raise UsageError(f"{what} with an id that starts with {run!r}; see `veilcast runs`")
-        return found[0]
+        return matches[0]
 
     def files(self, run_id: str) -> Path:
         """The folder of a run's files (fetched, if they are on a server)."""
@@ -243,20 +243,20 @@ class Tracker:
 
     def _experiment(self, dataset: str) -> str:
         """Id of a data set's experiment, made if there is none."""
-        found = self._client.get_experiment_by_name(dataset)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(dataset)
+        if experiment is None:
             local = self._home.tracking_uri.startswith("sqlite:")
             place = self._home.artifacts.as_uri() if local else None
             try:
                 made = self._client.create_experiment(dataset, artifact_location=place, tags=TAGS)
             except MlflowException:  # made by another run meanwhile
-                found = self._client.get_experiment_by_name(dataset)
-                if found is None:
+                experiment = self._client.get_experiment_by_name(dataset)
+                if experiment is None:
                     raise
-                return str(found.experiment_id)
-            found = self._client.get_experiment(made)
+                return str(experiment.experiment_id)
+            experiment = self._client.get_experiment(made)
         self._experiments = self._find_experiments()
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
 
 def _set(values: Document) -> list[tuple[str, Any]]:

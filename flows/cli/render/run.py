@@ -91,9 +91,9 @@ def compared(document: Document) -> None:
     table = Table(title="Errors in persons, evaluated on raw data", title_justify="left")
     for name in ("error", *names, "ratio"):
         table.add_column(name, justify="left" if name == "error" else "right")
-    for name, found in document["errors"].items():
+    for name, errors in document["errors"].items():
         table.add_row(
-            name, *(f"{value:,.1f}" for value in found["values"]), f"{found['ratio']:.3f}"
+            name, *(f"{value:,.1f}" for value in errors["values"]), f"{errors['ratio']:.3f}"
         )
     out.print(table)
 

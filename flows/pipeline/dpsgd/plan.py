@@ -96,15 +96,15 @@ def _sampling(
     }
     if privacy.noise_multiplier is None:
         return calibrate_sampling(budget, **shape)  # type: ignore[arg-type]
-    asked = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
-    spent = asked.epsilon(budget.delta)
+    sampling = WindowSampling(noise_multiplier=privacy.noise_multiplier, **shape)  # type: ignore[arg-type]
+    spent = sampling.epsilon(budget.delta)
     if spent > budget.epsilon:
         raise UsageError(
             f"privacy.noise_multiplier={privacy.noise_multiplier:g} costs epsilon {spent:.4g} at "
             f"delta {budget.delta:g} for {privacy.unit}, {budget.epsilon:g} was asked for; leave it "
             "out to have it computed"
         )
-    return asked
+    return sampling
 
 
 def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Document:

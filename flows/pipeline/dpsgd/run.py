@@ -103,8 +103,8 @@ def train(
     for run, permit in zip(runs, permits, strict=True):
         recipe, model = run.job.recipe, run.model
         training = recipe.training
-        found = _scale(run.job.prepared, recipe, run.plan, permit)
-        set_scaler(model, found.mean, found.spread, found.step)
+        scale = _scale(run.job.prepared, recipe, run.plan, permit)
+        set_scaler(model, scale.mean, scale.spread, scale.step)
         steps = PrivateTraining(
             run.plan.sampling,
             training.grad_norm,

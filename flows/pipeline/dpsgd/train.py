@@ -50,10 +50,10 @@ def fit_privately(
         BudgetRefused: the account's cap would be passed; nothing was drawn.
         ModelError: training failed; the charge stays.
     """
-    (found,) = fit_each_privately([PrivateJob(prepared, recipe, inputs, on_epoch)], home)
-    if isinstance(found, ModelError | ReleaseLostError):
-        raise found
-    return found
+    (trained,) = fit_each_privately([PrivateJob(prepared, recipe, inputs, on_epoch)], home)
+    if isinstance(trained, ModelError | ReleaseLostError):
+        raise trained
+    return trained
 
 
 def fit_each_privately(
@@ -76,11 +76,11 @@ def fit_each_privately(
         BudgetRefused: a cap would be passed; what was charged before was trained.
     """
     runs = [PrivateRun.of(job) for job in jobs]
-    found: dict[int, Trained | ModelError | ReleaseLostError] = {}
+    results: dict[int, Trained | ModelError | ReleaseLostError] = {}
     for chunk in chunks([run.training for run in runs]):
         done = _fit([runs[place] for place in chunk], home)
-        found |= dict(zip(chunk, done, strict=True))
-    return [found[place] for place in range(len(jobs))]
+        results |= dict(zip(chunk, done, strict=True))
+    return [results[place] for place in range(len(jobs))]
 
 
 def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | ReleaseLostError]:
@@ -91,11 +91,11 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
     def make(permits: dict[int, Permit]) -> dict[int, bytes]:
         trained = train([runs[place] for place in permits], list(permits.values()))
         contents = {}
-        for place, found in zip(permits, trained, strict=True):
-            if isinstance(found, ModelError):
-                errors[place] = found
+        for place, result in zip(permits, trained, strict=True):
+            if isinstance(result, ModelError):
+                errors[place] = result
             else:
-                history, proof = found
+                history, proof = result
                 extra = {"history": asdict(history), "proof": proof}
                 contents[place] = checkpoint.packed(runs[place].model, extra)
         return contents
