@@ -52,8 +52,10 @@ def to_device(windows: Windows, device: torch.device) -> Batch:
     """Copy windows to `device`."""
 
     def copy(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Tensor:
-        # windows are overlapping views of a panel: a tensor needs its own memory
-        return torch.from_numpy(np.array(array, dtype=np.float32)).to(device)
+        # windows are overlapping views of a panel: a tensor needs its own memory. A value beyond
+        # single precision becomes infinite without a warning, which would tell that it was there.
+        with np.errstate(over="ignore"):
+            return torch.from_numpy(np.array(array, dtype=np.float32)).to(device)
 
     return Batch(
         past=copy(windows.past),

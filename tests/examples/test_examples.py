@@ -24,7 +24,13 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
     assert len(lines) < 60
     assert lines[0] == "# %% [markdown]"
     places = {"VEILCAST_HOME": str(tmp_path / "var"), "TMPDIR": str(tmp_path), "MPLBACKEND": "agg"}
-    servers = ("VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI", "PREFECT_API_URL")
+    servers = (
+        "VEILCAST_DATABASE_URL",
+        "MLFLOW_TRACKING_URI",
+        "PREFECT_API_URL",
+        "PREFECT_HOME",  # of an earlier test in this process
+        "PREFECT_SERVER_MEMO_STORE_PATH",
+    )
     kept = {name: value for name, value in os.environ.items() if name not in servers}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:__main__", path],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,17 +101,24 @@ class Bench:
 @contextmanager
 def opened(folder: Path) -> Iterator[Bench]:
     """A bench in a folder, with noise that drowns everything."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "4000")  # so that no table is folded by the length of a path
-        patch.setenv("VEILCAST_HOME", str(folder / "template"))
-        patch.setenv("VEILCAST_TOKEN", TOKEN)
-        for name in ("VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI"):
-            patch.delenv(name, raising=False)
-        home = open_home()
-        Tracker(home).runs()
-        open_store(home.database_url)
-        Ledger(home.database_url)
-        local_secret(home.secret)
-        drown(patch)
-        _, flows = prefect_rows(set())  # what earlier tests of this process ran
-        yield Bench(folder, home.root, patch, {}, {}, flows, itertools.count())
+    before = dict(
+        os.environ
+    )  # commands set what Prefect and MLflow read, by a folder that goes away
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "4000")  # so that no table is folded by the length of a path
+            patch.setenv("VEILCAST_HOME", str(folder / "template"))
+            patch.setenv("VEILCAST_TOKEN", TOKEN)
+            for name in ("VEILCAST_DATABASE_URL", "MLFLOW_TRACKING_URI"):
+                patch.delenv(name, raising=False)
+            home = open_home()
+            Tracker(home).runs()
+            open_store(home.database_url)
+            Ledger(home.database_url)
+            local_secret(home.secret)
+            drown(patch)
+            _, flows = prefect_rows(set())  # what earlier tests of this process ran
+            yield Bench(folder, home.root, patch, {}, {}, flows, itertools.count())
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

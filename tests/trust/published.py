@@ -24,7 +24,10 @@ Published = dict[str, str]
 MASKS: tuple[tuple[str, str], ...] = (
     # ids of runs, and keyed fingerprints: see `fingerprints` for those without a key
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
-    (r"(?<![0-9A-Za-z.])(?=[0-9]*[a-f]|[0-9]{12}\b)[0-9a-f]{12,64}(?![0-9A-Za-z])", "<hex>"),
+    (
+        r"(?<![0-9A-Za-z.])(?=[0-9]*[a-f]|[0-9]{12}\b|[0-9]{16}\b)[0-9a-f]{12,64}(?![0-9A-Za-z])",
+        "<hex>",
+    ),
     # moments of the run; panels and events of these tests are from 2025 or before
     (r"\b20(2[6-9]|[3-9]\d)-[01]\d-[0-3]\d([T ][0-9:.]+(Z|\+00:00)?)?", "<now>"),
     (r"\b1[7-9]\d{11}\b", "<now>"),
