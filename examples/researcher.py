@@ -53,6 +53,6 @@ print("naive, per window, no guarantee:", round(naive_epsilon(rate, multiplier, 
 city = {"source.name": "synthetic:days=42", "model.name": "ridge", "privacy.unit": "user"}
 points = {e: train(settings={**city, "privacy.epsilon": e}).result for e in (0.5, 2.0)}
 figure, axis = plt.subplots()
-axis.plot(list(points), [one["rmse"]["mean"] for one in points.values()], marker="o")
+axis.plot(list(points), [result.rmse.mean for result in points.values()], marker="o")
 axis.set(xlabel="epsilon (unit user, delta 1e-7, add or remove)", ylabel="RMSE, persons")
 load.from_source("synthetic:days=42").plot(["region 1", "region 2"])

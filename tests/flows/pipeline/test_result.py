@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.pipeline.result import (
@@ -65,11 +65,13 @@ results = st.builds(
 )
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_a_result_is_read_as_it_was_written(result: RunResult) -> None:
     assert RunResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_what_is_not_recorded_has_no_id_and_no_paths(result: RunResult) -> None:
     document = replace(result, run_id="").to_dict()
@@ -79,12 +81,14 @@ def test_what_is_not_recorded_has_no_id_and_no_paths(result: RunResult) -> None:
     assert (recorded["report"], recorded["figure"]) == ("a.html", "a.png")
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_rivals_are_other_forecasts_that_apply(result: RunResult) -> None:
     assert result.model not in result.rivals
     assert None not in result.rivals.values()
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_a_field_of_another_version_is_left_out(result: RunResult) -> None:
     assert RunResult.from_dict({**result.to_dict(), "of a later version": 1}) == result

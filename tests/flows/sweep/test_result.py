@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from flows.pipeline.evaluate import NOT_PRIVATE
 from flows.pipeline.result import RunResult
@@ -24,6 +24,7 @@ def test_a_point_is_on_the_line_of_its_mechanism_model_and_optimizer() -> None:
     assert row("adam").compared == "input ridge adam"
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_a_training_is_read_as_it_was_kept(result: RunResult) -> None:
     trained = Trained(
@@ -32,6 +33,7 @@ def test_a_training_is_read_as_it_was_kept(result: RunResult) -> None:
     assert Trained.from_dict(json.loads(json.dumps(trained.to_dict()))) == trained
 
 
+@settings(deadline=None)  # values are drawn slowly on a busy machine
 @given(result=results)
 def test_the_document_of_a_sweep_has_points_rows_and_paths(result: RunResult) -> None:
     sweep = SweepResult(
