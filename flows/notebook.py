@@ -1,4 +1,4 @@
-"""What notebooks work with: train a forecaster, open a run again, read, draw.
+"""Notebooks: train a forecaster, open a run again, read it, draw it.
 
 Everything that a `Run` shows is released or free: forecasts, noised counts, the statement. Raw counts
 come only from `data.panel.Panel`, whose drawings say so.
@@ -32,7 +32,7 @@ __all__ = ["Run", "Statement", "list_runs", "load_run", "train"]
 
 @dataclass(frozen=True)
 class Statement:
-    """What a run promises, to whom, under which assumptions.
+    """The statement of a run: what is promised, to whom, under which assumptions.
 
     Attributes:
         values: the statement for machines.
@@ -71,7 +71,7 @@ class Run:
         return forecast_run(self.files, self.home)
 
     def statement(self) -> Statement:
-        """What it promises."""
+        """Read its statement."""
         values = read_statement(self.files)
         return Statement(values, values.pop("markdown"))
 

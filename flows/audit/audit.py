@@ -41,7 +41,7 @@ MADE_UP = "made-up data only; nothing was read of any source, and nothing was ch
 
 @dataclass(frozen=True)
 class Subject:
-    """What is audited.
+    """The subject of an audit.
 
     Attributes:
         name: as people know it.
@@ -180,7 +180,7 @@ def _width(unit: PrivacyUnit, recipe: Recipe, panel: Panel) -> int:
 def _sampling(
     subject: Subject, prepared: Prepared, recipe: Recipe
 ) -> tuple[WindowSampling, Budget]:
-    """What was charged for a run, or would be for a recipe on the city."""
+    """Return what was charged for a run, or would be for a recipe on the city."""
     charged = [one for one in subject.charges if one.purpose == "training"]
     if charged:
         return sampling_of(charged[0].event), Budget(charged[0].epsilon, charged[0].delta)

@@ -150,7 +150,7 @@ def promise_figure(statement: Document, *, narrow: bool = False) -> bytes | None
 def _counts(
     prepared: Prepared, inputs: Panel, guarantee: Guarantee
 ) -> tuple[NDArray[np.float64] | None, str]:
-    """What may be drawn beside the forecast, and what it is called."""
+    """Return the counts that may be drawn beside the forecast, and their label."""
     truth = prepared.truth
     if inputs.public:
         return truth.target[:, 0], "counts (evaluated on raw data, not a private release)"

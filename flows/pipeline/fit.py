@@ -91,7 +91,7 @@ def fit(prepared: Prepared, recipe: Recipe, guarantee: Guarantee, home: Home, lo
 
 
 def fit_together(jobs: Sequence[Fit]) -> list[Fitted | ModelError | ReleaseLostError]:
-    """The same for many trainings; those of one architecture are one computation (docs/sweeps.md).
+    """Fit many at once; those of one architecture are one computation (docs/sweeps.md).
 
     Runs that read the same `Prepared` share its windows. Everything private is charged, noised and
     proven run by run, as many at a time as train at a time.
@@ -172,7 +172,7 @@ def fresh(prepared: Prepared, recipe: Recipe) -> Forecaster:
 
 
 def learner(prepared: Prepared, recipe: Recipe) -> Callable[[Windows], Forecaster]:
-    """What makes the recipe's forecaster of training windows; nothing decides when it stops."""
+    """Return a function that fits the recipe's forecaster to windows, without early stopping."""
 
     def learn(windows: Windows) -> Forecaster:
         model = fresh(prepared, recipe)

@@ -10,7 +10,7 @@ from flows.document import Document
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What a run guarantees; everything is None where there is no mechanism.
+    """The guarantee of a run; everything is None where there is no mechanism.
 
     Attributes:
         statement: what is guaranteed, to whom.

@@ -42,7 +42,7 @@ class Privatised:
 
 @dataclass(frozen=True)
 class Noised:
-    """How noised counts came about.
+    """The origin of noised counts.
 
     Attributes:
         noise: the mechanism.
@@ -107,7 +107,7 @@ def suppressed(noised: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
 
 
 def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
-    """What `noised` would cost; nothing is written or drawn.
+    """Work out what `noised` would cost; write and draw nothing.
 
     Raises:
         UsageError: a declared bound does not fit the panel.
@@ -153,7 +153,7 @@ def enforced(bound: Bound, unit: PrivacyUnit) -> tuple[ContributionBound, tuple[
 def _about(
     panel: Panel, recipe: Recipe, home: Home, unit: PrivacyUnit, reasons: tuple[str, ...]
 ) -> Document:
-    """What the ledger keeps beside the mechanism."""
+    """Return what the ledger keeps beside the mechanism."""
     privacy, source = recipe.privacy, recipe.source
     return {
         "dataset": source.account or panel.source,
@@ -185,7 +185,7 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
-    """What may be claimed for noised counts."""
+    """Return what may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
     ledger = Ledger(home.database_url)
     return Guarantee(

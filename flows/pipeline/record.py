@@ -152,7 +152,7 @@ def _title(completed: Completed) -> str:
 
 
 def _to_forecast_with(completed: Completed) -> Document:
-    """What `veilcast forecast` needs beside the weights."""
+    """Return what `veilcast forecast` needs beside the weights."""
     spec = completed.prepared.spec
     return {
         "seasonal": list(spec.seasonal),

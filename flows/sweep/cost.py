@@ -1,4 +1,4 @@
-"""What a sweep costs: told before anything is charged, and charged before anything is drawn."""
+"""Costs of sweeps: announced before anything is charged, charged before anything is drawn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from flows.sweep.learning_rates import best_rate
 
 @dataclass(frozen=True)
 class UnitTotal:
-    """What a sweep means for one privacy unit.
+    """The cost of a sweep for one privacy unit.
 
     Attributes:
         unit, delta, neighbours: of the promise.
@@ -56,7 +56,7 @@ class UnitTotal:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a sweep is about to cost, before anything is charged.
+    """The cost of a sweep before anything is charged.
 
     Attributes:
         points: combinations.
@@ -81,7 +81,7 @@ class Announcement:
 
 
 def announced(grid: Grid) -> Announcement:
-    """What `sweep` would cost; nothing is charged or drawn. Raises UsageError like it."""
+    """Work out what `sweep` would cost; charge and draw nothing. Raises UsageError like it."""
     points, home = grid.points(), open_home()
     panel = panel_of(grid)
     known = known_rates(kept_in(home), grid, points, panel)
@@ -89,7 +89,7 @@ def announced(grid: Grid) -> Announcement:
 
 
 def kept_in(home: Home) -> ResultCache:
-    """Where the pieces of sweeps are."""
+    """Open the cache of the pieces of sweeps."""
     return ResultCache(home.root / "sweep", local_secret(home.secret))
 
 
@@ -108,7 +108,7 @@ def known_rates(
 def announce(
     grid: Grid, points: list[Point], rates: Mapping[Point, float | None], panel: Panel, home: Home
 ) -> Announcement:
-    """The same, of points that are known."""
+    """Work out the cost of points that are known."""
     charges = charges_of(grid, points, rates, panel, home)
     ledger = Ledger(home.database_url)
     new = [one for one in charges if not paid(ledger, one)]
@@ -125,7 +125,7 @@ def announce(
 def _total(
     ledger: Ledger, charges: list[Charge], unit: Unit, new: list[Charge], privacy: PrivacyConfig
 ) -> UnitTotal:
-    """What the new charges come to for a unit; the recipe's cap holds for each of its units."""
+    """Add up the new charges for a unit; the recipe's cap holds for each of its units."""
     first, grid = charges[0], ledger.grid_with(charges)
     names = ledger.known_as(first.dataset, first.aliases)
     known = [one for one in ledger.accounts() if one.dataset in names and one.unit == unit]

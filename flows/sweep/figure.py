@@ -38,7 +38,7 @@ FAR = 1.5
 
 
 def by_unit(table: list[Row], total: Announcement) -> dict[str, list[Row]]:
-    """Rows of each panel of a frontier, by its title: one a unit, with what was promised nothing."""
+    """Sort rows into panels of a frontier: one per unit, each with the rows without privacy."""
     promised = [one for one in total.units if any(row.unit == one.unit for row in table)]
     if not promised:
         return {"no privacy": table}

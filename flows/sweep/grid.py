@@ -50,7 +50,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is compared.
+    """The values that a sweep compares.
 
     Attributes:
         recipe: values of the recipe that all points share. Its windows, model and training hold for

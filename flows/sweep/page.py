@@ -20,7 +20,7 @@ _COLOURS = ("#0b6e99", "#b44d12", "#3f7d20", "#7b4fa3", "#a3324f", "#46606b", "#
 
 
 def write(table: list[Row], total: Announcement, path: Path) -> Path:
-    """A page with one chart a privacy unit, what was charged, and a row a point.
+    """Write a page with one chart per privacy unit, the charges, and one row per point.
 
     Args:
         table: a row a point (`flows.sweep.record.rows`).

@@ -1,4 +1,4 @@
-"""What a sweep leaves behind: a table, pictures, and one MLflow run with a child a training."""
+"""Records of sweeps: a table, pictures, and one MLflow run with one child per training."""
 
 from __future__ import annotations
 

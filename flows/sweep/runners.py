@@ -1,4 +1,4 @@
-"""Where the chunks of a sweep are trained: here, in threads, in processes, on Dask or on Ray."""
+"""Runners of the chunks of a sweep: here, in threads, in processes, on Dask or on Ray."""
 
 from __future__ import annotations
 

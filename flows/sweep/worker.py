@@ -51,7 +51,7 @@ TRAINED = "trained"
 
 
 def _may_pass(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
-    """Whether the same again may go well: not what was refused, and not what diverged."""
+    """Decide whether to retry: not what was refused, and not what diverged."""
     ours = (BudgetRefused, DataError, ModelError, ReleaseLostError, SetupError, UsageError)
     return not isinstance(error_of(state), ours)
 

@@ -1,4 +1,4 @@
-"""The registry of models: a version a model that was good enough, an alias for the one in use."""
+"""The registry of models: one version per promoted model, and an alias for the one in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mlflow models serve` runs: latest counts in, forecast and its interval out.
+"""The model that `mlflow models serve` runs: latest counts in, forecast and interval out.
 
 This file is copied into the model with the packages `data` and `models`, and imports nothing else of
 the project.

@@ -56,7 +56,7 @@ def where(runs: list[Run], condition: str) -> list[Run]:
 
 
 def compare(first: Run, second: Run, settings: tuple[Run, Run]) -> Document:
-    """What two runs have in common, and what they have not.
+    """Compare two runs: settings that differ, and errors.
 
     Args:
         first: figures of one.

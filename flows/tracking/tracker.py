@@ -32,7 +32,7 @@ _FIRST = "veilcast"
 
 @dataclass(frozen=True)
 class Record:
-    """What is logged about a run; values that are None are left out.
+    """The values that are logged about a run; those that are None are left out.
 
     Attributes:
         title: the run's name.
@@ -229,7 +229,7 @@ class Tracker:
 
     @property
     def view(self) -> str:
-        """Where the UI shows the latest runs with their promise, relative to its address."""
+        """Return the UI's path of the latest runs with their promise."""
         if not self._experiments:
             return ""
         last = max(self._experiments, key=lambda one: one.last_update_time or 0)

@@ -1,4 +1,4 @@
-"""What MLflow's own pages show of our experiments: promise and error side by side."""
+"""The view of our experiments in MLflow's own pages: promise and error side by side."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What commands print for people; `--json` prints the same as a document."""
+"""Tables and texts that commands print for people; `--json` prints the same as a document."""

@@ -79,7 +79,7 @@ def listed(document: Document) -> None:
 
 
 def compared(document: Document) -> None:
-    """How two runs differ."""
+    """Print how two runs differ."""
     out = console()
     names = [run[:8] for run in document["runs"]]
     table = Table(title="Settings that differ", title_justify="left")

@@ -1,4 +1,4 @@
-"""What people read in the terminal about a sweep."""
+"""Sweeps in the terminal: their charge, and one row per point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flows.sweep.result import SweepResult
 
 
 def announced(total: Announcement) -> None:
-    """What is about to be charged, on stderr: stdout is for the result."""
+    """Print what is about to be charged, on stderr: stdout is for the result."""
     out = console(stderr=True)
     out.print(f"{total.points} points, {total.trainings} trainings")
     if not total.units:

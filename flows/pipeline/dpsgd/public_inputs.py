@@ -1,4 +1,4 @@
-"""What the inputs of a network look like, read off a made-up city: free to use under privacy."""
+"""Public statistics of a network's inputs, from a made-up city: free to use under privacy."""
 
 from __future__ import annotations
 

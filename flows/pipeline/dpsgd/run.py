@@ -79,12 +79,12 @@ class PrivateRun:
 
     @property
     def seed(self) -> Seed | None:
-        """Where all of its noise comes from; None where some of it comes from elsewhere."""
+        """Seed of all of its noise; None where some of it comes from elsewhere."""
         return None if self.plan.sampling.side_release is not None else self.job.seed
 
     @property
     def training(self) -> Job:
-        """What is trained, before it may be."""
+        """The training, before it is permitted."""
         return Job(
             self.model,
             self.job.prepared.split.train,
@@ -170,7 +170,7 @@ def _reporting(plan: Plan, on_epoch: OnEpoch) -> Callable[[Epoch], None]:
 
 
 def _usable(model: Forecaster) -> bool:
-    """Whether forecasts are finite, judged on made-up windows: no count decides whether a run fails."""
+    """Check that forecasts of made-up windows are finite: no count decides whether a run fails."""
     with torch.no_grad():
         return bool(torch.isfinite(model(_made_up(model))).all())
 

@@ -59,7 +59,7 @@ def fit_privately(
 def fit_each_privately(
     jobs: Sequence[PrivateJob], home: Home
 ) -> list[Trained | ModelError | ReleaseLostError]:
-    """The same for many trainings; those that are alike are one computation.
+    """Train many at once; those that are alike are one computation.
 
     As many are charged at a time as train at a time. Each has its permit, its batches, its noise and
     its proof, as if it were alone.
@@ -123,7 +123,7 @@ def _fit(runs: Sequence[PrivateRun], home: Home) -> list[Trained | ModelError | 
 
 
 def _result(run: PrivateRun, kept: Released, ledger: Ledger) -> Trained:
-    """What was kept, with what it promises."""
+    """Return the released training with its guarantee."""
     model, history, proof = _unpacked(kept.content)
     if not kept.fresh:
         for epoch in history.epochs:
@@ -134,12 +134,12 @@ def _result(run: PrivateRun, kept: Released, ledger: Ledger) -> Trained:
 
 
 def charge(prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
-    """What `fit_privately` would cost; nothing is written or drawn. Raises like it."""
+    """Work out what `fit_privately` would cost; write and draw nothing. Raises like it."""
     return _charge(make_plan(prepared, recipe), prepared, recipe, home)
 
 
 def _charge(plan: Plan, prepared: Prepared, recipe: Recipe, home: Home) -> Charge:
-    """What is written down before anything is drawn."""
+    """Build the charge that is written before anything is drawn."""
     secret, sampling = local_secret(home.secret), plan.sampling
     print_of_data = fingerprint(secret, prepared.raw.counts)
     scaled = scale.DECLARED if sampling.side_release is None else scale.ESTIMATED
@@ -174,7 +174,7 @@ def _promise(
     entry: Entry,
     proof: Document,
 ) -> Guarantee:
-    """What may be claimed; nothing, if the proof of noise failed."""
+    """Return what may be claimed: nothing, if the proof of noise failed."""
     if not proof["holds"]:
         return Guarantee(statement=statement.unproven(proof), proof=proof, ledger_entry=entry.id)
     sampling, delta = plan.sampling, recipe.privacy.delta
@@ -217,7 +217,7 @@ def _everything(ledger: Ledger, entry: Entry, inputs: Guarantee) -> Total:
 
 
 def _identity(print_of_data: str, plan: Plan, recipe: Recipe) -> Document:
-    """What makes a training the same as another one."""
+    """Return the values that make two trainings the same."""
     return {
         "data": print_of_data,
         "unit": plan.unit.value,
