@@ -33,7 +33,7 @@ RULES: dict[str, Reads] = {
     "constant-region": "values",
     "nested-regions": "values",
 }
-"""What each rule reads, which decides where its findings may be shown.
+"""The input of each rule, which decides where its findings may be shown.
 
 `structure`: which intervals were observed, in which regions, what is declared. This is public.
 `domain`: whether a cell holds a count of persons at all. A table with another cell is refused; it is not

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """What a forecast may read, in intervals.
+    """The intervals that a forecast may read.
 
     Attributes:
         lags: L, how many of the latest intervals are read one by one.

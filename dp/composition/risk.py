@@ -1,4 +1,4 @@
-"""What a guarantee means to a person: trade-off curves, and the chances of an attacker."""
+"""Risk to a person under a guarantee: trade-off curves, and the chances of an attacker."""
 
 from __future__ import annotations
 

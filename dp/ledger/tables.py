@@ -74,7 +74,7 @@ class NameRow(Base):
 
 
 class TotalRow(Base):
-    """What has been spent on the units of one stretch of time; derived, and checked by `verify`."""
+    """The amount spent on the units of one stretch of time; derived, and checked by `verify`."""
 
     __tablename__ = "ledger_totals"
 

@@ -20,7 +20,7 @@ from dp.unit.period import TimeRange
 from dp.unit.time_grid import TimeGrid
 
 Stretches = dict[TimeRange, Total]
-"""What has been spent on the units of each stretch; together they have no gaps and no overlaps."""
+"""Amounts spent on the units of each stretch; stretches have no gaps and no overlaps."""
 
 
 def load(session: Session, account: Account, reach: TimeRange | None = None) -> Stretches:

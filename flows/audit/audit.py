@@ -159,9 +159,9 @@ def _training(subject: Subject, canaries: int, confidence: float) -> list[Docume
     unit = parse_unit(recipe.privacy.unit)
     width = unit.width if isinstance(unit, IntervalUnit) else _width(unit, on_city, panel)
     progress.stage("audit: losses")
-    box = width and training.black_box(on_city, panel, width, claimed, confidence)
-    if box:
-        parts += [_part("losses (black box)", box[0], one, claimed) for one in box[1]]
+    losses = width and training.black_box(on_city, panel, width, claimed, confidence)
+    if losses:
+        parts += [_part("losses (black box)", losses[0], attack, claimed) for attack in losses[1]]
     return parts
 
 

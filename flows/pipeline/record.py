@@ -82,15 +82,17 @@ def mlflow_record(completed: Completed, result: RunResult) -> Record:
     charged = result.ledger
     # A run without proof of noise is charged all the same, and promises nothing.
     proven = charged if guarantee.epsilon is not None else None
-    means = {name: getattr(result, name).mean for name in ("rmse", "mae", "smape", "mase")}
-    metrics = {name: mean for name, mean in means.items() if mean}
-    metrics |= {f"coverage {level}": share for level, share in result.coverage.items()}
-    metrics |= {f"rmse {region}": error for region, error in result.rmse.regions.items()}
-    metrics |= {
-        f"{name}_rmse": errors.rmse.mean for name, errors in result.baselines.items() if errors
+    values: dict[str, float | None] = {
+        "rmse": result.rmse.mean,
+        "mae": result.mae.mean,
+        "smape": result.smape.mean,
+        "mase": result.mase.mean,
+        **{f"coverage {level}": share for level, share in result.coverage.items()},
+        **{f"rmse {region}": error for region, error in result.rmse.regions.items()},
+        **{f"{name}_rmse": errors.rmse.mean for name, errors in result.baselines.items() if errors},
     }
     if result.weight_distance:
-        metrics["weight_distance_per_log_update"] = result.weight_distance["slope"]
+        values["weight_distance_per_log_update"] = result.weight_distance["slope"]
     return Record(
         title=_title(completed),
         parameters={
@@ -120,7 +122,7 @@ def mlflow_record(completed: Completed, result: RunResult) -> Record:
             "schedule": training.schedule,
             "seed": training.seed,
         },
-        metrics=metrics,
+        metrics={name: value for name, value in values.items() if value is not None},
         tags={
             "mechanism": recipe.privacy.mechanism,
             "unit": proven and proven.unit,

@@ -20,6 +20,17 @@ class Metric:
     mean: float | None
     regions: dict[str, float | None]
 
+    @property
+    def known_mean(self) -> float:
+        """The mean, where something is computed from it.
+
+        Raises:
+            ValueError: it is not defined; no figure is put in its place.
+        """
+        if self.mean is None:
+            raise ValueError("this error is not defined: its mean over the regions is not a number")
+        return self.mean
+
 
 @dataclass(frozen=True)
 class BaselineErrors:

@@ -88,7 +88,7 @@ def make_app(store: Database, token: str) -> FastAPI:
 
     @app.get("/v1/statements/{run}", tags=["privacy"], response_model=Statement, **guarded)  # type: ignore[arg-type]
     async def statement(run: RunId) -> Response:
-        """What a run promises, to whom, under which assumptions."""
+        """Statement of a run: what it promises, to whom, under which assumptions."""
         answer = await latest.statement(run)
         if answer is None:
             raise HTTPException(404, "no run of that id")

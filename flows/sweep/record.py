@@ -90,7 +90,7 @@ def rows(
     table, seeds = [], len(results) // len(points)
     for number, point in enumerate(points):
         runs = results[number * seeds : (number + 1) * seeds]
-        errors = [run.rmse.mean or 0.0 for run in runs]
+        errors = [run.rmse.known_mean for run in runs]
         spent = [run.epsilon for run in runs if run.epsilon is not None]
         table.append(
             Row(

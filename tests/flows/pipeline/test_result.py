@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,3 +93,9 @@ def test_rivals_are_other_forecasts_that_apply(result: RunResult) -> None:
 @given(result=results)
 def test_a_field_of_another_version_is_left_out(result: RunResult) -> None:
     assert RunResult.from_dict({**result.to_dict(), "of a later version": 1}) == result
+
+
+def test_nothing_is_computed_from_an_error_that_is_not_defined() -> None:
+    assert Metric(2.5, {}).known_mean == 2.5
+    with pytest.raises(ValueError, match="not defined"):
+        _ = Metric(None, {}).known_mean
