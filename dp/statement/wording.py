@@ -92,7 +92,9 @@ def wider_units(unit: PrivacyUnit) -> list[str]:
     """List what a guarantee for part of a person's records does not cover."""
     if unit is PrivacyUnit.USER:
         return []
-    return ["the records of a person in several units together: the guarantee weakens as they add up"]
+    return [
+        "the records of a person in several units together: the guarantee weakens as they add up"
+    ]
 
 
 def warnings(delta: float, persons: int | None) -> list[str]:
