@@ -1,11 +1,8 @@
 """Totals of many releases of one data set: the whole curve delta(epsilon), from events.
 
-Noised counts. A discrete Gaussian of parameter σ around a whole number has, up to a factor e^±κ, the
-law of a randomised rounding of a continuous Gaussian of variance σ² − r² around it (Peikert 2010,
-theorem 3.1, with rounding by a discrete Gaussian of parameter r), and Poisson summation gives
-κ ≤ 5·e^(−2π²r²) for σ² ≥ 2r². So any number of adaptive releases, of any σᵢ and weights, is post-
-processing of Gaussians whose μ² = Σ nᵢwᵢ²/(σᵢ² − r²) adds up exactly, and costs at most a factor
-e^(κN) in delta and 2κN in epsilon for N touched counts: with r² = 2 less than 1e-8 for 10^8 counts.
+Noised counts are rounded Gaussians whose squared losses add up exactly, for any number of adaptive
+releases of any noise and weights (`dp.accounting.rounding`): μ² = Σ nᵢwᵢ²/(σᵢ² − r²), and what their
+design makes of it where counts share noise.
 Trainings are composed as privacy loss distributions, and so is everything where both occur
 (dominating pairs compose: Zhu, Dong, Wang 2022, theorem 10).
 
@@ -21,18 +18,17 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from dp.accounting.gaussian import discrete_delta, gaussian_delta, smallest_epsilon, zcdp_delta
+from dp.accounting.gaussian import discrete_delta, smallest_epsilon, zcdp_delta
+from dp.accounting.rounding import KAPPA, ROUNDING, rounded_delta
 from dp.budget import Budget
-from dp.mechanisms import window_sampling
+from dp.mechanisms import offset_noise, window_sampling
 from dp.unit.contribution import ContributionBound
 
 Event = dict[str, Any]
 
 COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
+OFFSETS = offset_noise.NAME
 
-_ROUNDING = 2.0
-"""r²: variance spent on the randomised rounding."""
-_KAPPA = 5 * math.exp(-2 * math.pi**2 * _ROUNDING)
 _UNIT = 2**80
 """Unit of the fixed-point sums, which are rounded up."""
 _POINTS = 400_000
@@ -47,7 +43,7 @@ class Total:
 
     Attributes:
         releases: how many there are.
-        cells: N, noised counts that the unit touches, over all releases.
+        cells: N, noise draws that two neighbouring data sets disagree on, over all releases.
         mu2: Σ nw²/(σ² − r²), fixed point; counts with very little noise are in `low_noise` instead.
         rho: Σ nw²/(2σ²) of zero-concentrated DP, fixed point; of noised counts.
         low_noise: releases of counts with σ² < 2r².
@@ -72,6 +68,8 @@ class Total:
             return replace(more, open=self.open + 1)
         if event["mechanism"] == COUNTS:
             return _with_counts(more, event)
+        if event["mechanism"] == OFFSETS:
+            return _with_offsets(more, event)
         if event["mechanism"] == TRAINING:
             run = json.dumps(_plain(event), sort_keys=True)
             count = dict(self.trainings)
@@ -87,7 +85,7 @@ class Total:
             return _counts_delta(self, epsilon) if self.cells else 0.0
         if self.low_noise:
             return min(1.0, math.nextafter(self._epsilon_bracket(epsilon), 1))
-        slack = _KAPPA * self.cells
+        slack = KAPPA * self.cells
         delta = self._losses.get_delta_for_epsilon(max(0.0, epsilon - 2 * slack))
         return min(1.0, float(delta) * math.exp(slack))
 
@@ -102,7 +100,7 @@ class Total:
             return counts + replace(self, cells=0, low_noise=0).epsilon(delta / 2)
         if not self.cells and len(self.trainings) == 1 and self.trainings[0][1] == 1:
             return window_sampling.sampling_of(json.loads(self.trainings[0][0])).epsilon(delta)
-        slack = _KAPPA * self.cells
+        slack = KAPPA * self.cells
         epsilon = self._losses.get_epsilon_for_delta(delta * math.exp(-slack))
         return float(epsilon) + 2 * slack
 
@@ -188,8 +186,8 @@ def total(events: list[Event | None]) -> Total:
 
 def weaker(event: Event, factor: float) -> Event:
     """Return the event of the same release with `factor` times the noise."""
-    noise = "sigma" if event["mechanism"] == COUNTS else "noise_multiplier"
-    return {**event, noise: event[noise] * factor}
+    names = {COUNTS: ("sigma",), OFFSETS: ("sigma", "offset"), TRAINING: ("noise_multiplier",)}
+    return {**event, **{name: event[name] * factor for name in names[event["mechanism"]]}}
 
 
 def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
@@ -216,15 +214,26 @@ def largest_fitting(cap: Budget, event: Event, before: Total) -> float:
 def _with_counts(total: Total, event: Event) -> Total:
     bound = ContributionBound(*(event[name] for name in ("intervals", "regions", "weight")))
     square, variance = bound.cells * bound.weight**2, event["sigma"] ** 2
-    low_noise = variance < 2 * _ROUNDING
+    low_noise = variance < 2 * ROUNDING
     same = bound.weight == 1 and (total.sigma == event["sigma"] or not total.cells)
     return replace(
         total,
         cells=total.cells + bound.cells,
-        mu2=total.mu2 + (0 if low_noise else math.ceil(square / (variance - _ROUNDING) * _UNIT)),
+        mu2=total.mu2 + (0 if low_noise else math.ceil(square / (variance - ROUNDING) * _UNIT)),
         rho=total.rho + math.ceil(square / (2 * variance) * _UNIT),
         low_noise=total.low_noise + low_noise,
         sigma=event["sigma"] if same else None,
+    )
+
+
+def _with_offsets(total: Total, event: Event) -> Total:
+    mu2, draws = offset_noise.cost_of(event)
+    return replace(
+        total,
+        cells=total.cells + draws,
+        mu2=total.mu2 + math.ceil(mu2 * _UNIT),
+        rho=total.rho + math.ceil(mu2 / 2 * _UNIT),
+        sigma=None,
     )
 
 
@@ -249,9 +258,7 @@ def _counts_delta(total: Total, epsilon: float) -> float:
     else:
         bounds = [zcdp_delta(total.rho / _UNIT, epsilon)]
     if not total.low_noise:
-        slack = _KAPPA * total.cells
-        continuous = gaussian_delta(math.sqrt(total.mu2 / _UNIT), epsilon - 2 * slack)
-        bounds.append(continuous * math.exp(slack))
+        bounds.append(rounded_delta(math.sqrt(total.mu2 / _UNIT), total.cells, epsilon))
     return min(bounds)
 
 

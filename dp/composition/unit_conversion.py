@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dp.composition.total import COUNTS, Event
+from dp.composition.total import COUNTS, OFFSETS, Event
+from dp.mechanisms import offset_noise
 from dp.unit.period import EVER, Period, TimeRange, whole
 from dp.unit.privacy_unit import (
     IntervalUnit,
@@ -54,6 +55,8 @@ def event_for_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> Event | None:
         return event if unit == charge.unit else None
     if event["mechanism"] == COUNTS:
         return None if isinstance(unit, IntervalUnit) else _counts(unit, charge, grid)
+    if event["mechanism"] == OFFSETS:
+        return None if isinstance(unit, IntervalUnit) else _offsets(unit, charge, grid)
     return _training(unit, charge, grid)
 
 
@@ -111,7 +114,7 @@ def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
         return _Touch(width, width, observed)
     crosses = _crosses(charge, grid)
     most = min(width, limit * 2 if crosses else limit)
-    if unit == own or _LENGTH.index(unit) < _LENGTH.index(own):
+    if unit == own or _within(unit, own):
         return _Touch(width, most, most)
     return _Touch(width, width, most if crosses else 0)
 
@@ -128,6 +131,43 @@ def _counts(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
         least = min(least, _observed(charge))
     changed = min(touch.changed + touch.coupled, _observed(charge))
     return {**charge.event, "intervals": max(changed, least)}
+
+
+def _offsets(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
+    """Return the cost of counts that share offsets, derived from their whole covariance.
+
+    Offsets make the noise of single counts smaller, so that a unit in few of them costs more than
+    under independent noise for the same promise. Whatever a unit changes costs no more than
+    without offsets; where its counts lie in whole groups, or all in one, it costs less.
+    """
+    if _same(unit, charge, grid):
+        return charge.event
+    costs = [{**_counts(unit, charge, grid), "apart": True}]
+    own, touch = charge.unit, _touch(unit, charge, grid)
+    if _within(own, unit):
+        costs.append({**charge.event, "groups": _groups(unit, charge, grid)})
+    elif _within(unit, own) and not touch.coupled and (own is PrivacyUnit.USER or grid.one_clock):
+        costs.append({**charge.event, "intervals": min(touch.changed, charge.event["intervals"])})
+    return min(costs, key=lambda event: offset_noise.cost_of(event)[0])
+
+
+def _within(inner: Unit, outer: Unit) -> bool:
+    """Return whether units of persons are shorter than others."""
+    if isinstance(inner, IntervalUnit) or isinstance(outer, IntervalUnit):
+        return False
+    return _LENGTH.index(inner) < _LENGTH.index(outer)
+
+
+def _groups(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> int:
+    """Return how many of the own units of a release a longer unit can have records in."""
+    own = charge.unit
+    assert isinstance(own, PrivacyUnit)  # noqa: S101  (offsets are shared by units of persons)
+    assert own.span is not None  # noqa: S101  (there is a longer one, and it has several counts)
+    first, last = charge.period.unit_range(own)
+    every = timedelta(seconds=last - first) // own.span
+    if unit.span is None:
+        return every
+    return min(every, unit.span // own.span + (not grid.one_clock))
 
 
 def _training(unit: Unit, charge: Charge, grid: TimeGrid) -> Event:
@@ -152,9 +192,7 @@ def _least(unit: Unit, charge: Charge, own: int) -> int:
     mine = charge.unit
     if unit == mine:
         return own
-    if isinstance(unit, IntervalUnit) or isinstance(mine, IntervalUnit):
-        return 0
-    return own if _LENGTH.index(unit) > _LENGTH.index(mine) else 0
+    return own if _within(mine, unit) else 0
 
 
 def _cells(unit: Unit, panel: dict[str, Any], touch: _Touch) -> int:

@@ -41,6 +41,11 @@ class CountNoise:
             )
 
     @property
+    def deviation(self) -> float:
+        """Standard deviation of all noise on one count, in persons."""
+        return self.sigma
+
+    @property
     def epsilon(self) -> float:
         """Epsilon achieved at the budget's delta; not above the budget's epsilon."""
         return min(self.budget.epsilon, discrete_epsilon(self.sigma, self.bound, self.budget.delta))

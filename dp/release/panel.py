@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dp.budget import Budget
 from dp.errors import LedgerError
 from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key, sketch
-from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise, least_noise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.permit import Permit
 from dp.release.idempotent import release_once
+from dp.unit.contribution_set import ContributionSet
 from dp.unit.period import Period
-from dp.unit.privacy_unit import PrivacyUnit, intervals_of
+from dp.unit.privacy_unit import MONDAY, PrivacyUnit, crosses_borders, intervals_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Release:
 
 def charge_for_counts(
     counts: pd.DataFrame,
-    noise: CountNoise,
+    noise: Noise,
     *,
     dataset: str,
     unit: PrivacyUnit,
@@ -94,7 +98,7 @@ def charge_for_counts(
 
 def release_counts(
     counts: pd.DataFrame,
-    noise: CountNoise,
+    noise: Noise,
     *,
     ledger: Ledger,
     cap: Budget | None = None,
@@ -121,7 +125,7 @@ def release_counts(
 
 def draw_once(
     counts: pd.DataFrame,
-    noise: CountNoise,
+    noise: Noise,
     charge: Charge,
     ledger: Ledger,
     cap: Budget | None,
@@ -131,7 +135,7 @@ def draw_once(
     """Return the release of a charge: drawn now, or as it was stored."""
 
     def make(permit: Permit) -> bytes:
-        noised = noise.draw(counts.to_numpy(dtype=float), permit)
+        noised = _noised(counts, noise, permit)
         frame = pd.DataFrame(noised, index=counts.index, columns=counts.columns)
         buffer = io.BytesIO()
         frame.to_parquet(buffer)
@@ -141,6 +145,52 @@ def draw_once(
     released = panel_of(release.content)
     released.index, released.columns = counts.index, counts.columns
     return Release(released, release.entry, release.fresh)
+
+
+def _noised(counts: pd.DataFrame, noise: Noise, permit: Permit) -> NDArray[np.float64]:
+    values = counts.to_numpy(dtype=float)
+    if isinstance(noise, OffsetNoise):
+        return noise.draw(values, permit, groups_of(pd.DatetimeIndex(counts.index), noise.per))
+    return noise.draw(values, permit)
+
+
+def design(
+    budget: Budget,
+    contribution: ContributionSet,
+    *,
+    unit: PrivacyUnit,
+    observed: NDArray[np.bool_],
+    times: pd.DatetimeIndex,
+    interval: timedelta,
+) -> Noise:
+    """Return the noise of least variance for a panel; nothing but its calendar is read.
+
+    Offsets are shared within one unit's time. Where an interval can belong to two of them, noise is
+    independent.
+
+    Args:
+        budget: what may be spent.
+        contribution: what one unit can add.
+        unit: privacy unit.
+        observed: mask of the intervals that are noised, [T].
+        times: start of each interval, by the clock that days and weeks are counted by.
+        interval: length of one.
+
+    Raises:
+        ValueError: the nesting of regions is too involved to be searched.
+    """
+    crossed = crosses_borders(unit, interval=interval, start=times[0].to_pydatetime())
+    sizes = np.unique(groups_of(times[observed], unit), return_counts=True)[1]
+    return least_noise(
+        budget, contribution, per=None if crossed else unit, cells=int(sizes.max(initial=1))
+    )
+
+
+def groups_of(times: pd.DatetimeIndex, unit: PrivacyUnit) -> NDArray[np.int64]:
+    """Return the number of the day or week that each interval is in, [T]; 0 for the whole panel."""
+    if unit.span is None:
+        return np.zeros(len(times), dtype=np.int64)
+    return np.asarray((times - pd.Timestamp(MONDAY)) // pd.Timedelta(unit.span), dtype=np.int64)
 
 
 def panel_of(content: bytes) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 from dp.budget import Budget
 from dp.composition.risk import risk
 from dp.composition.total import Total
-from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise
 from dp.statement import caveats, disclosed, wording
 from dp.statement import identification as likelihood
 from dp.statement.clock import protected, time_zone
@@ -26,7 +26,7 @@ def no_privacy() -> dict[str, Any]:
 
 
 def input_perturbation(
-    noise: CountNoise,
+    noise: Noise,
     unit: PrivacyUnit,
     *,
     reasons: tuple[str, ...],
@@ -87,7 +87,7 @@ def input_perturbation(
         "identification": likelihood.identification(
             total,
             unit,
-            likelihood.of_counts(noise.sigma, noise.bound.weight),
+            likelihood.of_counts(noise.deviation, noise.bound.weight),
             limit=wording.limit(unit, cap),
         ),
         "caveats": caveats.of_counts(),
@@ -97,7 +97,7 @@ def input_perturbation(
 
 
 def stream(
-    noise: CountNoise,
+    noise: Noise,
     unit: PrivacyUnit,
     *,
     reasons: tuple[str, ...],

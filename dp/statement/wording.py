@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dp.budget import Budget
 from dp.composition.total import Total
-from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.statement.clock import protected
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
@@ -40,11 +41,14 @@ def declared(bound: ContributionBound, unit: PrivacyUnit) -> str:
     )
 
 
-def two_units(noise: CountNoise, unit: PrivacyUnit) -> tuple[float, float] | None:
+def two_units(noise: Noise, unit: PrivacyUnit) -> tuple[float, float] | None:
     """Return epsilon and delta for two adjacent units together, where a unit is a day or a week."""
     if unit.span is None:
         return None
-    event = {**noise.event(), "intervals": 2 * noise.bound.intervals}
+    if isinstance(noise, OffsetNoise):
+        event = {**noise.event(), "groups": 2}
+    else:
+        event = {**noise.event(), "intervals": 2 * noise.bound.intervals}
     return Total().plus(event).epsilon(noise.budget.delta), noise.budget.delta
 
 
