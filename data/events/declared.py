@@ -77,7 +77,7 @@ def require(
     listed = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
     ways = "; ".join(_WAYS[name] for name in missing)
     raise DataError(
-        f"{name}: {listed} of the panel {'are' if missing[1:] else 'is'} not declared, and what is read "
+        f"{name}: {listed} of the panel {'is' if missing in (['start'], ['end']) else 'are'} not declared, and what is read "
         f"off private events tells who was there. Declare {ways}. Only mechanism=none reads them "
         "off the events; nothing was read or charged"
     )
