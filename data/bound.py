@@ -20,7 +20,8 @@ class Bound:
     """The most that one privacy unit may add to a panel, enforced event by event.
 
     A unit is counted in at most `intervals` intervals, a person in at most `regions` regions within
-    one interval, adding at most `weight` to a count.
+    one interval and in at most `regions_ever` different ones in all, adding at most `weight` to a
+    count.
 
     Attributes:
         unit: `user`, `user-week`, `user-day` or `user-interval`.
@@ -28,6 +29,7 @@ class Bound:
         regions: M.
         weight: w_max, in persons.
         slots: intervals that a unit has at all (`intervals_of`); K is below it where records are cut.
+        regions_ever: G; None if a unit may be in every region of the panel.
     """
 
     unit: str
@@ -35,6 +37,7 @@ class Bound:
     regions: int
     weight: int
     slots: int
+    regions_ever: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("intervals", "regions", "weight", "slots"):
@@ -43,6 +46,7 @@ class Bound:
                 raise ValueError(f"expected {name}={value} to be a whole number of at least 1")
         if self.intervals > self.slots:
             raise ValueError(f"expected K={self.intervals} ≤ {self.slots}, what a unit has at all")
+        check_regions_ever(self.regions_ever, regions_per_interval=self.regions)
 
     @property
     def sensitivity(self) -> float:
@@ -53,6 +57,11 @@ class Bound:
     def cuts(self) -> bool:
         """Whether some records of a unit can be cut: it can have more intervals than are counted."""
         return self.intervals < self.slots
+
+    @property
+    def cuts_regions(self) -> bool:
+        """Whether records can be cut for their region alone; within one interval M has done that."""
+        return self.regions_ever is not None and self.slots > 1
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -89,6 +98,38 @@ def intervals_of(unit: str, *, periods: int, interval: timedelta) -> int:
     return periods if span is None else min(periods, -(-span // interval))
 
 
+def check_regions_ever(
+    regions_ever: int | None,
+    *,
+    regions: int | None = None,
+    regions_per_interval: int | None = None,
+) -> None:
+    """Refuse a G that fits neither M nor the panel.
+
+    Args:
+        regions_ever: G; None fits everything.
+        regions: regions of the panel, where known.
+        regions_per_interval: M, where known.
+
+    Raises:
+        ValueError: it is no whole number, below M, or above the number of regions.
+    """
+    if regions_ever is None:
+        return
+    if regions_ever < 1 or regions_ever != int(regions_ever):
+        raise ValueError(f"expected regions_ever={regions_ever} to be a whole number of at least 1")
+    if regions_per_interval is not None and regions_ever < regions_per_interval:
+        raise ValueError(
+            f"expected regions_ever={regions_ever} to be at least {regions_per_interval}, the regions "
+            "that count one person within a single interval (regions_per_interval)"
+        )
+    if regions is not None and regions_ever > regions:
+        raise ValueError(
+            f"expected regions_ever={regions_ever} to be at most {regions} regions, all that the panel "
+            "has; leave it out if one unit may be counted in every one of them"
+        )
+
+
 def enforceable(
     unit: str,
     *,
@@ -97,6 +138,7 @@ def enforceable(
     regions: int,
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
+    regions_ever: int | None = None,
     weight: int = 1,
 ) -> Bound:
     """Return the bound to enforce for a panel that is about to be counted.
@@ -108,16 +150,23 @@ def enforceable(
         regions: regions in the panel.
         intervals_per_unit: K; by default as many as the unit has.
         regions_per_interval: M; by default 1, a person is in one region at a time.
+        regions_ever: G; by default, and if it is as many as the panel has, a unit may be in all regions.
+            A unit of one interval is in at most M of them whatever G is.
         weight: w_max.
 
     Raises:
         ValueError: unknown unit, or a number out of range.
     """
     slots = intervals_of(unit, periods=periods, interval=interval)
+    most = min(regions, regions_per_interval or 1)
+    check_regions_ever(regions_ever, regions=regions, regions_per_interval=most)
+    if regions_ever is not None and slots == 1:
+        regions_ever = most
     return Bound(
         unit,
         intervals=min(slots, intervals_per_unit or slots),
-        regions=min(regions, regions_per_interval or 1),
+        regions=most,
         weight=weight,
         slots=slots,
+        regions_ever=None if regions_ever == regions else regions_ever,
     )

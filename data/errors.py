@@ -6,3 +6,7 @@ class DataError(ValueError):
 
     Messages never quote a cell of the data: a raw count in an error message is a raw count in a log.
     """
+
+
+class BoundError(DataError):
+    """A contribution bound that was asked for does not fit the panel; usage, not a fault of the data."""

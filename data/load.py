@@ -18,6 +18,7 @@ def from_csv(
     path: str | Path,
     *,
     regions_per_interval: int | None = None,
+    regions_ever: int | None = None,
     persons: int | None = None,
     max_gap: str = "1d",
 ) -> Panel:
@@ -28,6 +29,7 @@ def from_csv(
     Args:
         path: of the file; may be gzipped.
         regions_per_interval: M, the regions that can count one person within one interval.
+        regions_ever: G, the regions that can count one privacy unit in all of its intervals together.
         persons: how many people can be in it.
         max_gap: the longest gap that may be repaired.
 
@@ -35,7 +37,11 @@ def from_csv(
         DataError: the file cannot be used; the message lists what is wrong, where, and the fix.
     """
     table = csv.read(Path(path))
-    declared = {"regions_per_interval": regions_per_interval, "persons": persons}
+    declared = {
+        "regions_per_interval": regions_per_interval,
+        "regions_ever": regions_ever,
+        "persons": persons,
+    }
     return _to_panel(replace(table, **declared), max_gap)  # type: ignore[arg-type]
 
 

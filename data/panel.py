@@ -26,6 +26,8 @@ class Panel:
         persons: how many people can be in it at all, where that is known without reading the counts.
         regions_per_interval: M, the regions one person can be counted in within one interval, where
             the source declares it; None if it is not declared.
+        regions_ever: G, the different regions one unit can be counted in, in all of its intervals
+            together, where that is declared or was enforced; None for any number.
         bound: what one unit can add to it, where that was enforced in counting raw events.
         noised: whether these are counts as they were released, with noise, and may be shown as such.
         timezone: IANA name of the zone whose clock the index shows; None where the source does not say.
@@ -39,6 +41,7 @@ class Panel:
     bound: Bound | None = None
     noised: bool = False
     timezone: str | None = None
+    regions_ever: int | None = None
 
     def __post_init__(self) -> None:
         index = self.counts.index

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data import raw_rules, rules
-from data.errors import DataError
+from data.bound import check_regions_ever
+from data.errors import BoundError, DataError
 from data.findings import Finding, lines
 from data.panel import Panel
 from data.sources.table import Table
@@ -63,6 +64,7 @@ def to_panel(
 
     Raises:
         DataError: some findings are errors; the message lists them.
+        BoundError: the declared number of regions of a unit does not fit the regions.
     """
     listed = findings(table, max_gap=max_gap, values=values)
     if short:
@@ -73,6 +75,7 @@ def to_panel(
             f"{table.name} cannot be used (rows are counted below the header):\n  "
             + "\n  ".join(lines(errors))
         )
+    _check_declared(table)
     counts = table.frame.set_index("time").astype(float).sort_index()
     counts = counts.dropna(how="all")  # an empty row and an absent row are the same: no observation
     zoned = pd.DatetimeIndex(counts.index).tz is not None
@@ -86,10 +89,23 @@ def to_panel(
         public=table.public,
         persons=table.persons,
         regions_per_interval=table.regions_per_interval,
+        regions_ever=table.regions_ever,
         bound=table.bound,
         timezone="UTC" if zoned else table.timezone,
     )
     return panel, listed
+
+
+def _check_declared(table: Table) -> None:
+    """Refuse a G that does not fit the regions; it is known to fit where it was enforced."""
+    try:
+        check_regions_ever(
+            table.regions_ever,
+            regions=table.frame.shape[1] - 1,
+            regions_per_interval=table.regions_per_interval,
+        )
+    except ValueError as error:
+        raise BoundError(f"{table.name}: {error}") from None
 
 
 def _about_time(

@@ -18,7 +18,7 @@ TESTED_IN = {
     "data/events/test_counting": "data/events/order",
     "data/events/test_neighbours": "data/events/connect data/events/declared data/events/places",
     "data/events/test_read": """data/events/config data/events/contribution data/events/regions
-        data/events/columns""",
+        data/events/columns data/events/sightings""",
     "data/events/test_records": "data/events/clock data/events/header data/events/lines",
     "data/events/test_refused": "data/events/checks",
     "data/store/test_store": """data/store/checks data/store/database data/store/forecasts

@@ -15,6 +15,7 @@ import ibis
 
 from data.errors import DataError
 from data.events.lines import header, read_lines, separator
+from data.events.order import exact_remainders
 from data.sources.credentials import HINT, connectable, shown
 from data.sources.files import check_file
 
@@ -205,6 +206,7 @@ def _database(
             connection = ibis.duckdb.connect(file, read_only=file != ":memory:")
         else:
             connection = ibis.sqlite.connect(file)
+            exact_remainders(connection)
     else:
         connection = ibis.connect(address)
     if query:

@@ -18,14 +18,14 @@ def bounded_counts(
     """Count distinct persons per interval and region, no unit beyond its bound.
 
     A person counts once per interval and region, whatever the number of events; in at most M regions of
-    an interval, and in at most K intervals of each unit. `keyed_order` decides what is left out, for
-    each person independently: adding or removing all events of one unit changes at most K·M counts by
-    at most w_max each.
+    an interval, and in at most G regions and K intervals of each unit. `keyed_order` decides what is
+    left out, for each person independently: adding or removing all events of one unit changes at most
+    K·M counts in at most G regions by at most w_max each.
 
     Args:
         events: columns `person`, `time` (timestamp by the panel's clock), `region` (whole
             number), and `weight` (whole number) or none.
-        bound: K, M, w_max and the unit.
+        bound: K, M, G, w_max and the unit.
         seconds: length of an interval.
         secret: key of the order.
         written: whether identifiers are text because everything is, as in CSV files; whole numbers
@@ -40,6 +40,9 @@ def bounded_counts(
     sightings = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
     # SQLite may hold text in a column of times: it has no interval, and one record causes no refusal
     sightings = sightings.filter(sightings.interval.notnull())
+    if bound.cuts_regions:
+        # before M and K, so that neither keeps what is then dropped
+        sightings = _cap_regions(sightings, bound, seconds, secret, written=written)
     order = keyed_order(
         secret, "region", sightings.person, sightings.interval, sightings.region, written=written
     )
@@ -67,16 +70,35 @@ def _cap_intervals(
     cells: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
 ) -> Expression:
     """Keep at most K intervals of each unit."""
-    within = ["person"]
-    if bound.span is not None:
-        length, origin = bound.span
-        cells = cells.mutate(unit=((cells.interval * seconds - origin) // length).cast("int64"))
-        within.append("unit")
+    cells, within = _units(cells, bound, seconds)
     order = keyed_order(secret, "interval", cells.person, cells.interval, written=written)
     distinct = bound.regions == 1
     return _first(
         cells, bound.intervals, within=within, order=order, ties="interval", rows=distinct
     )
+
+
+def _cap_regions(
+    sightings: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
+) -> Expression:
+    """Keep at most G regions of each unit, as one row per person, interval and region."""
+    value = {"weight": sightings.weight.max()} if "weight" in sightings.columns else {}
+    cells = sightings.group_by("person", "interval", "region").agg(**value)
+    cells, within = _units(cells, bound, seconds)
+    where = [cells[name] for name in within[1:]]
+    order = keyed_order(secret, "ever", cells.person, *where, cells.region, written=written)
+    most = bound.regions_ever or 0
+    kept = _first(cells, most, within=within, order=order, ties="region", rows=False)
+    return kept.drop(*within[1:])
+
+
+def _units(cells: Expression, bound: Bound, seconds: int) -> tuple[Expression, list[str]]:
+    """Return cells, and the columns that tell units apart: a person, of a day or week by its number."""
+    if bound.span is None:
+        return cells, ["person"]
+    length, origin = bound.span
+    number = ((cells.interval * seconds - origin) // length).cast("int64")
+    return cells.mutate(unit=number), ["person", "unit"]
 
 
 def _first(

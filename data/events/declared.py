@@ -76,8 +76,9 @@ def require(
     name = shown(source) if "://" in source else source
     listed = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
     ways = "; ".join(_WAYS[name] for name in missing)
+    are = "is" if missing in (["start"], ["end"]) else "are"
     raise DataError(
-        f"{name}: {listed} of the panel {'are' if missing[1:] else 'is'} not declared, and what is read "
-        f"off private events tells who was there. Declare {ways}. Only mechanism=none reads them "
-        "off the events; nothing was read or charged"
+        f"{name}: {listed} of the panel {are} not declared, and what is read off private events tells "
+        f"who was there. Declare {ways}. Only mechanism=none reads them off the events; nothing was "
+        "read or charged"
     )

@@ -89,3 +89,23 @@ def coefficients(secret: bytes, purpose: str, count: int) -> list[int]:
         % (PRIME - 1)
         for n in range(count)
     ]
+
+
+def exact_remainders(connection: Any) -> None:
+    """Give a SQLite connection a `mod` of whole numbers; its own rounds to floating point.
+
+    Args:
+        connection: of Ibis.
+    """
+    connection.con.create_function("mod", 2, _remainder, deterministic=True)
+
+
+def _remainder(number: object, divisor: object) -> float | None:
+    """Return what `number % divisor` is in SQL: the sign is that of the number.
+
+    A column of numbers may hold anything else in SQLite, which is no reason to fail.
+    """
+    if not isinstance(number, int | float) or not isinstance(divisor, int | float) or not divisor:
+        return None
+    rest = abs(number) % abs(divisor)
+    return rest if number >= 0 else -rest

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.bound import enforceable
-from data.errors import DataError
+from data.errors import BoundError, DataError
 from data.events.checks import look as check_values
 from data.events.checks import refuse_impossible, within
 from data.events.columns import events_of
@@ -32,12 +32,14 @@ class Limits:
         intervals_per_unit: K; None for all intervals of a unit.
         regions_per_interval: M; None for 1.
         weight: w_max.
+        regions_ever: G; None for no bound.
     """
 
     unit: str
     intervals_per_unit: int | None = None
     regions_per_interval: int | None = None
     weight: int = 1
+    regions_ever: int | None = None
 
 
 def read_events(
@@ -69,6 +71,7 @@ def read_events(
             events refused for their values. Not under a mechanism.
 
     Raises:
+        BoundError: the requested bound does not fit the panel.
         DataError: regions or period are not declared, or the events cannot be used; nothing is loaded.
     """
     known = declared(source, config)
@@ -88,10 +91,11 @@ def read_events(
                 regions=len(regions),
                 intervals_per_unit=limits.intervals_per_unit,
                 regions_per_interval=limits.regions_per_interval,
+                regions_ever=limits.regions_ever,
                 weight=limits.weight,
             )
         except ValueError as error:
-            raise DataError(f"{place.name}: {error}") from None
+            raise BoundError(f"{place.name}: {error}") from None
         seconds = int(config.length.total_seconds())
         counts = bounded_counts(events, bound, seconds=seconds, secret=secret, written=place.text)
         cells = place.connection.execute(counts)
@@ -103,6 +107,7 @@ def read_events(
         public=is_synthetic(source),
         persons=persons,
         regions_per_interval=bound.regions,
+        regions_ever=bound.regions_ever,
         bound=bound,
         timezone=read.timezone,
     )

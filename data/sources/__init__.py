@@ -23,6 +23,7 @@ def read(
     source: str,
     *,
     regions_per_interval: int | None = None,
+    regions_ever: int | None = None,
     persons: int | None = None,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -34,6 +35,7 @@ def read(
         source: `synthetic` (with settings: `synthetic:days=90,seed=2`), `paris-cdr`, the path of a
             CSV or Parquet file, or a database URL with `#table`.
         regions_per_interval: M, declared by the user; overrides what the source declares.
+        regions_ever: G, declared by the user.
         persons: how many people can be in the data; likewise.
         query: for a database URL without `#table`, a SELECT with `:name` for parameters.
         parameters: their values.
@@ -43,13 +45,19 @@ def read(
         DataError: unknown source, or it cannot be read.
     """
     table = _read(source, since) if query is None else _read_query(source, query, parameters or {})
-    for name, value in (("regions_per_interval", regions_per_interval), ("persons", persons)):
+    declared = {
+        "regions_per_interval": regions_per_interval,
+        "regions_ever": regions_ever,
+        "persons": persons,
+    }
+    for name, value in declared.items():
         if value is not None and value < 1:
             raise DataError(f"{table.name}: {name}={value} must be at least 1")
     return replace(
         table,
         persons=persons or table.persons,
         regions_per_interval=regions_per_interval or table.regions_per_interval,
+        regions_ever=regions_ever,
     )
 
 

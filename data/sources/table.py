@@ -20,6 +20,8 @@ class Table:
         public: whether the counts are published or made up, so that showing them exposes nobody.
         persons: how many people can be in the data, where declared.
         regions_per_interval: M, the regions that may count one person in one interval, where declared.
+        regions_ever: G, the regions that may count one unit in all of its intervals, where declared or
+            enforced.
         bound: what one unit can add to the counts, where that was enforced in counting raw events.
         timezone: IANA name of the zone whose clock `time` shows; None where the source does not say.
     """
@@ -31,3 +33,4 @@ class Table:
     regions_per_interval: int | None = None
     bound: Bound | None = None
     timezone: str | None = None
+    regions_ever: int | None = None

@@ -88,7 +88,7 @@ def errors() -> Iterator[None]:
 
 def _exit_of(error: BaseException) -> tuple[int, str] | None:
     """Return exit code and message of an expected error; None for bugs and for Typer's own exits."""
-    from data.errors import DataError
+    from data.errors import BoundError, DataError
     from dp.budget import BudgetRefused
     from dp.errors import LedgerError
     from flows.errors import SetupError, UsageError
@@ -101,7 +101,7 @@ def _exit_of(error: BaseException) -> tuple[int, str] | None:
         )
     if isinstance(error, BudgetRefused):
         return 3, str(error)
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError | BoundError):
         return 2, str(error)
     if isinstance(error, DataError | LedgerError | SetupError):
         return 1, str(error)

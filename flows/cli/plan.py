@@ -50,6 +50,10 @@ def plan(
         int | None,
         typer.Option(help="M, the most regions that count a person in an interval.", min=1),
     ] = None,
+    regions_ever: Annotated[
+        int | None,
+        typer.Option(help="G, the most different regions that count one unit.", min=1),
+    ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="Raw events: what each K leaves out, and its noise.")
     ] = False,
@@ -80,6 +84,7 @@ def plan(
                 charge=charge,
                 intervals_per_unit=intervals_per_unit,
                 regions_per_interval=regions_per_interval,
+                regions_ever=regions_ever,
                 settings=settings or [],
             )
             show(document, as_json, data.contributions)
@@ -95,6 +100,7 @@ def plan(
             sizes=dict(_size(text) for text in size or []),
             intervals_per_unit=intervals_per_unit,
             regions_per_interval=regions_per_interval,
+            regions_ever=regions_ever,
         )
         show(document, as_json, render.planned)
 

@@ -28,6 +28,7 @@ def read(recipe: Recipe, *, events: EventsConfig | None = None, look: bool | Non
             mechanism.
 
     Raises:
+        BoundError: the bound does not fit the events.
         DataError: the source cannot be used; the message quotes no cell.
     """
     source = recipe.source
@@ -36,6 +37,7 @@ def read(recipe: Recipe, *, events: EventsConfig | None = None, look: bool | Non
             return sources.read(
                 source.name,
                 regions_per_interval=source.regions_per_interval,
+                regions_ever=source.regions_ever,
                 persons=source.persons,
                 query=source.query,
                 parameters=source.parameters,
@@ -76,4 +78,5 @@ def _limits(recipe: Recipe, unit: Unit) -> Limits:
     regions, weight = recipe.source.regions_per_interval, recipe.privacy.weight
     if isinstance(unit, IntervalUnit):
         return Limits(PrivacyUnit.USER.value, None, regions, weight)
-    return Limits(unit.value, recipe.privacy.intervals_per_unit, regions, weight)
+    most = recipe.privacy.intervals_per_unit
+    return Limits(unit.value, most, regions, weight, recipe.source.regions_ever)

@@ -1,8 +1,9 @@
-"""`veilcast plan --events`: what a bound of K intervals leaves out, and the noise that it needs."""
+"""`veilcast plan --events`: what a bound of K intervals, or of G regions, leaves out, and its noise."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,12 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.privatise import aliases
+from flows.planning.region_bound import (
+    RegionHistogram,
+    private_histogram,
+    public_histogram,
+    region_rows,
+)
 from flows.recipe.load import compose
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
@@ -26,6 +33,24 @@ from flows.settings import Home
 _SHARES = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12)
 _MOVED = 2
 """Cells of a unit's row that its change moves: from one number of intervals to another."""
+_REGIONS = "regions: "
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How often people are seen, and on which terms it is known.
+
+    Attributes:
+        intervals: units by their number of intervals.
+        regions: units by their number of regions; None if they were not paid for.
+        source: what was looked at.
+        spent: on looking at it.
+    """
+
+    intervals: pd.DataFrame
+    regions: RegionHistogram | None
+    source: str
+    spent: str
 
 
 def plan_each(
@@ -38,6 +63,7 @@ def plan_each(
     charge: float | None = None,
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
+    regions_ever: int | None = None,
     settings: list[str] | None = None,
 ) -> Document:
     """Plan every unit and budget (`plan_events`), as the document that the command prints.
@@ -51,6 +77,7 @@ def plan_each(
         charge: epsilon to spend on reading the events, once per unit; None to read nothing.
         intervals_per_unit: the one K to plan for; by default several.
         regions_per_interval: M, if it is declared.
+        regions_ever: the one G to plan for; by default several, and none under a charge.
         settings: further recipe fields, `section.field=value`.
 
     Raises:
@@ -68,6 +95,7 @@ def plan_each(
             "privacy.epsilon": epsilon,
             "privacy.delta": delta,
             "source.regions_per_interval": regions_per_interval,
+            "source.regions_ever": regions_ever,
         }
         recipe = from_dict(compose(None, options, settings or []))
         plans.append(plan_events(recipe, home, charge=charge, bounds=bounds))
@@ -79,8 +107,10 @@ def plan_events(
 ) -> Document:
     """Return what each K would cut and the noise it would need, for the recipe's unit and budget.
 
-    How often people are seen is read from a synthetic source, or from private events under a charge of
-    epsilon `charge` (noised histograms); without a charge it is that of a made-up city.
+    And what each G would cut: the recipe's own, or several. How often people are seen is read from a
+    synthetic source, or from private events under a charge of epsilon `charge` (noised histograms);
+    without a charge it is that of a made-up city. In how many regions they are is only paid for where
+    the recipe has a G.
 
     Args:
         recipe: source, events and privacy.
@@ -89,7 +119,7 @@ def plan_events(
         bounds: values of K; by default fractions of all intervals.
 
     Raises:
-        UsageError: a unit that cannot be cut, or a K out of range.
+        UsageError: a unit that cannot be cut, or a K or G out of range.
         DataError: the events cannot be used.
         BudgetRefused: the charge would pass the account's cap.
     """
@@ -97,12 +127,8 @@ def plan_events(
     unit = PrivacyUnit(privacy.unit)
     if unit is PrivacyUnit.USER_INTERVAL:
         raise UsageError("unit user-interval has one interval, which nothing can be cut from")
-    if charge is None:
-        histogram, source = _public(recipe)
-        spent = "nothing: no private event was read"
-    else:
-        histogram, source, spent = _charged(recipe, home, unit, charge)
-    slots = len(histogram.columns)
+    seen = _public(recipe) if charge is None else _charged(recipe, home, unit, charge)
+    slots = len(seen.intervals.columns)
     wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
     if not all(1 <= bound <= slots for bound in wanted):
         raise UsageError(f"expected K from 1 to {slots}, what unit {unit.value} has")
@@ -112,9 +138,10 @@ def plan_events(
         "neighbours": unit.neighbours,
         "epsilon": privacy.epsilon,
         "delta": privacy.delta,
-        "seen_from": source,
-        "spent": spent,
-        "rows": _rows(histogram, wanted, recipe),
+        "seen_from": seen.source,
+        "spent": seen.spent,
+        "rows": _rows(seen.intervals, wanted, recipe),
+        "regions": None if seen.regions is None else region_rows(seen.regions, recipe),
     }
 
 
@@ -145,25 +172,26 @@ def _rows(histogram: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> l
     return rows
 
 
-def _public(recipe: Recipe) -> tuple[pd.DataFrame, str]:
-    """Read the histogram of a synthetic source, or else of a made-up city."""
+def _public(recipe: Recipe) -> _Seen:
+    """Read the histograms of a synthetic source, or else of a made-up city."""
     source, events = recipe.source.name, recipe.events
+    regions, spent = public_histogram(recipe), "nothing: no private event was read"
     if source.partition(":")[0] == "synthetic":
         sightings = seen_intervals(source, events, recipe.privacy.unit)
-        return sightings.persons, "the synthetic events themselves"
+        return _Seen(sightings.persons, regions, "the synthetic events themselves", spent)
     from data.events.config import EventsConfig
 
     city = synthetic.named(days=28, persons=1000, interval=events.interval)
     sightings = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
-    return sightings.persons, (
-        "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
-    )
+    where = "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
+    return _Seen(sightings.persons, regions, where, spent)
 
 
-def _charged(
-    recipe: Recipe, home: Home, unit: PrivacyUnit, epsilon: float
-) -> tuple[pd.DataFrame, str, str]:
-    """Release noised histograms of the private events, one per day or week."""
+def _charged(recipe: Recipe, home: Home, unit: PrivacyUnit, epsilon: float) -> _Seen:
+    """Release noised histograms of the private events, one per day or week.
+
+    That of regions makes the noise larger by √2, so that it is only there where a G is asked for.
+    """
     source, privacy = recipe.source, recipe.privacy
     if unit.span is None:
         raise UsageError(
@@ -176,9 +204,13 @@ def _charged(
     rows = len(sightings.persons)
     if rows < 2:
         raise UsageError(f"the events span {rows} {unit.value[5:]}; expected at least two")
-    noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, _MOVED, 1))
+    histogram, moved = sightings.persons, _MOVED
+    if source.regions_ever is not None:
+        of_regions = private_histogram(recipe).add_prefix(_REGIONS)
+        histogram, moved = pd.concat([histogram, of_regions], axis=1), 2 * _MOVED
+    noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, moved, 1))
     release = release_counts(
-        sightings.persons,
+        histogram,
         noise,
         ledger=Ledger(home.database_url),
         cap=privacy.cap,
@@ -187,7 +219,7 @@ def _charged(
         secret=local_secret(home.secret),
         draw=privacy.draw,
         purpose="statistic",
-        bound=(f"one unit is in one row and moves {_MOVED} of its cells by 1",),
+        bound=(f"one unit is in one row and moves {moved} of its cells by 1",),
         population=source.population,
         recipe=recipe.to_dict(),
         aliases=aliases(recipe),
@@ -197,4 +229,11 @@ def _charged(
         f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "
         f"{unit.neighbours}), ledger entry {release.entry.id}"
     )
-    return release.counts, "noised histograms of these events", spent
+    noised, slots = release.counts, len(sightings.persons.columns)
+    paid = noised.iloc[:, slots:]
+    return _Seen(
+        noised.iloc[:, :slots],
+        RegionHistogram(paid) if len(paid.columns) else None,
+        "noised histograms of these events",
+        spent,
+    )

@@ -98,6 +98,7 @@ def plan(
     sizes: dict[str, float],
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
+    regions_ever: int | None = None,
 ) -> Document:
     """Return noise and expected error for every unit and epsilon; draws and charges nothing.
 
@@ -109,12 +110,16 @@ def plan(
         sizes: usual count of each region, persons; `{"": size}` for all of them.
         intervals_per_unit: K, if it is declared.
         regions_per_interval: M, if it is declared.
+        regions_ever: G, if it is declared.
 
     Raises:
         UsageError: an unknown region or unit, a budget or bound out of range.
+        BoundError: G does not fit the panel.
         DataError: the source cannot be read.
     """
-    table = sources.read(source, regions_per_interval=regions_per_interval)
+    table = sources.read(
+        source, regions_per_interval=regions_per_interval, regions_ever=regions_ever
+    )
     panel, _ = validate.to_panel(table, max_gap="1d")
     known, where = _sizes(panel, sizes)
     growth = curve()
@@ -129,6 +134,7 @@ def plan(
         "neighbours": "add or remove the records of one unit",
         "intervals": int(panel.observed.sum()),
         "regions_per_interval": panel.regions_per_interval or len(panel.regions),
+        "regions_ever": panel.regions_ever,
         "sizes": known,
         "sizes_from": where,
         "rows": rows,

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.events.config import EventsConfig
 from data.sources.credentials import hidden, shown
+from dp.unit.privacy_unit import IntervalUnit, parse_unit
 from flows.document import Document
 from flows.errors import UsageError
 from flows.recipe.defaults import with_defaults
@@ -42,6 +43,14 @@ class Recipe:
             raise ValueError(
                 "[events] describes raw events, which this source is not said to hold; give --events "
                 "(source.events=true) or leave it out"
+            )
+        ever, unit = self.source.regions_ever, self.privacy.unit
+        if ever is not None and isinstance(parse_unit(unit), IntervalUnit):
+            raise ValueError(
+                f"source.regions_ever={ever} cuts records person by person over the whole panel: what "
+                f"is changed in one interval then moves counts in all others, and unit={unit} counts on "
+                "intervals being independent; leave regions_ever out, or choose a unit of persons "
+                "(user, user-week, user-day)"
             )
         private = self.privacy.mechanism == "gradient"
         if not private or self.model.name in NETWORKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data.bound import check_regions_ever
 from data.panel import Panel
 from data.spans import to_span
 from data.windows import WindowSpec
@@ -21,6 +22,8 @@ class SourceConfig:
     Attributes:
         name: `synthetic`, `paris-cdr`, a path, or a database URL with `#table` or a `query`.
         regions_per_interval: M, how many regions may count one person within one interval.
+        regions_ever: G, how many different regions may count one privacy unit in all of its intervals;
+            declared for counts, enforced for events.
         persons: how many people can be in the data.
         max_gap: the longest gap that may be repaired (after the noise).
         max_count: the largest count that can occur; sets the scale of a private training without
@@ -36,6 +39,7 @@ class SourceConfig:
 
     name: str = "synthetic"
     regions_per_interval: int | None = None
+    regions_ever: int | None = None
     persons: int | None = None
     max_gap: str = "1d"
     max_count: float | None = None
@@ -51,6 +55,7 @@ class SourceConfig:
             raise ValueError(f"expected max_count={self.max_count} to be at least 1 and finite")
         if self.parameters and not self.query:
             raise ValueError("parameters are those of a query; give source.query")
+        check_regions_ever(self.regions_ever, regions_per_interval=self.regions_per_interval)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ def _read(source: SourceConfig, after: pd.Timestamp | None = None) -> Table:
         return sources.read(
             source.name,
             regions_per_interval=source.regions_per_interval,
+            regions_ever=source.regions_ever,
             persons=source.persons,
             since=after,
         )

@@ -118,7 +118,11 @@ def _late(
                 intervals_per_unit=bound["intervals"],
                 weight=bound["weight"],
             )
-            source = replace(recipe.source, regions_per_interval=bound["regions"])
+            source = replace(
+                recipe.source,
+                regions_per_interval=bound["regions"],
+                regions_ever=bound.get("regions_ever"),  # of releases before 0.3 none
+            )
             earlier = replace(recipe, privacy=privacy, source=source)
             counts = counts_of(earlier, *times, store.panel_regions(base, name)).counts
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from data.bound import check_regions_ever
 from data.panel import Panel
 from data.spans import to_span
 from data.store import Database, open_store, panel_releases, read_panel
@@ -196,7 +197,11 @@ def noise_of(
         UsageError: the recipe lacks a bound or declares one that does not fit.
     """
     privacy, lasts = recipe.privacy, None
+    per_interval = recipe.source.regions_per_interval or per_interval
     try:
+        check_regions_ever(
+            recipe.source.regions_ever, regions=regions, regions_per_interval=per_interval
+        )
         if recipe.stream.lasts is not None:
             lasts = int(to_span(recipe.stream.lasts) // interval)
         return stream_noise(
@@ -205,7 +210,7 @@ def noise_of(
             lasts=lasts,
             interval=interval.to_pytimedelta(),
             regions=regions,
-            regions_per_interval=recipe.source.regions_per_interval or per_interval,
+            regions_per_interval=per_interval,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
             start=start,

@@ -78,6 +78,10 @@ def test_declarations_override_the_source() -> None:
     assert (table.regions_per_interval, table.persons) == (3, 9)
     with pytest.raises(DataError, match="persons=0"):
         read("synthetic:days=1", persons=0)
+    assert table.regions_ever is None
+    assert read("synthetic:days=1", regions_ever=2).regions_ever == 2
+    with pytest.raises(DataError, match="regions_ever=0"):
+        read("synthetic:days=1", regions_ever=0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.errors import DataError
+from data.errors import BoundError, DataError
 from data.sources import Table, read
 from data.validate import findings, to_panel
 
@@ -111,6 +111,17 @@ def test_nested_regions_say_what_they_mean_for_m() -> None:
     assert rules(frame, regions_per_interval=2) == {"nested-regions": "note"}
     panel, _ = to_panel(table(frame))
     assert panel.regions_per_interval is None  # M is declared, never inferred
+
+
+def test_regions_of_a_unit_are_carried_and_fit_the_panel() -> None:
+    assert to_panel(table(good()))[0].regions_ever is None
+    assert to_panel(table(good(), regions_ever=3))[0].regions_ever == 3
+    with pytest.raises(
+        BoundError, match=r"my\.csv: expected regions_ever=4 to be at most 3 regions"
+    ):
+        to_panel(table(good(), regions_ever=4))
+    with pytest.raises(BoundError, match="regions_ever=1 to be at least 2"):
+        to_panel(table(good(), regions_per_interval=2, regions_ever=1))
 
 
 def test_constant_region_and_disorder() -> None:

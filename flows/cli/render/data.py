@@ -77,7 +77,7 @@ def ingested(document: Document) -> None:
 
 
 def contributions(document: Document) -> None:
-    """Print what each K leaves out and the noise it needs, one table per promise."""
+    """Print what each K and G leaves out and the noise it needs, one group of tables per promise."""
     for plan in document["plans"]:
         _contributions(plan)
 
@@ -107,5 +107,24 @@ def _contributions(document: Document) -> None:
         "some of it. noise to count: sigma against what is left, both relative to no cut; below 100 % "
         "the cut pays."
     )
+    _of_regions(document["regions"])
     out.print(f"[dim]how often people are seen: {escape(document['seen_from'])}[/]")
     out.print(f"[dim]spent {escape(document['spent'])}[/]")
+
+
+def _of_regions(rows: list[Document] | None) -> None:
+    """Print what each G cuts, where that is known."""
+    if not rows:
+        return
+    table = Table()
+    for name in ("G", "left out", "units cut"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        left_out = "–" if row["left_out"] is None else f"{row['left_out']:.1%}"
+        table.add_row(str(row["regions_ever"]), left_out, f"{row['units_cut']:.1%}")
+    out = console()
+    out.print(table)
+    out.print(
+        "G: different regions that count a unit (source.regions_ever). left out: before K is applied, "
+        "on average over the secret order."
+    )

@@ -28,13 +28,17 @@ def order(purpose: str, person: int | str, *where: int) -> int | str:
     if isinstance(person, str):
         key = hmac.new(SECRET, purpose.encode(), hashlib.sha256).hexdigest()[:32]
         return hashlib.md5("|".join([key, person, *map(str, where)]).encode()).hexdigest()
-    *cubic, a, b, c = coefficients(SECRET, purpose, 7)
-    factors = (c, b, a) if len(where) == 2 else (c, b)
-    if len(where) == 1:
-        *cubic, a, b = coefficients(SECRET, purpose, 6)
-        factors = (b, a)
+    numbers = coefficients(SECRET, purpose, 5 + len(where))
+    cubic, factors = numbers[:4], numbers[:3:-1]
     x = (person * factors[0] + sum(f * w for f, w in zip(factors[1:], where, strict=True))) % PRIME
     return sum(factor * x**power for power, factor in enumerate(cubic)) % PRIME
+
+
+def unit_of(person: Any, interval: int, bound: Bound) -> tuple[Any, ...]:
+    if bound.span is None:
+        return (person,)
+    length, origin = bound.span
+    return person, (interval * SECONDS - origin) // length
 
 
 def reference(events: Events, bound: Bound) -> dict[tuple[int, int], int]:
@@ -42,13 +46,25 @@ def reference(events: Events, bound: Bound) -> dict[tuple[int, int], int]:
     for person, time, region, weight in events:
         cell = person, (START + time) // SECONDS, region
         weights[cell] = max(weight, weights.get(cell, 0))
+    if bound.cuts_regions:
+        places = defaultdict(set)
+        for person, interval, region in weights:
+            places[unit_of(person, interval, bound)].add(region)
+        first_places = {
+            unit: sorted(there, key=lambda one: (order("ever", *unit, one), one))
+            for unit, there in places.items()
+        }
+        weights = {
+            cell: weight
+            for cell, weight in weights.items()
+            if cell[2] in first_places[unit_of(*cell[:2], bound)][: bound.regions_ever]
+        }
     regions, intervals = defaultdict(set), defaultdict(set)
     for person, interval, region in weights:
         regions[person, interval].add(region)
-        length, origin = bound.span or (2**40, 0)
-        intervals[person, (interval * SECONDS - origin) // length].add(interval)
+        intervals[unit_of(person, interval, bound)].add(interval)
     counts: Counter[tuple[int, int]] = Counter()
-    for (person, _), found in intervals.items():
+    for (person, *_), found in intervals.items():
         first = sorted(found, key=lambda one: (order("interval", person, one), one))
         for interval in first[: bound.intervals] if bound.cuts else found:
             chosen = sorted(
@@ -109,12 +125,14 @@ def event_lists(draw: Any) -> Events:
 def bounds(draw: Any) -> Bound:
     unit = draw(st.sampled_from(["user", "user-week", "user-day", "user-interval"]))
     slots = {"user": 100, "user-week": 28, "user-day": 4, "user-interval": 1}[unit]
+    regions = draw(st.integers(1, 3))
     return Bound(
         unit,
         draw(st.integers(1, min(slots, 6))),
-        draw(st.integers(1, 3)),
+        regions,
         draw(st.integers(1, 3)),
         slots,
+        draw(st.none() | st.integers(regions, 4)),
     )
 
 

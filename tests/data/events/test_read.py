@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from data.errors import DataError
 from data.events.config import EventsConfig
-from data.events.contribution import seen_intervals
+from data.events.contribution import seen_intervals, seen_regions
 from data.events.read import Limits, read_events
 from data.sources import read
 from data.sources.synthetic import events as made_up
@@ -307,3 +307,45 @@ def test_how_often_people_are_seen() -> None:
     assert found.public
     whole = seen_intervals(CITY, EventsConfig(), "user")
     assert whole.persons.to_numpy().sum() == frame["person"].nunique()
+
+
+@pytest.mark.parametrize("unit", ["user", "user-week", "user-day"])
+def test_in_how_many_regions_people_are_seen(unit: str) -> None:
+    found = seen_regions(CITY, EventsConfig(), unit)
+    frame = made_up(CITY)
+    start = {"user": frame["time"].min(), "user-week": pd.Timestamp("2024-01-01")}
+    when = frame["time"].dt.normalize() if unit == "user-day" else start[unit]
+    cells = frame.assign(unit=when).drop_duplicates(["person", "time", "place"])
+    units = cells.groupby(["unit", "person"])["place"].agg(["nunique", "size"])
+    assert found.public
+    assert list(found.persons.columns) == list("123456")
+    for values, expected in (
+        (found.persons, units.groupby(["unit", "nunique"]).size()),
+        (found.cells, units.groupby(["unit", "nunique"])["size"].sum()),
+    ):
+        wide = expected.unstack(fill_value=0).rename(columns=str)
+        assert list(values.index) == list(wide.index)
+        np.testing.assert_array_equal(
+            values.to_numpy(), wide.reindex(columns=values.columns, fill_value=0).to_numpy()
+        )
+    assert found.left_out(6) == 0
+
+
+def test_what_a_bound_on_regions_cuts_is_what_was_expected() -> None:
+    city = "synthetic:days=4,persons=1000"
+    found = seen_regions(city, EventsConfig(), "user-day")
+    whole = counted(city, limits=Limits("user-day", None, 6))[1].to_numpy().sum()
+    for most in (1, 2, 3):
+        limits = Limits("user-day", None, 1, 1, most)
+        kept = counted(city, limits=limits)[1].to_numpy().sum()
+        assert 1 - kept / whole == pytest.approx(found.left_out(most), abs=0.01)
+    assert found.left_out(1) > found.left_out(2) > found.left_out(3)
+
+
+def test_regions_of_people_need_declared_regions(events: pd.DataFrame, tmp_path: Path) -> None:
+    events.to_parquet(tmp_path / "e.parquet")
+    period = EventsConfig(start="2024-01-01", end="2024-01-05")
+    with pytest.raises(DataError, match="regions of the panel are not declared"):
+        seen_regions(str(tmp_path / "e.parquet"), period, "user-day")
+    with pytest.raises(DataError, match="unit='interval-2' has no bound on events"):
+        seen_regions(CITY, EventsConfig(), "interval-2")

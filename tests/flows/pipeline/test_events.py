@@ -319,3 +319,36 @@ def test_a_bad_source_is_one_line(home: Home, tmp_path: Path) -> None:
     said = command("train", "--source", str(tmp_path / "e.parquet"), *EVENTS, *FAST, code=1)
     assert "no column 'person'" in said["error"]
     assert Ledger(home.database_url).entries() == ()
+
+
+def test_regions_of_a_day_are_enforced_and_carried(source: str) -> None:
+    values: dict[str, dict[str, Any]] = {
+        "source": {"name": source, "events": True},
+        "events": {**PERIOD, "regions": REGIONS},
+        "privacy": {"unit": "user-day"},
+    }
+    whole = read.read(from_dict(values))
+    values["source"]["regions_ever"] = 1
+    table = read.read(from_dict(values))
+    assert table.bound == Bound("user-day", 48, 1, 1, 48, 1)
+    assert table.regions_ever == 1
+    moved = whole.frame.iloc[:, 1:].to_numpy() - table.frame.iloc[:, 1:].to_numpy()
+    assert moved.min() >= 0  # M is 1, and nobody is in two places at once
+    frame = made_up(SEEN)
+    days = frame.groupby(["person", frame["time"].dt.date])
+    kept = days["place"].value_counts().groupby(level=[0, 1])
+    counted = table.frame.iloc[:, 1:].sum(axis=None)
+    assert kept.min().sum() <= counted <= kept.max().sum()
+    assert counted < len(frame)
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_more_regions_than_there_are_charge_nothing(home: Home, source: str, events: bool) -> None:
+    """Exit 2, of events and of counts, and before the ledger is asked."""
+    seven = ("--set", "source.regions_ever=7", *FAST)
+    words = ("--source", source, *EVENTS) if events else ("--source", "synthetic:days=28")
+    said = command("train", *words, *seven, code=2)["error"]
+    assert "expected regions_ever=7 to be at most 6 regions" in said
+    assert Ledger(home.database_url).entries() == ()
+    said = command("train", *words, "--set", "source.regions_ever=0", code=2)["error"]
+    assert "regions_ever=0 to be a whole number" in said

@@ -75,3 +75,10 @@ def test_a_cut_over_intervals_is_refused(mechanism: str, events: bool) -> None:
                 },
             }
         )
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_a_cut_over_regions_is_refused(events: bool) -> None:
+    source = {"events": events, "regions_ever": 2}
+    with pytest.raises(UsageError, match=r"regions_ever=2 cuts.*leave regions_ever out, or choose"):
+        from_dict({"source": source, "privacy": {"mechanism": "gradient", "unit": "interval-2"}})

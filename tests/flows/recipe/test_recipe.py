@@ -38,6 +38,8 @@ def test_defaults_promise_something_to_people() -> None:
         ("privacy.noise_multiplier=30", "noise_multiplier is for mechanism=gradient"),
         ("privacy.protect_inputs=true", "protect_inputs is for mechanism=gradient"),
         ("source.max_count=0", "max_count=0"),
+        ("source.regions_ever=0", "regions_ever=0 to be a whole number of at least 1"),
+        ("source.regions_ever=two", "source.regions_ever='two'"),
         ("training.average=1", "average=1"),
         ("privacy.epsilom=1", "did you mean privacy.epsilon?"),
         ("privcy.epsilon=1", "did you mean privacy?"),
@@ -130,3 +132,12 @@ def test_what_sections_say_together_has_no_empty_name() -> None:
     asked = {"privacy": {"mechanism": "gradient", "unit": "interval-1"}, "model": {"name": "blend"}}
     with pytest.raises(UsageError, match=r"^model\.name='blend' cannot be trained"):
         from_dict(asked)
+
+
+def test_regions_of_a_unit_are_at_least_those_of_an_interval() -> None:
+    assert compose(None, {}, [])["source"].get("regions_ever") is None
+    both = ["source.regions_per_interval=2", "source.regions_ever=2"]
+    recipe = from_dict(compose(None, {}, both))
+    assert recipe.to_dict()["source"]["regions_ever"] == 2
+    with pytest.raises(UsageError, match="regions_ever=2 to be at least 3"):
+        compose(None, {}, [*both, "source.regions_per_interval=3"])

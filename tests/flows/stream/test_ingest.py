@@ -176,7 +176,7 @@ def test_the_period_of_events_is_declared(home: Home, tmp_path: Path) -> None:
     said = ingest(source, *regions, "--until", "2024-01-03", code=2)["error"]
     assert "start of the period is not declared" in said
     said = ingest(source, *PLAIN[:5], "--until", "2024-01-03", code=1)["error"]
-    assert "regions of the panel is not declared" in said
+    assert "regions of the panel are not declared" in said
     assert Ledger(home.database_url).entries() == ()
     found = ingest(source, *EVENTS, "--set", "events.end=2024-01-03")
     assert found["to"] == "2024-01-03 00:00:00"
