@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data import sources
+from data.nesting import Nesting
 from data.panel import Panel
 from data.sources import csv
 from data.sources.table import Table
@@ -18,6 +19,7 @@ def from_csv(
     path: str | Path,
     *,
     regions_per_interval: int | None = None,
+    nested: Nesting | None = None,
     regions_ever: int | None = None,
     persons: int | None = None,
     max_gap: str = "1d",
@@ -29,6 +31,7 @@ def from_csv(
     Args:
         path: of the file; may be gzipped.
         regions_per_interval: M, the regions that can count one person within one interval.
+        nested: regions that lie within others: names of the inner ones by the outer one.
         regions_ever: G, the regions that can count one privacy unit in all of its intervals together.
         persons: how many people can be in it.
         max_gap: the longest gap that may be repaired.
@@ -39,6 +42,7 @@ def from_csv(
     table = csv.read(Path(path))
     declared = {
         "regions_per_interval": regions_per_interval,
+        "nested": nested,
         "regions_ever": regions_ever,
         "persons": persons,
     }

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.bound import Bound
+from data.nesting import Nesting
 from data.spans import to_span
 
 
@@ -28,6 +29,8 @@ class Panel:
             the source declares it; None if it is not declared.
         regions_ever: G, the different regions one unit can be counted in, in all of its intervals
             together, where that is declared or was enforced; None for any number.
+        nested: regions that lie within others, by the outer one; whoever is counted in the inner one is
+            counted in the outer one too. None if it is not declared.
         bound: what one unit can add to it, where that was enforced in counting raw events.
         noised: whether these are counts as they were released, with noise, and may be shown as such.
         timezone: IANA name of the zone whose clock the index shows; None where the source does not say.
@@ -38,6 +41,7 @@ class Panel:
     public: bool = False
     persons: int | None = None
     regions_per_interval: int | None = None
+    nested: Nesting | None = None
     bound: Bound | None = None
     noised: bool = False
     timezone: str | None = None

@@ -12,6 +12,7 @@ from data import raw_rules, rules
 from data.bound import check_regions_ever
 from data.errors import BoundError, DataError
 from data.findings import Finding, lines
+from data.nesting import parents_of
 from data.panel import Panel
 from data.sources.table import Table
 from data.spans import to_span
@@ -90,6 +91,7 @@ def to_panel(
         persons=table.persons,
         regions_per_interval=table.regions_per_interval,
         regions_ever=table.regions_ever,
+        nested=table.nested,
         bound=table.bound,
         timezone="UTC" if zoned else table.timezone,
     )
@@ -97,13 +99,14 @@ def to_panel(
 
 
 def _check_declared(table: Table) -> None:
-    """Refuse a G that does not fit the regions; it is known to fit where it was enforced."""
+    """Refuse declarations that do not fit the regions; they are known to fit where enforced."""
     try:
         check_regions_ever(
             table.regions_ever,
             regions=table.frame.shape[1] - 1,
             regions_per_interval=table.regions_per_interval,
         )
+        parents_of(table.nested, [str(name) for name in table.frame.columns[1:]])
     except ValueError as error:
         raise BoundError(f"{table.name}: {error}") from None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DataError
+from data.nesting import Nesting
 from data.sources import credentials
 from data.sources.files import check_file
 from data.sources.identity import identities
@@ -24,6 +25,7 @@ def read(
     *,
     regions_per_interval: int | None = None,
     regions_ever: int | None = None,
+    nested: Nesting | None = None,
     persons: int | None = None,
     query: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -36,6 +38,7 @@ def read(
             CSV or Parquet file, or a database URL with `#table`.
         regions_per_interval: M, declared by the user; overrides what the source declares.
         regions_ever: G, declared by the user.
+        nested: regions that lie within others, declared by the user; overrides what the source declares.
         persons: how many people can be in the data; likewise.
         query: for a database URL without `#table`, a SELECT with `:name` for parameters.
         parameters: their values.
@@ -58,6 +61,7 @@ def read(
         persons=persons or table.persons,
         regions_per_interval=regions_per_interval or table.regions_per_interval,
         regions_ever=regions_ever,
+        nested=nested or table.nested,
     )
 
 

@@ -34,7 +34,11 @@ def read(url: str = URL) -> Table:
         DataError: it is nowhere to be had, or is not the published file.
     """
     raw = pd.read_csv(_locate(url)).drop(columns="Total")
-    return Table(to_wide(raw, "paris-cdr"), "paris-cdr", public=True, regions_per_interval=2)
+    table = to_wide(raw, "paris-cdr")
+    whole, *parts = (str(name) for name in table.columns[1:])
+    # the commune contains the five zones (docs/concepts/shared-offsets.md)
+    nested = {whole: tuple(parts)}
+    return Table(table, "paris-cdr", public=True, regions_per_interval=2, nested=nested)
 
 
 def copy() -> Path | None:

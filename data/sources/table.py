@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from data.bound import Bound
+from data.nesting import Nesting
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Table:
         regions_per_interval: M, the regions that may count one person in one interval, where declared.
         regions_ever: G, the regions that may count one unit in all of its intervals, where declared or
             enforced.
+        nested: regions that lie within others, where declared.
         bound: what one unit can add to the counts, where that was enforced in counting raw events.
         timezone: IANA name of the zone whose clock `time` shows; None where the source does not say.
     """
@@ -31,6 +33,7 @@ class Table:
     public: bool = False
     persons: int | None = None
     regions_per_interval: int | None = None
+    nested: Nesting | None = None
     bound: Bound | None = None
     timezone: str | None = None
     regions_ever: int | None = None

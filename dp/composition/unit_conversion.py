@@ -6,7 +6,8 @@ windows.
 
 Where records were cut to K intervals of a unit, they are coupled: if one of a person's days is removed,
 K intervals of other days may be counted in its place, so that a shorter unit changes its own intervals
-and as many others.
+and as many others. Where they were cut to G regions of a unit, other regions may take the place of the
+removed ones: all that is counted of the unit may change, before and after.
 """
 
 from __future__ import annotations
@@ -106,6 +107,12 @@ def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
     own, observed = charge.unit, _observed(charge)
     width = min(observed, _width(unit, charge, grid))
     limit = _limit(charge)
+    if _regions_move(unit, charge, grid):
+        if isinstance(unit, IntervalUnit):
+            return _Touch(width, width, observed)
+        cut = intervals_of(own, observed=observed, interval=charge.period.interval)
+        moved = min(2 * min(cut, limit or cut), cut)
+        return _Touch(width, width, moved * _own_units(unit, charge, grid))
     if limit is None or (unit is PrivacyUnit.USER and own is not PrivacyUnit.USER):
         return _Touch(width, width)
     if _same(unit, charge, grid):
@@ -130,7 +137,28 @@ def _counts(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
     if unit != charge.unit:
         least = min(least, _observed(charge))
     changed = min(touch.changed + touch.coupled, _observed(charge))
+    if _regions_move(unit, charge, grid):
+        # of each unit that was cut: at most K intervals before, and as many other counts after
+        each = 2 * min(charge.event["intervals"], _observed(charge))
+        changed = max(changed, each * _own_units(unit, charge, grid))
     return {**charge.event, "intervals": max(changed, least)}
+
+
+def _regions_move(unit: Unit, charge: Charge, grid: TimeGrid) -> bool:
+    """Return whether removing a unit can bring other regions of other intervals into the counts."""
+    enforced = charge.event["panel"].get("regions_ever") is not None
+    whole = unit is PrivacyUnit.USER or (_within(charge.unit, unit) and grid.one_clock)
+    return enforced and not (whole or _same(unit, charge, grid))
+
+
+def _own_units(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
+    """Return how many of the units that were cut can have records in one unit."""
+    own = charge.unit
+    if not isinstance(own, PrivacyUnit) or own.span is None:
+        return 1
+    if isinstance(unit, PrivacyUnit) and _within(own, unit):
+        return _groups(unit, charge, grid)
+    return 1 if grid.one_clock else 2
 
 
 def _offsets(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:

@@ -51,6 +51,7 @@ def input_perturbation(
         cap: of the account; None if it has none.
     """
     delta = noise.budget.delta
+    kind, by = wording.noise(noise)
     return {
         "mechanism": "input",
         "unit": unit.value,
@@ -59,8 +60,9 @@ def input_perturbation(
         "epsilon": noise.epsilon,
         "delta": delta,
         "epsilon_spent_on_data_set": spent,
-        "noise": "discrete Gaussian on every observed count (OpenDP)",
-        "sigma": noise.sigma,
+        "noise": kind,
+        "sigma": noise.deviation,
+        "correlation": wording.correlated(noise),
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "assumptions": [
@@ -79,8 +81,7 @@ def input_perturbation(
         ],
         "warnings": wording.warnings(delta, persons),
         "text": f"({noise.epsilon:.4g}, {delta:g})-differential privacy for "
-        f"{wording.whom(unit, clock)}, by discrete Gaussian noise of standard "
-        f"deviation {noise.sigma:.1f} persons on every count.",
+        f"{wording.whom(unit, clock)}, by {by}.",
         "time_zone": time_zone(unit, clock, both=wording.two_units(noise, unit)),
         "unprotected": disclosed.of_counts(noise.bound, raw_errors=True),
         "other_releases": wording.other_releases(unit, spent, delta, cap),
@@ -146,8 +147,7 @@ def stream(
         "unprotected": disclosed.of_counts(noise.bound, raw_errors=False),
         "text": f"({noise.epsilon:.4g}, {delta:g})-differential privacy for "
         f"{wording.whom(unit, clock)}, of all that this stream alone may ever release about one unit, "
-        f"by discrete Gaussian noise of standard deviation {noise.sigma:.1f} persons on every count, "
-        f"drawn once as it came. {statement['other_releases']}",
+        f"by {wording.noise(noise)[1]}, drawn once as it came. {statement['other_releases']}",
     }
 
 

@@ -52,6 +52,45 @@ def two_units(noise: Noise, unit: PrivacyUnit) -> tuple[float, float] | None:
     return Total().plus(event).epsilon(noise.budget.delta), noise.budget.delta
 
 
+def noise(made: Noise) -> tuple[str, str]:
+    """Describe the noise: as a kind, and with its standard deviation after "by"."""
+    deviation = f"of standard deviation {made.deviation:.1f} persons on every count"
+    if not isinstance(made, OffsetNoise):
+        return (
+            "discrete Gaussian on every observed count, sampled exactly",
+            f"discrete Gaussian noise {deviation}",
+        )
+    shared = f"shared by all counts of a region {_AMONG[made.per]}"
+    return (
+        f"discrete Gaussian on every observed count, and one offset {shared}; both sampled exactly "
+        f"in steps of 1/{made.grid} person",
+        f"discrete Gaussian noise {deviation}, of which {made.offset:.1f} is an offset {shared}",
+    )
+
+
+def correlated(made: Noise) -> list[str]:
+    """Explain what shared offsets mean for whoever uses the counts, and for other units."""
+    if not isinstance(made, OffsetNoise):
+        return []
+    among = _AMONG[made.per]
+    return [
+        f"the noise of a region's counts {among} is correlated: {made.sigma:.1f} persons are drawn for "
+        f"each count, {made.offset:.1f} once for all of them. A sum or mean of them is off by that "
+        "offset however many there are, and differences between them are not",
+        "somebody who learns an offset has counts with the smaller noise: offsets are as secret as the "
+        "counts, and are not kept",
+        "units shorter than the one protected pay more than they would under independent noise; the "
+        "ledger charges them for it",
+    ]
+
+
+_AMONG = {
+    PrivacyUnit.USER: "in the whole panel",
+    PrivacyUnit.USER_WEEK: "within one calendar week",
+    PrivacyUnit.USER_DAY: "within one calendar day",
+}
+
+
 def other_releases(unit: Unit, spent: float, delta: float, cap: Budget | None) -> str:
     """Describe what was spent on the data set, and what may still be added."""
     return (

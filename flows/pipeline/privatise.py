@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from data.bound import Bound
+from data.nesting import parents_of
 from data.panel import Panel
 from data.sources.credentials import shown
 from data.sources.identity import identities
 from dp import statement
 from dp.composition.total import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
-from dp.mechanisms.count_noise import CountNoise, calibrate
-from dp.release.panel import charge_for_counts, panel_of, release_counts
+from dp.mechanisms.count_noise import calibrate
+from dp.mechanisms.design import Noise
+from dp.release.panel import charge_for_counts, design, panel_of, release_counts
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
+from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
@@ -51,7 +54,7 @@ class Noised:
         entry: of the charge.
     """
 
-    noise: CountNoise
+    noise: Noise
     unit: PrivacyUnit
     reasons: tuple[str, ...]
     entry: Entry
@@ -116,14 +119,37 @@ def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
     return charge_for_counts(panel.counts, noise, **_about(panel, recipe, home, unit, reasons))
 
 
-def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, tuple[str, ...]]:
-    """The noise, whom it protects, and why the contribution bound is what it is."""
+def _mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
+    """The noise, whom it protects, and why a unit can add no more."""
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
+    try:
+        contribution, reasons = contribution_of(panel, recipe)
+        if privacy.noise == "independent":
+            return calibrate(privacy.budget_of_part, contribution.bound), unit, reasons
+        noise = design(
+            privacy.budget_of_part,
+            contribution,
+            unit=unit,
+            observed=panel.observed,
+            times=panel.times,
+            interval=panel.interval.to_pytimedelta(),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return noise, unit, reasons
+
+
+def contribution_of(panel: Panel, recipe: Recipe) -> tuple[ContributionSet, tuple[str, ...]]:
+    """Return what one unit can add to a panel, and why it can add no more; no count is read.
+
+    Raises:
+        ValueError: a declared bound does not fit the panel.
+    """
+    privacy, unit = recipe.privacy, PrivacyUnit(recipe.privacy.unit)
     if panel.bound is not None:
         bound, reasons = enforced(panel.bound, unit)
-        return calibrate(privacy.budget_of_part, bound), unit, reasons
-    try:
+    else:
         bound, reasons = derive_bound(
             unit,
             observed=int(panel.observed.sum()),
@@ -134,9 +160,21 @@ def _mechanism(panel: Panel, recipe: Recipe) -> tuple[CountNoise, PrivacyUnit, t
             weight=privacy.weight,
             start=panel.times[0].to_pydatetime(),
         )
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return calibrate(privacy.budget_of_part, bound), unit, reasons
+    parents = parents_of(panel.nested, panel.regions)
+    ever = panel.regions_ever if panel.bound is None else panel.bound.regions_ever
+    contribution = ContributionSet(bound, len(panel.regions), ever or 0, parents)
+    return contribution, (*reasons, *_further(panel, contribution))
+
+
+def _further(panel: Panel, contribution: ContributionSet) -> list[str]:
+    """Return the reasons for what is known beyond K, M and w_max."""
+    word = "the operator's word" if panel.bound is None else "enforced when counting"
+    reasons = []
+    if contribution.ever < contribution.regions:
+        reasons.append(f"G = {contribution.ever} different regions in all intervals: {word}")
+    for outer, inner in (panel.nested or {}).items():
+        reasons.append(f"{outer!r} contains {', '.join(map(repr, inner))}: {word}")
+    return reasons
 
 
 def enforced(bound: Bound, unit: PrivacyUnit) -> tuple[ContributionBound, tuple[str, ...]]:
@@ -168,6 +206,7 @@ def _about(
         "timezone": panel.timezone,
         "intervals_per_unit": privacy.intervals_per_unit,
         "enforced": panel.bound is not None,
+        "regions_ever": None if panel.bound is None else panel.bound.regions_ever,
     }
 
 
@@ -205,7 +244,7 @@ def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarante
         epsilon=float(noise.epsilon),
         delta=noise.budget.delta,
         sensitivity=noise.bound.sensitivity,
-        sigma=noise.sigma,
+        sigma=noise.deviation,
         ledger_entry=entry.id,
         release=entry.key,
     )

@@ -38,6 +38,7 @@ def read(recipe: Recipe, *, events: EventsConfig | None = None, look: bool | Non
                 source.name,
                 regions_per_interval=source.regions_per_interval,
                 regions_ever=source.regions_ever,
+                nested=source.nested,
                 persons=source.persons,
                 query=source.query,
                 parameters=source.parameters,

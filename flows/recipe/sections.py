@@ -13,6 +13,7 @@ from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
 from models.config import MEMBERS, ForecasterConfig
 
 MECHANISMS = ("none", "input", "gradient")
+NOISES = ("least", "independent")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class SourceConfig:
         regions_per_interval: M, how many regions may count one person within one interval.
         regions_ever: G, how many different regions may count one privacy unit in all of its intervals;
             declared for counts, enforced for events.
+        nested: regions that lie within others, as names of the inner ones by the outer one: whoever is
+            counted in the inner one is counted in the outer one in the same interval.
         persons: how many people can be in the data.
         max_gap: the longest gap that may be repaired (after the noise).
         max_count: the largest count that can occur; sets the scale of a private training without
@@ -40,6 +43,7 @@ class SourceConfig:
     name: str = "synthetic"
     regions_per_interval: int | None = None
     regions_ever: int | None = None
+    nested: dict[str, list[str]] | None = None
     persons: int | None = None
     max_gap: str = "1d"
     max_count: float | None = None
@@ -53,6 +57,11 @@ class SourceConfig:
     def __post_init__(self) -> None:
         if self.max_count is not None and not 1 <= self.max_count < float("inf"):
             raise ValueError(f"expected max_count={self.max_count} to be at least 1 and finite")
+        if self.nested and self.events:
+            raise ValueError(
+                "nested is declared for counts; events are counted in one region at a time, or in at "
+                "most regions_per_interval"
+            )
         if self.parameters and not self.query:
             raise ValueError("parameters are those of a query; give source.query")
         check_regions_ever(self.regions_ever, regions_per_interval=self.regions_per_interval)
@@ -67,6 +76,8 @@ class PrivacyConfig:
         unit: whom the promise is about; under `gradient` also `interval-w`.
         epsilon: what may be spent, at `delta`.
         delta: probability that the promise fails; well below one over the number of people.
+        noise: `least` has the counts of a region share an offset where that needs less noise for the
+            same promise; `independent` never does, so that shorter units do not pay for it.
         intervals_per_unit: K, if the source bounds it below the unit's length; not for `interval-w`,
             whose intervals a cut would couple.
         weight: w_max, the most that one person adds to one count.
@@ -85,6 +96,7 @@ class PrivacyConfig:
     unit: str = PrivacyUnit.USER.value
     epsilon: float = 1.0
     delta: float = 1e-7
+    noise: str = "least"
     intervals_per_unit: int | None = None
     weight: int = 1
     suppress_below: int | None = None
@@ -96,6 +108,7 @@ class PrivacyConfig:
 
     def __post_init__(self) -> None:
         _one_of("mechanism", self.mechanism, MECHANISMS)
+        _one_of("noise", self.noise, NOISES)
         if isinstance(parse_unit(self.unit), IntervalUnit) and (
             self.mechanism == "input" or self.protect_inputs
         ):
