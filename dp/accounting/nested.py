@@ -32,8 +32,12 @@ _ABOVE = 1 + 1e-12
 """Covers the rounding of the last sums."""
 
 
-def nested_worst_case(parents: Parents, bound: ContributionBound, cost: GroupCost) -> float:
+def nested_worst_case(
+    parents: Parents, bound: ContributionBound, cost: GroupCost
+) -> tuple[float, tuple[float, ...]]:
     """Return the largest μ² of a unit that may be in all of the regions; never below the true one.
+
+    With it comes the number of counts of each region that cost as much, parts of a count included.
 
     Args:
         parents: position of the region that each lies in, or `ROOT`.
@@ -51,7 +55,7 @@ def nested_worst_case(parents: Parents, bound: ContributionBound, cost: GroupCos
     sets = [(0,) * len(number)]
     best = np.inf
     while True:
-        prices = _prices(number, shares, values / unit, np.array(sets) / held)
+        prices, parts = _prices(number, shares, values / unit, np.array(sets) / held)
         worth, chosen = dearest_set(parents, bound.regions, [float(prices[kind]) for kind in kinds])
         rest = (values / unit - np.outer(prices, shares)).max(axis=1)
         best = min(best, worth / held + float(number @ rest))
@@ -59,12 +63,15 @@ def nested_worst_case(parents: Parents, bound: ContributionBound, cost: GroupCos
             sum(kinds[region] == kind for region in chosen) for kind in range(len(number))
         )
         if counted in sets:  # the prices are the best ones
-            return float(best * unit) * _ABOVE
+            each = (parts @ np.array(sets)) / number * bound.intervals
+            return float(best * unit) * _ABOVE, tuple(float(each[kind]) for kind in kinds)
         sets.append(counted)
 
 
-def _prices(number: Floats, shares: Floats, values: Floats, sets: Floats) -> Floats:
+def _prices(number: Floats, shares: Floats, values: Floats, sets: Floats) -> tuple[Floats, Floats]:
     """Return the prices, one for each kind of region, with the smallest bound over some sets.
+
+    With them comes the share of each set in the mean that costs most.
 
     Args:
         number: regions of each kind.
@@ -87,7 +94,7 @@ def _prices(number: Floats, shares: Floats, values: Floats, sets: Floats) -> Flo
     )
     if found.x is None:
         raise RuntimeError(f"the worst case of nested regions was not found: {found.message}")
-    return np.asarray(found.x[:kinds])
+    return np.asarray(found.x[:kinds]), -np.asarray(found.ineqlin.marginals[-len(sets) :])
 
 
 def dearest_set(parents: Parents, most: int, prices: list[float]) -> tuple[float, tuple[int, ...]]:

@@ -9,6 +9,8 @@ is the value of a linear programme.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from dp.accounting.nested import nested_worst_case, supports
 from dp.accounting.shared_offset import GroupCost
 from dp.unit.contribution_set import ContributionSet
@@ -32,16 +34,26 @@ def worst_case(unit: ContributionSet, cost: GroupCost) -> float:
     flat = _flat(unit, cost)
     if not (unit.parents and cost.offset):
         return flat
-    nested = max(nested_worst_case(parents, unit.bound, cost) for parents in supports(unit))
+    nested = max(nested_worst_case(parents, unit.bound, cost)[0] for parents in supports(unit))
     # means of sets also count parts of intervals, which few intervals may not have
     return min(flat, nested)
 
 
+def worst_presence(unit: ContributionSet, cost: GroupCost) -> tuple[int, ...]:
+    """Return in how many counts of each region a unit is that costs next to most; for attacks."""
+    if not (unit.parents and cost.offset):
+        return _presence(unit, cost)
+    nested = [nested_worst_case(parents, unit.bound, cost) for parents in supports(unit)]
+    numbers = max(nested)[1]
+    return tuple(round(number) for number in numbers) + (0,) * (unit.regions - len(numbers))
+
+
 def _flat(unit: ContributionSet, cost: GroupCost) -> float:
+    return sum(number * cost.of(ones) for ones, number in Counter(_presence(unit, cost)).items())
+
+
+def _presence(unit: ContributionSet, cost: GroupCost) -> tuple[int, ...]:
     bound = unit.bound
     most = cost.peak(min(bound.intervals, cost.cells))
-    places = min(bound.cells, unit.ever * bound.intervals)
-    if unit.ever * most <= places:
-        return unit.ever * cost.of(most)
-    each, more = divmod(places, unit.ever)
-    return more * cost.of(each + 1) + (unit.ever - more) * cost.of(each)
+    each, more = divmod(min(bound.cells, unit.ever * most), unit.ever)
+    return (each + 1,) * more + (each,) * (unit.ever - more) + (0,) * (unit.regions - unit.ever)

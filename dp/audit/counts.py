@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dp.accounting.shared_offset import GroupCost
+from dp.accounting.worst_case import worst_presence
 from dp.ledger import Charge, Ledger
-from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.permit import Permit
 from dp.unit.period import Period
 from dp.unit.privacy_unit import PrivacyUnit
@@ -19,30 +22,64 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Planted:
-    """A panel of canaries and what was released of it.
+    """Panels of canaries, one after the other, and what was released of them.
 
     Attributes:
         included: the coins, [m].
-        raw: counts, [K, m·M].
+        added: what a canary that is included adds, in persons, [T, R].
+        raw: counts, [m·T, R].
         released: the same with noise.
     """
 
     included: NDArray[np.bool_]
+    added: Floats
     raw: Floats
     released: Floats
 
-    def scores(self, noise: CountNoise, base: float) -> Floats:
-        """Return the sum of the released counts over each canary's cells, less the base count, [m]."""
-        cells = self.released - base
-        sums: Floats = cells.sum(axis=0).reshape(-1, noise.bound.regions).sum(axis=1)
-        return sums
+    def scores(self, noise: Noise, base: float | Floats) -> Floats:
+        """Return the likelihood ratio of each canary up to its scale, [m].
+
+        It is the sum of what is released of the canary's counts; with shared offsets it also takes into
+        account what all counts of a group reveal of the offset.
+
+        Args:
+            noise: the mechanism.
+            base: counts without canaries: one number, or one for each interval.
+        """
+        without = np.broadcast_to(np.asarray(base), len(self.added))
+        cells = self.released.reshape(len(self.included), *self.added.shape) - without[:, None]
+        return np.asarray(np.tensordot(cells, self._direction(noise), 2))
+
+    def middle(self, noise: Noise) -> float:
+        """Return the score half way between a canary that is in the data and one that is not."""
+        return float((self.added * self._direction(noise)).sum() / 2)
+
+    def _direction(self, noise: Noise) -> Floats:
+        weights = self.added / noise.bound.weight
+        if isinstance(noise, OffsetNoise):
+            share = noise.offset**2 / (noise.sigma**2 + noise.cells * noise.offset**2)
+            weights = weights - share * weights.sum(axis=0)
+        return weights
 
 
-def plant(noise: CountNoise, canaries: int, *, base: int = 100, seed: int | None = None) -> Planted:
-    """Release a made-up panel in which every canary contributes all that the bound allows.
+def contribution(noise: Noise) -> Floats:
+    """Return what one unit adds that costs (next to) most, [T, R]."""
+    bound = noise.bound
+    if not isinstance(noise, OffsetNoise):
+        return np.full((bound.intervals, bound.regions), float(bound.weight))
+    cost = GroupCost(noise.sigma, noise.offset, noise.grid, noise.cells, bound.weight)
+    added = np.zeros((noise.cells, noise.unit.regions))
+    for region, number in enumerate(worst_presence(noise.unit, cost)):
+        added[:number, region] = bound.weight  # which intervals they are costs nothing
+    return added
+
+
+def plant(noise: Noise, canaries: int, *, base: int = 100, seed: int | None = None) -> Planted:
+    """Release made-up panels in which every canary contributes what costs most.
 
     Under "add or remove the records of one unit" an included canary adds w_max to each of its M·K
-    cells. The charge goes to a ledger in memory, since the data are made up.
+    cells, or to those of them that shared offsets hide least. The charge goes to a ledger in memory,
+    since the data are made up.
 
     Args:
         noise: the mechanism.
@@ -51,13 +88,19 @@ def plant(noise: CountNoise, canaries: int, *, base: int = 100, seed: int | None
         seed: of the coins, never of the noise; None for any.
     """
     included = np.random.default_rng(seed).random(canaries) < 0.5
-    bound = noise.bound
-    raw = np.full((bound.intervals, canaries * bound.regions), float(base))
-    raw += np.repeat(included, bound.regions) * float(bound.weight)
-    return Planted(included, raw, noise.draw(raw, permit_for(noise)))
+    added = contribution(noise)
+    raw = float(base) + (included[:, None, None] * added).reshape(-1, added.shape[1])
+    return Planted(included, added, raw, draw(noise, raw, len(added)))
 
 
-def permit_for(noise: CountNoise) -> Permit:
+def draw(noise: Noise, raw: Floats, rows: int) -> Floats:
+    """Return made-up panels of `rows` intervals each, one after the other, with noise, [m·T, R]."""
+    if isinstance(noise, OffsetNoise):
+        return noise.draw(raw, permit_for(noise), np.arange(len(raw)) // rows)
+    return noise.draw(raw, permit_for(noise))
+
+
+def permit_for(noise: Noise) -> Permit:
     """Return a permit of a ledger in memory that is dropped; for made-up data only."""
     start = dt.datetime(2024, 1, 1)
     ledger = Ledger("sqlite://")

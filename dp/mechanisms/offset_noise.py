@@ -148,6 +148,20 @@ class OffsetNoise:
         return cost_of(self.event())[1]
 
 
+def noise_of(event: dict[str, Any], budget: Budget) -> OffsetNoise:
+    """Return the noise that an event describes, under a budget that it keeps."""
+    bound = ContributionBound(event["intervals"], event["regions"], event["weight"])
+    return OffsetNoise(
+        ContributionSet(bound, event["of"], event["ever"], tuple(event["parents"])),
+        budget,
+        event["sigma"],
+        event["offset"],
+        event["grid"],
+        PrivacyUnit(event["per"]),
+        event["cells"],
+    )
+
+
 def cost_of(event: dict[str, Any]) -> tuple[float, int]:
     """Return μ² of an event for its unit, and the number of noise draws that are accounted for.
 

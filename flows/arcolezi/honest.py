@@ -67,7 +67,7 @@ def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, floa
     counts, details = noised(panel, recipe, home)
     return prepare(
         Privatised(counts, counts, Guarantee()), panel, recipe.windows
-    ), details.noise.sigma
+    ), details.noise.deviation
 
 
 def on_folds(prepared: Prepared, recipe: Recipe, sigma: float, folds: int) -> float:

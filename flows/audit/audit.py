@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dp.audit import Measured
+from dp.audit.counts import contribution
 from dp.budget import Budget
-from dp.composition.total import COUNTS
+from dp.composition.total import COUNTS, OFFSETS
 from dp.ledger import Entry, Ledger
-from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise
+from dp.mechanisms.offset_noise import OffsetNoise, noise_of
 from dp.mechanisms.window_sampling import WindowSampling, sampling_of
 from dp.unit.contribution import ContributionBound, derive_bound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, parse_unit
@@ -25,6 +30,7 @@ from flows.audit.figure import draw
 from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.dpsgd.plan import make_plan
+from flows.pipeline.privatise import mechanism
 from flows.recipe.load import load, recipe_folder
 from flows.recipe.recipe import Recipe, from_dict
 from flows.runtime import progress
@@ -86,8 +92,9 @@ def audit(target: str, home: Home, *, canaries: int = 1000, confidence: float = 
     if privacy.mechanism == "gradient":
         parts += _training(subject, canaries, confidence)
     if privacy.mechanism == "input" or privacy.protect_inputs:
-        parts += _counts(subject, canaries, confidence)
-        attacks += _attacks(privacy.budget_of_part)
+        noise = _noise(subject)
+        parts += _counts(noise, canaries, confidence)
+        attacks += _attacks(privacy.budget_of_part, shared=isinstance(noise, OffsetNoise))
     name = re.sub(r"[^A-Za-z0-9-]+", "-", subject.run_id or Path(target).stem)[:60]
     figure = home.reports / f"audit-{name}.png"
     document = {
@@ -188,18 +195,19 @@ def _sampling(
     return made.sampling, Budget(made.sampling.epsilon(made.delta), made.delta)
 
 
-def _counts(subject: Subject, canaries: int, confidence: float) -> list[Document]:
+def _counts(noise: Noise, canaries: int, confidence: float) -> list[Document]:
     progress.stage("audit: counts")
-    noise = _noise(subject)
     used, scores, coins, _, measured = counts.canaries_in(noise, canaries, confidence)
-    where = f"released counts ({used.bound.cells} cells a canary)"
+    where = f"released counts ({np.count_nonzero(contribution(used))} cells a canary)"
     claimed = Budget(used.epsilon, used.budget.delta)
     return [_part(where, canaries, one, claimed, (scores, coins)) for one in measured]
 
 
-def _noise(subject: Subject) -> CountNoise:
+def _noise(subject: Subject) -> Noise:
     """The noise that was charged for a run, or would be for a recipe on the city."""
     for one in subject.charges:
+        if one.event["mechanism"] == OFFSETS:
+            return noise_of(one.event, Budget(one.epsilon * (1 + 1e-9), one.delta))
         if one.event["mechanism"] == COUNTS:
             bound = ContributionBound(
                 *(one.event[key] for key in ("intervals", "regions", "weight"))
@@ -207,26 +215,19 @@ def _noise(subject: Subject) -> CountNoise:
             return CountNoise(
                 bound, Budget(one.epsilon * (1 + 1e-9), one.delta), one.event["sigma"]
             )
-    recipe, privacy = subject.recipe, subject.recipe.privacy
+    recipe = subject.recipe
     panel, _ = training.on_a_city(recipe, None, None)
-    bound, _ = derive_bound(
-        PrivacyUnit(privacy.unit),
-        observed=len(panel.times),
-        interval=panel.interval.to_pytimedelta(),
-        regions=len(panel.regions),
-        regions_per_interval=recipe.source.regions_per_interval or panel.regions_per_interval,
-        intervals_per_unit=privacy.intervals_per_unit,
-        weight=privacy.weight,
-        start=panel.times[0].to_pydatetime(),
-    )
-    return calibrate(privacy.budget_of_part, bound)
+    source, regions = recipe.source, len(panel.regions)
+    ever = None if source.regions_ever is None else min(source.regions_ever, regions)
+    most = source.regions_per_interval or panel.regions_per_interval
+    return mechanism(replace(panel, regions_per_interval=most, regions_ever=ever), recipe)[0]
 
 
-def _attacks(budget: Budget) -> list[Document]:
+def _attacks(budget: Budget, *, shared: bool) -> list[Document]:
     progress.stage("audit: a planted person")
     attempts = []
     for unit in (PrivacyUnit.USER, PrivacyUnit.USER_DAY):
-        for attack in counts.find_a_person(budget, unit):
+        for attack in counts.find_a_person(budget, unit, shared=shared):
             attempts.append({**asdict(attack), "refutes": attack.refutes})
     return attempts
 

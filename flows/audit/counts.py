@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from data.panel import Panel
 from data.windows import WindowSpec, latest, make
 from dp.audit import Guesses, Measured, clopper_pearson, measure, plan
-from dp.audit.counts import permit_for, plant
+from dp.audit.counts import Planted, contribution, draw, plant
 from dp.budget import Budget
 from dp.composition.risk import risk
 from dp.composition.total import Total
-from dp.mechanisms.count_noise import CountNoise, calibrate
-from dp.unit.contribution import ContributionBound, derive_bound
+from dp.mechanisms.count_noise import calibrate
+from dp.mechanisms.design import Noise, least_noise
+from dp.mechanisms.offset_noise import OffsetNoise
+from dp.unit.contribution import derive_bound
+from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from models.config import ForecasterConfig
 from models.forecasters import new
@@ -61,8 +64,8 @@ class Attack:
 
 
 def canaries_in(
-    noise: CountNoise, canaries: int, confidence: float
-) -> tuple[CountNoise, Floats, NDArray[np.bool_], Guesses, tuple[Measured, ...]]:
+    noise: Noise, canaries: int, confidence: float
+) -> tuple[Noise, Floats, NDArray[np.bool_], Guesses, tuple[Measured, ...]]:
     """Release one panel of canaries and guess who is in it.
 
     Args:
@@ -74,27 +77,44 @@ def canaries_in(
     Returns:
         The mechanism used, scores, coins, guesses and bounds.
     """
-    most = max(1, _MOST_CELLS // (canaries * noise.bound.regions))
-    if most < noise.bound.intervals:
-        bound = ContributionBound(most, noise.bound.regions, noise.bound.weight)
-        noise = calibrate(noise.budget, bound)
+    noise = _in_seconds(noise, canaries)
     guesses = plan(canaries, noise.budget, confidence)
     planted = plant(noise, canaries)
     scores = planted.scores(noise, 100.0)
     return noise, scores, planted.included, guesses, measure(guesses, scores, planted.included)
 
 
-def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tuple[Attack, Attack]:
+def _in_seconds(noise: Noise, canaries: int) -> Noise:
+    """Return the noise, or that of the same promise for units with fewer intervals."""
+    bound = noise.bound
+    if not isinstance(noise, OffsetNoise):
+        most = max(1, _MOST_CELLS // (canaries * bound.regions))
+        if most >= bound.intervals:
+            return noise
+        return calibrate(noise.budget, replace(bound, intervals=most))
+    most = max(2, _MOST_CELLS // (canaries * noise.unit.regions))
+    if most >= noise.cells:
+        return noise
+    fewer = replace(bound, intervals=min(bound.intervals, most))
+    unit = replace(noise.unit, bound=fewer)
+    return least_noise(noise.budget, unit, per=noise.per, cells=most)
+
+
+def find_a_person(
+    budget: Budget, unit: PrivacyUnit, *, trials: int = 250, shared: bool = False
+) -> tuple[Attack, Attack]:
     """Plant a person in small panels, and look for them in each release and in each forecast.
 
-    The person is in the first region in all intervals of the unit. In the panel the attacker uses the
-    likelihood ratio, which is optimal. In forecasts of the next day, made by ridge regression on the
-    release, the direction in which the person moves them is learned from as many other trials.
+    The person is in the first region of two, in all intervals of the unit or, with shared offsets, in
+    as many as these hide least. In the panel the attacker uses the likelihood ratio, which is
+    optimal. In forecasts of the next day, made by ridge regression on the release, the direction in
+    which the person moves them is learned from as many other trials.
 
     Args:
         budget: budget of the promise.
         unit: `user` or `user-day`.
         trials: half the number of released panels.
+        shared: whether counts share offsets.
     """
     hours = pd.Timedelta(hours=24 // _STEPS)
     bound, _ = derive_bound(
@@ -105,13 +125,17 @@ def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tu
         regions_per_interval=1,
         start=MONDAY,
     )
-    noise = calibrate(budget, bound)
+    noise: Noise = calibrate(budget, bound)
+    if shared:
+        one = ContributionSet(bound, regions=2, ever=1)
+        noise = least_noise(budget, one, per=unit, cells=bound.intervals)
     rng = np.random.default_rng()
     coins = rng.random(2 * trials) < 0.5
     base = np.rint(200 + 100 * np.sin(np.arange(_DAYS * _STEPS) / _STEPS * 2 * np.pi))
-    raw = np.repeat(base[:, None], 4 * trials, axis=1)
-    raw[-bound.intervals :, ::2] += coins  # the first of two regions, in each trial
-    released = noise.draw(raw, permit_for(noise)).reshape(len(base), -1, 2)
+    added = contribution(noise)[:, 0]
+    raw = np.repeat(np.stack([base, base], axis=1)[None], 2 * trials, axis=0)
+    raw[coins, -len(added) :, 0] += added
+    released = draw(noise, raw.reshape(-1, 2), len(added)).reshape(raw.shape)
     promised = _promised(noise)
 
     def attack(reads: str, guessed: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Attack:
@@ -119,20 +143,24 @@ def find_a_person(budget: Budget, unit: PrivacyUnit, *, trials: int = 250) -> tu
         low, high = clopper_pearson(right, len(truth), _CONFIDENCE)
         return Attack(reads, unit.value, len(truth), right, low, high, promised)
 
-    person = (released[-bound.intervals :, :, 0] - base[-bound.intervals :, None]).sum(axis=0)
-    ahead = np.stack([_forecast(released[:, trial]) for trial in range(2 * trials)])
+    last = slice(-len(added), None)
+    planted = Planted(
+        coins, added[:, None], raw[:, last, 0].reshape(-1, 1), released[:, last, 0].reshape(-1, 1)
+    )
+    person = planted.scores(noise, base[last])
+    ahead = np.stack([_forecast(panel) for panel in released])
     known, hidden = coins[:trials], coins[trials:]
     learned = ahead[:trials]
     direction = learned[known].mean(axis=0) - learned[~known].mean(axis=0)
     direction /= learned.var(axis=0) + 1e-9
     middle = (learned[known].mean(axis=0) + learned[~known].mean(axis=0)) @ direction / 2
     return (
-        attack("the released panel", person > bound.intervals / 2, coins),
+        attack("the released panel", person > planted.middle(noise), coins),
         attack("forecasts of the next day", ahead[trials:] @ direction > middle, hidden),
     )
 
 
-def _promised(noise: CountNoise) -> float:
+def _promised(noise: Noise) -> float:
     """Return the highest success rate that the statement of this noise allows."""
     event = {
         **noise.event(),

@@ -90,7 +90,7 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
 
 def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> tuple[Panel, Noised]:
     """Noised counts under a charge, and how they came about; raises like `privatise`."""
-    noise, unit, reasons = _mechanism(panel, recipe)
+    noise, unit, reasons = mechanism(panel, recipe)
     release = release_counts(
         panel.counts,
         noise,
@@ -115,12 +115,16 @@ def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
     Raises:
         UsageError: a declared bound does not fit the panel.
     """
-    noise, unit, reasons = _mechanism(panel, recipe)
+    noise, unit, reasons = mechanism(panel, recipe)
     return charge_for_counts(panel.counts, noise, **_about(panel, recipe, home, unit, reasons))
 
 
-def _mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
-    """The noise, whom it protects, and why a unit can add no more."""
+def mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
+    """The noise of a panel, whom it protects, and why a unit can add no more; no count is read.
+
+    Raises:
+        UsageError: a declared bound does not fit the panel.
+    """
     privacy = recipe.privacy
     unit = PrivacyUnit(privacy.unit)
     try:

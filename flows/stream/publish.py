@@ -15,6 +15,8 @@ What is charged differs on purpose, because the promises do:
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from data.store import Appended, Database, Released, append_panel
@@ -49,6 +51,8 @@ def publish(
 def released(entry: Entry) -> Released:
     """Return what the store keeps about a charge."""
     event = entry.event
+    # with offsets, the standard deviation of all noise on a count
+    sigma = math.hypot(event["sigma"], event.get("offset", 0.0))
     bound = ContributionBound(event["intervals"], event["regions"], event["weight"])
     return Released(
         key=entry.key,
@@ -56,6 +60,6 @@ def released(entry: Entry) -> Released:
         unit=entry.unit.value,
         epsilon=entry.epsilon,
         delta=entry.delta,
-        sigma=event["sigma"],
+        sigma=sigma,
         sensitivity=bound.sensitivity,
     )

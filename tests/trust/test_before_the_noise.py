@@ -118,14 +118,14 @@ def test_noise_is_fresh_in_every_interval_and_region() -> None:
 def test_the_published_data_set_counts_a_person_twice() -> None:
     """R1 contains the five others: Δ₂ of a user-day is √(2·48), not √48."""
     raw, _ = to_panel(sources.read("paris-cdr"))
-    noise, _, reasons = privatise._mechanism(raw, recipe("input", unit="user-day"))
+    noise, _, reasons = privatise.mechanism(raw, recipe("input", unit="user-day"))
     assert noise.bound.sensitivity == pytest.approx(np.sqrt(2 * 48))
     assert "M = 2 regions in one interval: declared" in reasons
 
 
 def test_what_was_not_declared_is_the_worst_case() -> None:
     raw, _ = to_panel(Table(panel().counts.reset_index(), "mine"))
-    noise, _, _ = privatise._mechanism(raw, recipe("input", unit="user-day"))
+    noise, _, _ = privatise.mechanism(raw, recipe("input", unit="user-day"))
     assert noise.bound.sensitivity == pytest.approx(np.sqrt(2 * 12))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,7 @@ def ratio(
         ((48, 1, 6, 1, (), PrivacyUnit.USER_DAY), 0.57),
     ],
 )
-def test_noise_against_independent_noise(arguments: tuple[int, ...], expected: float) -> None:
+def test_noise_against_independent_noise(arguments: tuple[Any, ...], expected: float) -> None:
     assert ratio(*arguments) == pytest.approx(expected, abs=0.007)
 
 
