@@ -46,6 +46,7 @@ def charge_for_counts(
     purpose: str = "panel",
     interval: timedelta | None = None,
     intervals_per_unit: int | None = None,
+    regions_ever: int | None = None,
     enforced: bool = False,
     **about: Any,
 ) -> Charge:
@@ -64,7 +65,8 @@ def charge_for_counts(
         interval: length of one; by default the smallest step of `counts`.
         intervals_per_unit: K, where a unit can have more intervals than the counts hold of it; by
             default that of the noise, if it is below what the unit has.
-        enforced: whether K was enforced when these very counts were made, and not at the source.
+        regions_ever: G, where a unit may have been in more regions than it is counted in.
+        enforced: whether K and G were enforced when these very counts were made, and not at the source.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)
@@ -76,6 +78,8 @@ def charge_for_counts(
     if intervals_per_unit is None and noise.bound.intervals < slots:
         intervals_per_unit = noise.bound.intervals
     known |= {"intervals_per_unit": intervals_per_unit, "enforced": enforced}
+    if regions_ever is not None:
+        known["regions_ever"] = regions_ever
     identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
     return Charge(
         key=release_key(secret, identity),

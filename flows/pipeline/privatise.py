@@ -167,6 +167,7 @@ def _about(
         "aliases": aliases(recipe),
         "timezone": panel.timezone,
         "intervals_per_unit": privacy.intervals_per_unit,
+        "regions_ever": panel.regions_ever,
         "enforced": panel.bound is not None,
     }
 

@@ -121,6 +121,7 @@ def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Doc
         "distance": scale.distance(plan.width),
         "intervals_per_unit": intervals_per_unit,
         "enforced": panel.bound is not None,
+        **({} if panel.regions_ever is None else {"regions_ever": panel.regions_ever}),
     }
 
 
