@@ -6,8 +6,11 @@ windows.
 
 Where records were cut to K intervals of a unit, they are coupled: if one of a person's days is removed,
 K intervals of other days may be counted in its place, so that a shorter unit changes its own intervals
-and as many others. Where they were cut to G regions of a unit, other regions may take the place of the
-removed ones: all that is counted of the unit may change, before and after.
+and as many others.
+
+So they are where a unit is counted in at most G regions: without one of its intervals it may be counted
+in another region throughout. What is counted before and after is each within the bound, and the squared
+norm of their difference is at most the sum of both.
 """
 
 from __future__ import annotations
@@ -96,30 +99,34 @@ class _Touch:
         changed: how many of these can change.
         coupled: further intervals anywhere, counted in the place of those that were its own; some of
             them may be in other releases.
+        moves: whether records may be counted in other regions of the same interval.
     """
 
     width: int
     changed: int
     coupled: int = 0
+    moves: bool = False
 
 
 def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
     own, observed = charge.unit, _observed(charge)
     width = min(observed, _width(unit, charge, grid))
-    limit = _limit(charge)
-    if _regions_move(unit, charge, grid):
-        if isinstance(unit, IntervalUnit):
-            return _Touch(width, width, observed)
-        cut = intervals_of(own, observed=observed, interval=charge.period.interval)
-        moved = min(2 * min(cut, limit or cut), cut)
-        return _Touch(width, width, moved * _own_units(unit, charge, grid))
-    if limit is None or (unit is PrivacyUnit.USER and own is not PrivacyUnit.USER):
+    limit, chosen = _limit(charge), _chooses_regions(charge)
+    if limit is None and not chosen:
+        return _Touch(width, width)
+    if unit is PrivacyUnit.USER and own is not PrivacyUnit.USER:
         return _Touch(width, width)
     if _same(unit, charge, grid):
-        return _Touch(width, min(width, limit))
+        return _Touch(width, width if limit is None else min(width, limit))
     if isinstance(unit, IntervalUnit):  # of everybody: all of them may move
         return _Touch(width, width, observed)
     crosses = _crosses(charge, grid)
+    if chosen:
+        whole = (2 if crosses else 1) * _intervals_of_own(charge, grid)
+        if unit == own or _within(unit, own):
+            return _Touch(width, 0, 2 * whole, moves=True)  # all that was counted, and all that is
+        return _Touch(width, width, 2 * whole if crosses else 0, moves=crosses)
+    assert limit is not None  # noqa: S101  (else a G was chosen)
     most = min(width, limit * 2 if crosses else limit)
     if unit == own or _within(unit, own):
         return _Touch(width, most, most)
@@ -136,29 +143,9 @@ def _counts(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
     least = _least(unit, charge, charge.event["intervals"])
     if unit != charge.unit:
         least = min(least, _observed(charge))
-    changed = min(touch.changed + touch.coupled, _observed(charge))
-    if _regions_move(unit, charge, grid):
-        # of each unit that was cut: at most K intervals before, and as many other counts after
-        each = 2 * min(charge.event["intervals"], _observed(charge))
-        changed = max(changed, each * _own_units(unit, charge, grid))
+    every = _observed(charge) * (2 if touch.moves else 1)  # out of M regions and into M others
+    changed = min(touch.changed + touch.coupled, every)
     return {**charge.event, "intervals": max(changed, least)}
-
-
-def _regions_move(unit: Unit, charge: Charge, grid: TimeGrid) -> bool:
-    """Return whether removing a unit can bring other regions of other intervals into the counts."""
-    enforced = charge.event["panel"].get("regions_ever") is not None
-    whole = unit is PrivacyUnit.USER or (_within(charge.unit, unit) and grid.one_clock)
-    return enforced and not (whole or _same(unit, charge, grid))
-
-
-def _own_units(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
-    """Return how many of the units that were cut can have records in one unit."""
-    own = charge.unit
-    if not isinstance(own, PrivacyUnit) or own.span is None:
-        return 1
-    if isinstance(unit, PrivacyUnit) and _within(own, unit):
-        return _groups(unit, charge, grid)
-    return 1 if grid.one_clock else 2
 
 
 def _offsets(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
@@ -234,7 +221,10 @@ def _cells(unit: Unit, panel: dict[str, Any], touch: _Touch) -> int:
     pairs = -(-min(touch.width + 1, panel["observed"]) // panel["distance"])
     pairs = min(pairs, touch.changed) + touch.coupled
     counted = "regions" if isinstance(unit, IntervalUnit) else "regions_per_interval"
-    return 4 * int(panel[counted]) * int(min(pairs, all_pairs)) ** 2
+    regions = int(panel[counted])
+    if touch.moves:
+        regions = min(2 * regions, int(panel["regions"]))
+    return 4 * regions * int(min(pairs, all_pairs)) ** 2
 
 
 def _width(unit: Unit, charge: Charge, grid: TimeGrid) -> int:
@@ -288,6 +278,27 @@ def _enforced(charge: Charge) -> bool:
     """Return whether records were cut in counting this release, and in no other release with it."""
     enforced = charge.event["panel"].get("enforced")
     return bool(charge.recipe.get("source", {}).get("events") if enforced is None else enforced)
+
+
+def _chooses_regions(charge: Charge) -> bool:
+    """Return whether records of the own unit can have been cut because they were in further regions."""
+    panel = charge.event["panel"]
+    most = panel.get("regions_ever")
+    if isinstance(charge.unit, IntervalUnit) or charge.unit is PrivacyUnit.USER_INTERVAL:
+        return False  # what is cut within an interval changes no other
+    return most is not None and most < panel["regions"]
+
+
+def _intervals_of_own(charge: Charge, grid: TimeGrid) -> int:
+    """Return in how many intervals of the release a unit that it was calibrated for is counted."""
+    limit = _limit(charge)
+    slots = intervals_of(
+        charge.unit,
+        observed=_observed(charge),
+        interval=charge.period.interval,
+        start=_start(charge, grid),
+    )
+    return slots if limit is None else min(limit, slots)
 
 
 def _limit(charge: Charge) -> int | None:

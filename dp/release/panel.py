@@ -50,8 +50,8 @@ def charge_for_counts(
     purpose: str = "panel",
     interval: timedelta | None = None,
     intervals_per_unit: int | None = None,
-    enforced: bool = False,
     regions_ever: int | None = None,
+    enforced: bool = False,
     **about: Any,
 ) -> Charge:
     """Return the charge for releasing noised counts; nothing is written.
@@ -69,8 +69,8 @@ def charge_for_counts(
         interval: length of one; by default the smallest step of `counts`.
         intervals_per_unit: K, where a unit can have more intervals than the counts hold of it; by
             default that of the noise, if it is below what the unit has.
-        enforced: whether K was enforced when these very counts were made, and not at the source.
-        regions_ever: G, where it was enforced when these counts were made.
+        regions_ever: G, where a unit may have been in more regions than it is counted in.
+        enforced: whether K and G were enforced when these very counts were made, and not at the source.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)

@@ -209,8 +209,8 @@ def _about(
         "aliases": aliases(recipe),
         "timezone": panel.timezone,
         "intervals_per_unit": privacy.intervals_per_unit,
+        "regions_ever": panel.regions_ever,
         "enforced": panel.bound is not None,
-        "regions_ever": None if panel.bound is None else panel.bound.regions_ever,
     }
 
 

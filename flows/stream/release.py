@@ -160,6 +160,7 @@ class _Release:
             earlier=(self.stream, *self.earlier),
             draw=self.recipe.privacy.draw,
             intervals_per_unit=self.recipe.privacy.intervals_per_unit,
+            regions_ever=self.recipe.source.regions_ever,
             aliases=known_by(self.recipe, self.stream),
             timezone=raw.timezone,
             bound=reasons,

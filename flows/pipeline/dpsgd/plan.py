@@ -110,7 +110,6 @@ def _sampling(
 def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Document:
     """Public facts that decide what the training costs other units."""
     spec, panel = prepared.spec, prepared.raw
-    ever = None if panel.bound is None else panel.bound.regions_ever
     return {
         "observed": len(training_counts(prepared)),
         "interval_seconds": panel.interval.total_seconds(),
@@ -122,7 +121,7 @@ def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Doc
         "distance": scale.distance(plan.width),
         "intervals_per_unit": intervals_per_unit,
         "enforced": panel.bound is not None,
-        **({} if ever is None else {"regions_ever": ever}),
+        **({} if panel.regions_ever is None else {"regions_ever": panel.regions_ever}),
     }
 
 

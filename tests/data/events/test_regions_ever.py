@@ -1,6 +1,9 @@
 """At most G regions of a unit, enforced in counting: what one unit adds, removes, and who decides."""
 
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -11,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.bound import Bound
+from data.events.config import EventsConfig
 from data.events.counting import bounded_counts
 from data.events.order import exact_remainders
+from data.events.read import Limits, read_events
 
 Event = tuple[Any, int, int]  # person, seconds since START, region
 Cells = dict[tuple[int, int], int]
@@ -166,3 +171,27 @@ def test_within_one_interval_m_is_all_there_is_to_cut(duck: Any) -> None:
     rows = [(person, 0, region) for person in range(50) for region in range(6)]
     with_it = counted(duck, rows, Bound("user-interval", 1, 2, 1, 1, 3))
     assert with_it == counted(duck, rows, Bound("user-interval", 1, 2, 1, 1))
+
+
+def test_a_file_of_sqlite_is_counted_as_any_other(tmp_path: Path) -> None:
+    rows = [
+        (person, f"2024-01-0{day} {hour:02}:10:00", "abc"[(person + hour * day) % 3])
+        for person in range(40)
+        for day in (1, 2)
+        for hour in range(24)
+    ]
+    with closing(sqlite3.connect(tmp_path / "e.db")) as base, base:
+        base.execute("CREATE TABLE events (person INT, time TIMESTAMP, place TEXT)")
+        base.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+    frame = pd.DataFrame(rows, columns=["person", "time", "place"])
+    frame.assign(time=pd.to_datetime(frame["time"])).to_parquet(tmp_path / "e.parquet")
+    config = EventsConfig(
+        interval="1h", start="2024-01-01", end="2024-01-03", regions=("a", "b", "c")
+    )
+    one, other = (
+        read_events(source, config, Limits("user-day", 9, 1, 1, 2), secret=SECRET)
+        for source in (f"sqlite:///{tmp_path / 'e.db'}#events", str(tmp_path / "e.parquet"))
+    )
+    pd.testing.assert_frame_equal(one.frame, other.frame)
+    assert one.regions_ever == 2
+    assert one.frame.iloc[:, 1:].to_numpy().sum() == 40 * 2 * 9
