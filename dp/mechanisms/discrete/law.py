@@ -28,7 +28,7 @@ from dp.mechanisms.discrete.bounds import (
 SMALLEST, LARGEST = 0.25, float(1 << 20)
 """Range of σ. The proofs of `normaliser` and `dp.mechanisms.discrete.table` use it."""
 
-_LARGEST_BLOCK = 4096
+_LARGEST_BLOCK = 2048
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ P(X ≥ x) for x = n, n - 1, ..., 1 is rounded to units of 2^-64. Doubles are mu
 rounds correctly on every platform; everything else is whole numbers. No function of a mathematical
 library is trusted.
 
-The error. A probability p(x) is a product of at most 14 factors (outer, inner, and a power of two of
-the ratio for each bit of the position in its block). `_float` checks that each is known to 2^-60, and
-rounds it to a double: a relative error of at most 2^-53 + 2^-59. The 13 products add 2^-53 each. Together
-they stay below 28 · 2^-53, so a sum of probabilities, which is below 1/2, is wrong by less than
-28 · 2^-54, that is 28 · 2^10 units. Each p(x) is then cut to a whole number of units of 2^-(64 + f), at a
-loss of less than 2^-f units; these are summed up exactly. What is beyond n is less than a unit, and
-so is what is cut at the end.
+The error. A probability p(x) is a product of at most 13 factors: the outer one, the inner one, and the
+ratio to the power 1, 2, 4 ... for each bit of the position in its block, which has 2048 numbers at most.
+`_float` checks that each is known to 2^-60, and rounds it to a double: together a relative error of at
+most 2^-53 + 2^-59. The 12 products add 2^-53 each. All of these stay below 28 · 2^-53, so a sum of
+probabilities, which is below 1/2, is wrong by less than 28 · 2^-54, that is 28 · 2^10 units. Each p(x)
+is then cut to a whole number of units of 2^-(64 + f), at a loss of less than 2^-f units; these are summed
+up exactly. What is beyond n is a unit at most, and so is what is cut at the end.
 """
 
 from __future__ import annotations
