@@ -1,4 +1,4 @@
-"""Samples of the discrete Gaussian: a word a count, a look into a table, and exact decisions for the rest."""
+"""Samples of the discrete Gaussian: one word and one look into a table for each, and exact decisions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ _CHUNK = 1 << 15
 def sample(size: int, sigma: float, words: Words | None = None) -> NDArray[np.int64]:
     """Return whole numbers x with probability proportional to exp(-x² / (2σ²)), exactly; [size].
 
-    The x is the one with F(x - 1) ≤ U < F(x), where F is the law's distribution function and U the number
-    in [0, 1) whose binary digits are the words. The value at a position depends on σ and the words of
-    that position alone, so that a shorter sample of the same words is the beginning of a longer one.
+    It is the x with F(x - 1) ≤ U < F(x), where F is the law's distribution function and U the number in
+    [0, 1) whose binary digits are the words. The value at a position depends on σ and the words of that
+    position alone, so that a shorter sample of the same words is the beginning of a longer one.
+
+    Time and places in memory that are used depend on the values.
 
     Args:
         size: how many.
@@ -33,17 +35,18 @@ def sample(size: int, sigma: float, words: Words | None = None) -> NDArray[np.in
     Example:
         >>> from dp.mechanisms.discrete import KeyedWords
         >>> sample(6, 40.0, KeyedWords(bytes(32), stream=0)).tolist()
-        []
+        [-65, -20, -98, 46, -14, 32]
     """
-    law, source = table(float(sigma)), SystemWords() if words is None else words
+    law = table(float(sigma))
+    source = SystemWords() if words is None else words
     result = np.empty(size, np.int64)
     for start in range(0, size, _CHUNK):
         part = result[start : start + _CHUNK]
-        part[:] = _signed(law, float(sigma), source, start, len(part))
+        part[:] = _values(law, float(sigma), source, start, len(part))
     return result
 
 
-def _signed(law: Table, sigma: float, source: Words, start: int, size: int) -> NDArray[np.int64]:
+def _values(law: Table, sigma: float, source: Words, start: int, size: int) -> NDArray[np.int64]:
     """Return the values of some positions.
 
     The law is symmetric: P(X ≤ -x) = P(X ≥ x). A word of the upper half is folded onto the lower one by
@@ -56,8 +59,9 @@ def _signed(law: Table, sigma: float, source: Words, start: int, size: int) -> N
     for index in np.flatnonzero(values < 0).tolist():
         more = _folded(source.further(start + index), upper=bool(sign[index]))
         values[index] = decide(sigma, int(folded[index]), more)
-    values ^= sign
-    return np.subtract(sign, values, out=values)
+    values ^= sign  # -|X| or |X|, without a branch
+    np.subtract(sign, values, out=values)
+    return values
 
 
 def _folded(words: Iterator[int], *, upper: bool) -> Iterator[int]:

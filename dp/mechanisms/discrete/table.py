@@ -9,8 +9,8 @@ ratio to the power 1, 2, 4 ... for each bit of the position in its block, which 
 `_float` checks that each is known to 2^-60, and rounds it to a double: together a relative error of at
 most 2^-53 + 2^-59. The 12 products add 2^-53 each. All of these stay below 28 · 2^-53, so a sum of
 probabilities, which is below 1/2, is wrong by less than 28 · 2^-54, that is 28 · 2^10 units. Each p(x)
-is then cut to a whole number of units of 2^-(64 + f), at a loss of less than 2^-f units; these are summed
-up exactly. What is beyond n is a unit at most, and so is what is cut at the end.
+is then cut to a whole number of units of 2^-(64 + f), at a loss of less than 2^-f units; these are
+summed up exactly. What is beyond n is a unit at most, and so is what is cut at the end.
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ def table(sigma: float) -> Table:
     # four buckets for each threshold in the middle, where one has 2^64 / (σ √(2π)) words
     bits = min(_MOST_BUCKETS, max(10, int(sigma).bit_length() + 4))
     shift = 63 - bits
-    return Table(thresholds, error, shift, _buckets(thresholds, error, shift))
+    buckets = _buckets(thresholds, error, shift)
+    for kept in (thresholds, buckets):
+        kept.flags.writeable = False
+    return Table(thresholds, error, shift, buckets)
 
 
 def _thresholds(law: Blocks, finer: int) -> Words:
