@@ -59,7 +59,7 @@ def input_perturbation(
         "epsilon": noise.epsilon,
         "delta": delta,
         "epsilon_spent_on_data_set": spent,
-        "noise": "discrete Gaussian on every observed count (OpenDP)",
+        "noise": "discrete Gaussian on every observed count, sampled exactly",
         "sigma": noise.sigma,
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
