@@ -73,7 +73,7 @@ def test_zeros_alone_decide_nothing() -> None:
         decide(3.7, 0, repeat(0, 10))
 
 
-@pytest.mark.parametrize("sigma", [1e3, pytest.param(1e5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sigma", [1e3, pytest.param(2e4, marks=pytest.mark.slow)])
 def test_large_sigmas_agree_with_a_direct_sum(sigma: float) -> None:
     sums, truth = tails(sigma, 128), at_least(sigma, 45)
     for x in (0, 1, 1234, int(sigma), int(5.5 * sigma)):
