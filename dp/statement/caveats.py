@@ -26,8 +26,8 @@ def of_counts() -> list[str]:
         f"floating point: {EXACT}",
         f"{_TIMING}. Time and places in memory at which noise is drawn depend on the noise; no sampler "
         "in use hides that",
-        "randomness: the noise is drawn from the operating system's cryptographic generator, or from "
-        "OpenSSL's, which the system seeds (fewer than 10,000 counts), and is as secret as that",
+        "randomness: the noise is drawn from the operating system's cryptographic generator or, for "
+        "few counts, from OpenSSL's, which the system seeds, and is as secret as that",
         _PLATFORM,
     ]
 
