@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 ORDER = {
-    "data": """errors findings spans bound calendar plot rules raw_rules panel sources windows validate
-        split clean load events store""",
+    "data": """errors findings spans bound nesting calendar plot rules raw_rules panel sources windows
+        validate split clean load events store""",
     "dp": """errors budget permit unit charge accounting mechanisms composition ledger clipping private
         statement release audit""",
     "models": """errors registry device config batch forecaster predict nets tabular solvers heads blend

@@ -1,4 +1,4 @@
-"""Input perturbation: discrete Gaussian noise on integer counts, sampled by OpenDP."""
+"""Input perturbation: discrete Gaussian noise on integer counts, sampled exactly."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 
 from dp.accounting.gaussian import discrete_delta, discrete_epsilon, discrete_rho, discrete_sigma
 from dp.budget import Budget
+from dp.mechanisms.discrete import LARGEST, SMALLEST, sample
 from dp.permit import Permit
 from dp.unit.contribution import ContributionBound
+
+MANY = 10_000
+"""Counts from which on a table of the law pays, which takes up to 0.1 s for σ = 10⁵."""
+_CHUNK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,7 @@ class CountNoise:
     def draw(self, counts: NDArray[np.float64], permit: Permit) -> NDArray[np.float64]:
         """Return counts plus fresh noise, [T, R]; rows of NaN (intervals not observed) stay as they are.
 
-        OpenDP samples exactly, from the random numbers of OpenSSL, which the system seeds; the noise has
-        no seed and cannot be reproduced.
+        The noise is sampled exactly (`discrete_gaussian`); it has no seed and cannot be reproduced.
 
         Args:
             counts: raw counts, [T, R].
@@ -91,7 +95,12 @@ class CountNoise:
 def discrete_gaussian(
     counts: NDArray[np.int64], sigma: float, claim: CountNoise | None = None
 ) -> NDArray[np.int64]:
-    """Return whole numbers plus fresh discrete Gaussian noise, by OpenDP; same shape.
+    """Return whole numbers plus fresh discrete Gaussian noise, sampled exactly; same shape.
+
+    From `MANY` counts on, `dp.mechanisms.discrete` samples, from random numbers of the operating system;
+    fewer, and those with a σ outside of its range, are for OpenDP, which takes its random numbers from
+    OpenSSL. Either way a sum beyond 64 bits becomes the largest or smallest number that they hold,
+    which depends on the sum alone: an error would tell of a count.
 
     Args:
         counts: any shape.
@@ -105,7 +114,22 @@ def discrete_gaussian(
             raise RuntimeError(
                 f"OpenDP accounts rho={theirs:g}, we {claim.rho:g}: nothing was drawn"
             )
+    if counts.size >= MANY and SMALLEST <= sigma <= LARGEST:
+        return _added(sample(counts.size, sigma), counts.ravel()).reshape(counts.shape)
     return np.reshape(noise(counts.ravel().tolist()), counts.shape)
+
+
+def _added(noise: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Add counts to noise, in its memory; what is beyond 64 bits becomes the nearest number within."""
+    limits = np.iinfo(np.int64)
+    for start in range(0, noise.size, _CHUNK):
+        drawn, count = noise[start : start + _CHUNK], counts[start : start + _CHUNK]
+        total = drawn + count
+        # both terms have one sign, the sum has the other: it went past the end
+        beyond = (drawn ^ total) & (count ^ total) < 0
+        total[beyond] = np.where(drawn[beyond] < 0, limits.min, limits.max)
+        drawn[:] = total
+    return noise
 
 
 def measurement(sigma: float) -> Any:

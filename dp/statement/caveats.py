@@ -6,8 +6,8 @@ COUNT_LIBRARIES = ("opendp", "dp-accounting", "numpy")
 TRAINING_LIBRARIES = ("torch", "opacus", "dp-accounting", "numpy")
 
 EXACT = (
-    "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian "
-    "(OpenDP), not a rounded real number"
+    "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian, "
+    "not a rounded real number"
 )
 """Floating-point caveat of noise on counts."""
 _TIMING = (
@@ -24,9 +24,10 @@ def of_counts() -> list[str]:
     """Return the caveats of noise on counts."""
     return [
         f"floating point: {EXACT}",
-        _TIMING,
-        "randomness: the noise is drawn from OpenSSL's generator, which the operating system seeds, "
-        "and is as secret as that",
+        f"{_TIMING}. Time and places in memory at which noise is drawn depend on the noise; no sampler "
+        "in use hides that",
+        "randomness: the noise is drawn from the operating system's cryptographic generator or, for "
+        "few counts, from OpenSSL's, which the system seeds, and is as secret as that",
         _PLATFORM,
     ]
 

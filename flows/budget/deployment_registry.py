@@ -182,7 +182,7 @@ def _unprotected(live: list[Document]) -> list[str]:
 
 
 _MECHANISMS = {
-    COUNTS: "Discrete Gaussian noise on counts (OpenDP)",
+    COUNTS: "Discrete Gaussian noise on counts, sampled exactly",
     TRAINING: "DP-SGD on Poisson-sampled windows (Opacus)",
 }
 

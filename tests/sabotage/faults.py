@@ -12,6 +12,8 @@ RELEASE, CLIPPING = "tests/dp/release/test_panel.py", "tests/dp/clipping/test_cl
 FINDINGS, NEIGHBOURS = "tests/data/test_findings.py", "tests/data/events/test_neighbours.py"
 ARBITRARY = "tests/dp/clipping/test_arbitrary.py"
 STATEMENT = "tests/dp/statement/test_statement.py"
+DISCRETE = "tests/dp/mechanisms/discrete"
+_MANY = "_added(sample(counts.size, sigma), counts.ravel())"
 _DRAWN = "return np.reshape(noise(counts.ravel().tolist()), counts.shape)"
 _NOISE = "noised = clipped.cpu().double() + self._randomness.normal(clipped, std)"
 _KEY = "self._start(secrets.token_bytes(KEY_BYTES) if key is None else key)"
@@ -48,6 +50,67 @@ FAULTS = (
         _DRAWN,
         _DRAWN.replace("noise(", "measurement(sigma / 2)("),
         (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",),
+    ),
+    Fault(
+        "noise removed (many counts)",
+        "dp/mechanisms/count_noise.py",
+        _MANY,
+        "counts.ravel().copy()",
+        (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",),
+    ),
+    Fault(
+        "noise at half (many counts)",
+        "dp/mechanisms/count_noise.py",
+        _MANY,
+        _MANY.replace("sigma", "sigma / 2"),
+        (f"{COUNTS}::test_noise_has_the_law_that_is_accounted",),
+    ),
+    Fault(
+        "one threshold of the table off by a little",
+        "dp/mechanisms/discrete/table.py",
+        "return result.reshape(-1)[:-1]  # without 0 itself",
+        "result[-2] += np.uint64(1 << 17)\n    return result.reshape(-1)[:-1]",
+        (f"{DISCRETE}/test_table.py::test_every_threshold_is_within_the_proven_error",),
+        quick=True,
+    ),
+    Fault(
+        "thresholds trusted beyond what is proven",
+        "dp/mechanisms/discrete/table.py",
+        "error = 28 * 2**10 + (law.size >> finer) + 3",
+        "error = 2",
+        (f"{DISCRETE}/test_table.py::test_every_threshold_is_within_the_proven_error",),
+    ),
+    Fault(
+        "words near a threshold decided without more of them",
+        "dp/mechanisms/discrete/table.py",
+        "return np.where(sure, last + 1 - index, -1)",
+        "return last + 1 - index",
+        (
+            f"{DISCRETE}/test_sampler.py::test_words_at_a_threshold_are_decided_exactly",
+            f"{DISCRETE}/test_table.py::test_magnitudes_are_those_of_a_plain_search",
+        ),
+        quick=True,
+    ),
+    Fault(
+        "words on a threshold decided by 64 bits",
+        "dp/mechanisms/discrete/exact.py",
+        "if sums.above(found)[1] <= lowest and (found == 0 or highest <= sums.above(found - 1)[0]):",
+        "if True:",
+        (f"{DISCRETE}/test_exact.py::test_words_on_a_threshold_are_decided_by_the_next_ones",),
+    ),
+    Fault(
+        "the law ends with the table",
+        "dp/mechanisms/discrete/table.py",
+        "sure = (index > 0) & (folded - lower > np.uint64(self.error))",
+        "sure = (index == 0) | (folded - lower > np.uint64(self.error))",
+        (f"{DISCRETE}/test_sampler.py::test_a_sample_is_the_inverse_of_the_distribution_function",),
+    ),
+    Fault(
+        "every position of a stream is extended by the same words",
+        "dp/mechanisms/discrete/words.py",
+        ' + position.to_bytes(8, "big")',
+        "",
+        (f"{DISCRETE}/test_words.py::test_further_words_are_no_part_of_any_stream",),
     ),
     Fault(
         "noise at half (gradients)",
