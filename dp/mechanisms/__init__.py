@@ -1,6 +1,6 @@
 """Mechanisms: noise on counts, Poisson sampling of windows, scales.
 
-Random numbers need torch: `dp.mechanisms.randomness` is imported only where they are drawn.
+Random numbers of trainings need torch: `dp.mechanisms.randomness` is imported only where they are drawn.
 """
 
 from dp.mechanisms.count_noise import CountNoise, calibrate

@@ -35,7 +35,7 @@ _SLAB = 1 << 18
 _MOST_BUCKETS = 22
 """Bits of a folded word that choose a bucket, at most."""
 
-Words = NDArray[np.uint64]
+WordArray = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ class Table:
             are surely below.
     """
 
-    thresholds: Words
+    thresholds: WordArray
     error: int
     shift: int
     buckets: NDArray[np.int32]
 
-    def magnitudes(self, folded: Words) -> NDArray[np.int64]:
+    def magnitudes(self, folded: WordArray) -> NDArray[np.int64]:
         """Return |X| of folded words, or -1 where the table cannot tell; same shape, [size]."""
         found: NDArray[np.int64] = self.buckets.take(
             (folded >> np.uint64(self.shift)).view(np.int64)
@@ -68,7 +68,7 @@ class Table:
             found[near] = self._search(folded[near], -1 - found[near])
         return found
 
-    def _search(self, folded: Words, below: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _search(self, folded: WordArray, below: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return |X| of words near a threshold, or -1; `below` thresholds are surely not above."""
         last = len(self.thresholds) - 1
         index = below + (self.thresholds.take(np.minimum(below, last)) <= folded)
@@ -103,7 +103,7 @@ def table(sigma: float) -> Table:
     return Table(thresholds, error, shift, buckets)
 
 
-def _thresholds(law: Blocks, finer: int) -> Words:
+def _thresholds(law: Blocks, finer: int) -> WordArray:
     """Return sums of probabilities from the last number down to 1, in units of 2^-64, cut.
 
     With 2^f ≤ σ/B a block sums up to less than 2^63 finer units: a probability is at most
@@ -150,7 +150,7 @@ def _float(value: Bounds, bits: int) -> float:
     return ldexp(float(low), -bits)
 
 
-def _buckets(thresholds: Words, error: int, shift: int) -> NDArray[np.int32]:
+def _buckets(thresholds: WordArray, error: int, shift: int) -> NDArray[np.int32]:
     """Return what each bucket of folded words tells; see `Table`."""
     count = 1 << (63 - shift)
     margin, width = np.uint64(error), np.uint64(shift)

@@ -3,7 +3,7 @@ from fractions import Fraction
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp.mechanisms.discrete import bounds
@@ -28,6 +28,7 @@ def test_pi_is_known() -> None:
 
 
 @given(FRACTIONS, BITS)
+@settings(deadline=None)
 def test_an_exponential_is_between_its_bounds(exponent: Fraction, bits: int) -> None:
     low, high = bounds.exponential(exponent, bits)
     with localcontext() as context:
@@ -45,6 +46,7 @@ def test_edges_of_the_exponential() -> None:
 
 
 @given(FRACTIONS, FRACTIONS, BITS)
+@settings(deadline=None)
 def test_operations_keep_the_truth_between_the_bounds(
     one: Fraction, other: Fraction, bits: int
 ) -> None:
@@ -61,6 +63,7 @@ def test_operations_keep_the_truth_between_the_bounds(
 
 
 @given(st.fractions(0, 1, max_denominator=1000), st.integers(0, 40), BITS)
+@settings(deadline=None)
 def test_powers_agree(base: Fraction, exponent: int, bits: int) -> None:
     pair, truth = bounds.fixed(base, bits), base**exponent * (1 << bits)
     one_by_one = next(islice(bounds.powers(pair, bits), exponent, None))

@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp.mechanisms.discrete.bounds import power, times
@@ -70,6 +70,7 @@ def test_what_is_left_out_is_as_little_as_is_said(sigma: float, tail: int) -> No
 
 
 @given(st.floats(SMALLEST, LARGEST))
+@settings(deadline=None)
 def test_blocks_are_small_beside_sigma(sigma: float) -> None:
     width = block_width(sigma)
     assert width == 1 or 16 * width <= sigma

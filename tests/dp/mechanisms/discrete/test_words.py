@@ -4,7 +4,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dp.mechanisms.discrete import KeyedWords, SystemWords
@@ -28,6 +28,7 @@ def test_keyed_words_are_the_keystream(stream: int) -> None:
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
+@settings(deadline=None)
 def test_any_part_of_a_stream_can_be_taken(start: int, size: int) -> None:
     words = KeyedWords(KEY, 3)
     taken = words.take(start, size)
