@@ -40,7 +40,11 @@ class Privacy:
 
 QUESTION = Privacy("user-interval", 1.0)
 """The promise under which input and gradient perturbation are compared."""
-SETTINGS = (Privacy(), Privacy("user-day", 1.0), Privacy("user", 1.0), Privacy("user", 0.5))
+SETTINGS = (
+    Privacy(),
+    Privacy("user-day", 1.0),
+    *(Privacy("user", epsilon) for epsilon in (1.0, 0.5, 0.25)),
+)
 
 
 def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recipe:

@@ -20,6 +20,7 @@ from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.privatise import aliases
+from flows.planning.choices import choices
 from flows.planning.region_bound import (
     RegionHistogram,
     private_histogram,
@@ -132,6 +133,9 @@ def plan_events(
     wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
     if not all(1 <= bound <= slots for bound in wanted):
         raise UsageError(f"expected K from 1 to {slots}, what unit {unit.value} has")
+    rows = _rows(seen.intervals, wanted, recipe)
+    regions = None if seen.regions is None else region_rows(seen.regions, recipe)
+    every = 0 if seen.regions is None else len(seen.regions.units.columns)
     return {
         "source": recipe.source.name.split("://")[0],
         "unit": unit.value,
@@ -140,8 +144,9 @@ def plan_events(
         "delta": privacy.delta,
         "seen_from": seen.source,
         "spent": seen.spent,
-        "rows": _rows(seen.intervals, wanted, recipe),
-        "regions": None if seen.regions is None else region_rows(seen.regions, recipe),
+        "rows": rows,
+        "regions": regions,
+        "choices": choices(rows, regions, recipe, slots=slots, every=every),
     }
 
 

@@ -20,13 +20,12 @@ from data.panel import Panel
 from data.sources import synthetic
 from dp.budget import Budget
 from dp.mechanisms.count_noise import calibrate
-from dp.unit.contribution import derive_bound
-from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.guarantee import Guarantee
-from flows.pipeline.privatise import Privatised
+from flows.pipeline.privatise import Privatised, mechanism
 from flows.pipeline.windows import prepare
+from flows.recipe.recipe import from_dict
 from flows.recipe.sections import WindowConfig
 from models.config import ForecasterConfig
 from models.predict import predict
@@ -150,19 +149,13 @@ def _row(
     growth: Curve,
     intervals_per_unit: int | None,
 ) -> Document:
-    try:
-        bound, reasons = derive_bound(
-            PrivacyUnit(unit),
-            observed=int(panel.observed.sum()),
-            interval=panel.interval.to_pytimedelta(),
-            regions=len(panel.regions),
-            regions_per_interval=panel.regions_per_interval,
-            intervals_per_unit=intervals_per_unit,
-            start=panel.times[0].to_pydatetime(),
-        )
-    except ValueError as error:
-        raise UsageError(f"unit {unit!r}: {error}; choose from {', '.join(UNITS)}") from None
-    sigma = calibrate(budget, bound).sigma
+    if unit not in UNITS:
+        raise UsageError(f"unit {unit!r} is unknown; choose from {', '.join(UNITS)}")
+    privacy = {"mechanism": "input", "unit": unit, "epsilon": budget.epsilon, "delta": budget.delta}
+    if intervals_per_unit is not None:
+        privacy["intervals_per_unit"] = intervals_per_unit
+    noise, _, reasons = mechanism(panel, from_dict({"privacy": privacy}))
+    sigma = noise.deviation
     regions = {}
     for name, size in sizes.items():
         free, noised = growth.rmse(size, 0.0), growth.rmse(size, sigma)
@@ -181,7 +174,8 @@ def _row(
         "unit": unit,
         "epsilon": budget.epsilon,
         "sigma": sigma,
-        "sensitivity": bound.sensitivity,
+        "sigma_independent": calibrate(budget, noise.bound).sigma,
+        "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "loss": noised / free - 1,
         "drowned": [name for name, region in regions.items() if region["verdict"] == "drowned"],

@@ -18,7 +18,7 @@ def planned(document: Document) -> None:
         f"delta {document['delta']:g}, neighbours: {document['neighbours']}"
     )
     table = Table(title=title, title_justify="left")
-    for name in ("unit", "epsilon", "sigma", "error"):
+    for name in ("unit", "epsilon", "sigma", "independent", "error"):
         table.add_column(name, justify="left" if name == "unit" else "right")
     for name in ("weak", "drowned"):
         table.add_column(name)
@@ -35,13 +35,15 @@ def planned(document: Document) -> None:
             row["unit"],
             f"{row['epsilon']:g}",
             f"{row['sigma']:.1f}",
+            f"{row['sigma_independent']:.1f}",
             f"{row['loss']:+.1%}",
             f"[yellow]{named['weak'] or '–'}[/]",
             f"[red]{named['drowned'] or '–'}[/]",
         )
     out.print(table)
     out.print(
-        "sigma: noise on every count, persons. error: change of the mean RMSE against no privacy. "
+        "sigma: noise on every count, persons; independent: if no counts shared an offset. error: "
+        "change of the mean RMSE against no privacy. "
         "weak: a region's error grows by over 10 %. drowned: it more than doubles."
     )
     shown = ", ".join(

@@ -108,8 +108,33 @@ def _contributions(document: Document) -> None:
         "the cut pays."
     )
     _of_regions(document["regions"])
+    _best(document["choices"])
     out.print(f"[dim]how often people are seen: {escape(document['seen_from'])}[/]")
     out.print(f"[dim]spent {escape(document['spent'])}[/]")
+
+
+def _best(choices: list[Document]) -> None:
+    """Print the pairs of K and G that leave forecasts the most."""
+    table = Table()
+    for name in ("K", "G", "left out", "sigma", "noise to count"):
+        table.add_column(name, justify="right")
+    for row in choices[:5]:
+        table.add_row(
+            str(row["intervals_per_unit"]),
+            "all" if row["regions_ever"] is None else str(row["regions_ever"]),
+            f"{row['left_out']:.1%}",
+            f"{row['sigma']:.1f}",
+            f"{row['noise_to_count']:.0%}",
+        )
+    out, best = console(), choices[0]
+    out.print(table)
+    words = [f"privacy.intervals_per_unit={best['intervals_per_unit']}"]
+    if best["regions_ever"] is not None:
+        words.append(f"source.regions_ever={best['regions_ever']}")
+    out.print(
+        "K and G together, with noise of least variance (shared offsets where they help); the best is "
+        f"--set {' --set '.join(words)}"
+    )
 
 
 def _of_regions(rows: list[Document] | None) -> None:
