@@ -63,6 +63,7 @@ def check_source(source: str, max_gap: str, events: tuple[str, ...] | None = Non
             "to": str(panel.times[-1] + panel.interval),
             "regions": list(panel.regions),
             "regions_per_interval": panel.regions_per_interval,
+            "regions_ever": panel.regions_ever,
             "persons": panel.persons,
         }
     return document

@@ -3,55 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from data.events.contribution import seen_intervals
-from data.sources import synthetic
-from dp.budget import Budget
-from dp.ledger import Ledger, local_secret
 from dp.mechanisms.count_noise import calibrate
-from dp.release.panel import release_counts
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
-from flows.pipeline.privatise import aliases
 from flows.planning.choices import choices
-from flows.planning.region_bound import (
-    RegionHistogram,
-    private_histogram,
-    public_histogram,
-    region_rows,
-)
+from flows.planning.histograms import charged_histograms, public_histograms
+from flows.planning.region_bound import region_rows
 from flows.recipe.load import compose
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 
 _SHARES = (1, 3 / 4, 2 / 3, 1 / 2, 1 / 3, 1 / 4, 1 / 6, 1 / 8, 1 / 12)
-_MOVED = 2
-"""Cells of a unit's row that its change moves: from one number of intervals to another."""
-_REGIONS = "regions: "
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """How often people are seen, and on which terms it is known.
-
-    Attributes:
-        intervals: units by their number of intervals.
-        regions: units by their number of regions; None if they were not paid for.
-        source: what was looked at.
-        spent: on looking at it.
-    """
-
-    intervals: pd.DataFrame
-    regions: RegionHistogram | None
-    source: str
-    spent: str
 
 
 def plan_each(
@@ -128,7 +97,11 @@ def plan_events(
     unit = PrivacyUnit(privacy.unit)
     if unit is PrivacyUnit.USER_INTERVAL:
         raise UsageError("unit user-interval has one interval, which nothing can be cut from")
-    seen = _public(recipe) if charge is None else _charged(recipe, home, unit, charge)
+    seen = (
+        public_histograms(recipe)
+        if charge is None
+        else charged_histograms(recipe, home, unit, charge)
+    )
     slots = len(seen.intervals.columns)
     wanted = bounds or tuple(dict.fromkeys(max(1, round(slots * share)) for share in _SHARES))
     if not all(1 <= bound <= slots for bound in wanted):
@@ -175,70 +148,3 @@ def _rows(histogram: pd.DataFrame, bounds: tuple[int, ...], recipe: Recipe) -> l
             }
         )
     return rows
-
-
-def _public(recipe: Recipe) -> _Seen:
-    """Read the histograms of a synthetic source, or else of a made-up city."""
-    source, events = recipe.source.name, recipe.events
-    regions, spent = public_histogram(recipe), "nothing: no private event was read"
-    if source.partition(":")[0] == "synthetic":
-        sightings = seen_intervals(source, events, recipe.privacy.unit)
-        return _Seen(sightings.persons, regions, "the synthetic events themselves", spent)
-    from data.events.config import EventsConfig
-
-    city = synthetic.named(days=28, persons=1000, interval=events.interval)
-    sightings = seen_intervals(city, EventsConfig(interval=events.interval), recipe.privacy.unit)
-    where = "a synthetic city, not these events; --charge EPSILON looks at them under a charge"
-    return _Seen(sightings.persons, regions, where, spent)
-
-
-def _charged(recipe: Recipe, home: Home, unit: PrivacyUnit, epsilon: float) -> _Seen:
-    """Release noised histograms of the private events, one per day or week.
-
-    That of regions makes the noise larger by √2, so that it is only there where a G is asked for.
-    """
-    source, privacy = recipe.source, recipe.privacy
-    if unit.span is None:
-        raise UsageError(
-            "unit user has one number of intervals for each person, a histogram too thin to noise; "
-            "look at --unit user-day or user-week"
-        )
-    sightings = seen_intervals(
-        source.name, recipe.events, unit.value, query=source.query, parameters=source.parameters
-    )
-    rows = len(sightings.persons)
-    if rows < 2:
-        raise UsageError(f"the events span {rows} {unit.value[5:]}; expected at least two")
-    histogram, moved = sightings.persons, _MOVED
-    if source.regions_ever is not None:
-        of_regions = private_histogram(recipe).add_prefix(_REGIONS)
-        histogram, moved = pd.concat([histogram, of_regions], axis=1), 2 * _MOVED
-    noise = calibrate(Budget(epsilon, privacy.delta), ContributionBound(1, moved, 1))
-    release = release_counts(
-        histogram,
-        noise,
-        ledger=Ledger(home.database_url),
-        cap=privacy.cap,
-        dataset=source.account or sightings.source,
-        unit=unit,
-        secret=local_secret(home.secret),
-        draw=privacy.draw,
-        purpose="statistic",
-        bound=(f"one unit is in one row and moves {moved} of its cells by 1",),
-        population=source.population,
-        recipe=recipe.to_dict(),
-        aliases=aliases(recipe),
-        timezone=sightings.timezone,
-    )
-    spent = (
-        f"epsilon {noise.epsilon:.4g} at delta {privacy.delta:g} for {unit.value} (neighbours: "
-        f"{unit.neighbours}), ledger entry {release.entry.id}"
-    )
-    noised, slots = release.counts, len(sightings.persons.columns)
-    paid = noised.iloc[:, slots:]
-    return _Seen(
-        noised.iloc[:, :slots],
-        RegionHistogram(paid) if len(paid.columns) else None,
-        "noised histograms of these events",
-        spent,
-    )

@@ -91,7 +91,7 @@ REGIONS = (
     ),
     Fault(
         "two histograms at the noise of one",
-        "flows/planning/contribution_bound.py",
+        "flows/planning/histograms.py",
         "axis=1), 2 * _MOVED",
         "axis=1), _MOVED",
         (

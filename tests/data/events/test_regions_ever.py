@@ -10,7 +10,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from data.bound import Bound
@@ -25,7 +25,9 @@ Cells = dict[tuple[int, int], int]
 SECONDS, SECRET = 6 * 3600, b"a secret"
 START = 1_704_067_200  # Monday 2024-01-01
 SLOTS = {"user": 100, "user-week": 28, "user-day": 4}
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(
+    max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,17 +73,17 @@ def added(whole: Cells, rest: Cells) -> Cells:
 @st.composite
 def bounds(draw: Any) -> Bound:
     unit = draw(st.sampled_from(list(SLOTS)))
-    regions = draw(st.integers(1, 3))
-    intervals, ever = draw(st.integers(1, SLOTS[unit])), draw(st.integers(regions, 5))
+    regions = draw(st.integers(1, 2))
+    intervals, ever = draw(st.integers(1, SLOTS[unit])), draw(st.integers(regions, regions + 1))
     return Bound(unit, intervals, regions, 1, SLOTS[unit], ever)
 
 
 def events_of(persons: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Event]]:
-    row = st.tuples(persons, st.integers(-86400, 20 * 86400), st.integers(0, 5))
-    return st.lists(row, min_size=1, max_size=40)
+    row = st.tuples(persons, st.integers(-86400, 8 * 86400), st.integers(0, 5))
+    return st.lists(row, min_size=1, max_size=8) | st.lists(row, min_size=20, max_size=40)
 
 
-NUMBERS, NAMES = st.integers(0, 3), st.sampled_from(["anna", "|", "17", ""])
+NUMBERS, NAMES = st.integers(0, 2), st.sampled_from(["anna", "|", "17"])
 
 
 @QUICK

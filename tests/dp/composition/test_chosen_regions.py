@@ -34,11 +34,7 @@ LENGTHS = {USER: OBSERVED, WEEK: 24 * 7, DAY: 24, INTERVAL: 1}
 
 
 def event(intervals: int, at_once: int, **panel: Any) -> dict[str, Any]:
-    known: dict[str, Any] = {
-        "observed": OBSERVED,
-        "interval_seconds": 3600.0,
-        "regions": REGIONS,
-    }
+    known: dict[str, Any] = {"observed": OBSERVED, "interval_seconds": 3600.0, "regions": REGIONS}
     known |= {"intervals_per_unit": None, "enforced": True, **panel}
     numbers = {"intervals": intervals, "regions": at_once, "weight": 1}
     return {"mechanism": COUNTS, "sigma": 60.0, **numbers, "panel": known}
