@@ -22,6 +22,7 @@ from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
+from flows.pipeline.contradictions import contradictions
 from flows.pipeline.guarantee import Guarantee
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
@@ -84,7 +85,7 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
     return Privatised(
         inputs=counts,
         training=panel if private_training else counts,
-        guarantee=_promise(panel, made, recipe, home),
+        guarantee=_promise(panel, counts, made, recipe, home),
     )
 
 
@@ -227,22 +228,23 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
     return (*names, shown(source.name).rpartition("://")[2])
 
 
-def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
+def _promise(panel: Panel, counts: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
     """Return what may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
     ledger = Ledger(home.database_url)
+    promise = statement.input_perturbation(
+        noise,
+        made.unit,
+        reasons=made.reasons,
+        spent=ledger.spent(entry.dataset, made.unit, recipe.privacy.delta),
+        persons=panel.persons,
+        enforced=panel.bound is not None,
+        total=Total().plus(entry.event),
+        clock=panel.timezone,
+        cap=ledger.account(entry.dataset, made.unit).cap,
+    )
     return Guarantee(
-        statement=statement.input_perturbation(
-            noise,
-            made.unit,
-            reasons=made.reasons,
-            spent=ledger.spent(entry.dataset, made.unit, recipe.privacy.delta),
-            persons=panel.persons,
-            enforced=panel.bound is not None,
-            total=Total().plus(entry.event),
-            clock=panel.timezone,
-            cap=ledger.account(entry.dataset, made.unit).cap,
-        ),
+        statement={**promise, "warnings": [*promise["warnings"], *contradictions(counts, noise)]},
         unit=made.unit.value,
         neighbours=made.unit.neighbours,
         epsilon=float(noise.epsilon),
