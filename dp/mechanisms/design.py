@@ -25,6 +25,8 @@ _COARSE = 1.0025
 """How much more noise a coarser grid may cost."""
 _WORTH = 0.98
 """Share of the independent noise below which an offset is worth having."""
+_CLOSE = 1e-9
+"""Share of its budget that a design may leave unused."""
 _LARGE = 2.0**20
 """A noise beside which the rounding to the grid is negligible."""
 
@@ -100,10 +102,9 @@ def _of_ratio(
     sigma = math.sqrt(worst_case(unit, cost)) * _LARGE / mu
     if sigma * ratio * grid < 2:
         return None
-    while True:  # rounding to the grid costs a little more than beside a large noise
+    excess = math.inf
+    while not 1 - _CLOSE <= excess <= 1:  # rounding costs a little more than beside a large noise
         cost = GroupCost(sigma, sigma * ratio, grid, cells, unit.bound.weight)
         excess = math.sqrt(worst_case(unit, cost)) / mu
-        if excess <= 1:
-            break
-        sigma *= excess * (1 + 1e-10)
+        sigma *= excess * (1 + _CLOSE / 4)
     return OffsetNoise(unit, budget, sigma, sigma * ratio, grid, per, cells)
