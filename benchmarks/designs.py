@@ -1,6 +1,7 @@
-"""Error under noise with and without shared offsets, at one promise, on `paris-cdr`.
+"""Error under noise with and without shared offsets, at one promise.
 
-    VEILCAST_DATA=... python benchmarks/designs.py [--model blend] [--draws 5]
+    VEILCAST_DATA=... python benchmarks/designs.py [--source paris-cdr] [--ever G] [--model blend]
+        [--draws 5]
 
 Mean RMSE over regions on the test week ± standard deviation over draws of the noise; neighbours: add or
 remove the records of one unit. Every draw is charged, in a ledger that is deleted afterwards.
@@ -34,7 +35,11 @@ def measured(
     errors, sigma = [], 0.0
     for draw in range(draws):
         recipe = honest.recipe(privacy, model, draw, None)
-        recipe = replace(recipe, privacy=replace(recipe.privacy, noise=design))
+        recipe = replace(
+            recipe,
+            privacy=replace(recipe.privacy, noise=design),
+            source=replace(recipe.source, name=panel.source),
+        )
         prepared, sigma = honest.windows_of(panel, recipe, home)
         errors.append(honest.on_the_test_week(prepared, recipe)["RMSE"]["mean"])
     return {
@@ -48,10 +53,12 @@ def measured(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", default="paris-cdr")
+    parser.add_argument("--ever", type=int)
     parser.add_argument("--model", default="blend")
     parser.add_argument("--draws", type=int, default=5)
     asked = parser.parse_args()
-    panel, _ = validate.to_panel(sources.read("paris-cdr"))
+    panel, _ = validate.to_panel(sources.read(asked.source, regions_ever=asked.ever))
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         quiet_environment(home)

@@ -23,8 +23,12 @@ _GRIDS = (1, 2, 4, 8, 16, 32, 64)
 _FINEST = 128
 _COARSE = 1.0025
 """How much more noise a coarser grid may cost."""
-_WORTH = 0.98
-"""Share of the independent noise below which an offset is worth having."""
+_WORTH, _WORTH_IN_PART = 0.98, 0.9
+"""Share of the independent noise below which offsets are worth having, of a panel or of parts of it.
+
+Offsets of weeks and days change within the panel and do not average out in a forecaster's lags, so that
+forecasts gain less than counts do (decision 0025).
+"""
 _CLOSE = 1e-9
 """Share of its budget that a design may leave unused."""
 _LARGE = 2.0**20
@@ -37,7 +41,8 @@ def least_noise(
 ) -> Noise:
     """Return the noise of least variance that keeps the budget for one privacy unit.
 
-    It has shared offsets where these make it at least 2 % smaller, and is independent otherwise.
+    It has shared offsets where these make it at least 2 % smaller (10 % if they are those of weeks or
+    days), and is independent otherwise.
 
     Args:
         budget: what may be spent.
@@ -64,7 +69,8 @@ def least_noise(
         variance, ratio = _best_ratio(unit, cells, grid)
         if ratio and variance <= finest * _COARSE**2:
             shared = _of_ratio(budget, unit, per, cells, grid, ratio)
-            if shared is not None and shared.deviation <= independent.sigma * _WORTH:
+            worth = _WORTH if per is PrivacyUnit.USER else _WORTH_IN_PART
+            if shared is not None and shared.deviation <= independent.sigma * worth:
                 return shared
             return independent
     return independent
