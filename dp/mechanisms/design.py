@@ -1,4 +1,9 @@
-"""The noise design of least variance that keeps a budget."""
+"""The noise design of least variance that keeps a budget.
+
+A release is known by its noise: the same request has to get the same noise to the last digit on every
+machine. What is searched for, by functions whose last digits differ from one to the next, is rounded
+to few digits.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +32,8 @@ _WORTH = 0.98
 """Share of the independent noise below which an offset is worth having."""
 _LARGE = 2.0**20
 """A noise beside which the rounding to the grid is negligible."""
+_DIGITS = 7
+"""Decimal digits of σ, which is rounded up; s/σ has three."""
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +94,9 @@ def _best_ratio(unit: ContributionSet, cells: int, grid: int) -> tuple[float, fl
         options={"xatol": 1e-3},
     )
     without = squared(0.0)
-    return (float(found.fun), math.exp(found.x)) if found.fun < without else (without, 0.0)
+    best = float(f"{math.exp(found.x):.3g}")
+    least = variance(math.log(best))
+    return (least, best) if least < without else (without, 0.0)
 
 
 def _of_ratio(
@@ -105,5 +114,12 @@ def _of_ratio(
         excess = math.sqrt(worst_case(unit, cost)) / mu
         if excess <= 1:
             break
-        sigma *= excess * (1 + 1e-10)
+        sigma *= excess * (1 + 1e-7)
+    sigma = _above(sigma)
     return OffsetNoise(unit, budget, sigma, sigma * ratio, grid, per, cells)
+
+
+def _above(sigma: float) -> float:
+    """Return the next number above σ that has few decimal digits."""
+    last = math.floor(math.log10(sigma)) + 1 - _DIGITS
+    return float(f"{math.floor(sigma / 10.0**last) + 1}e{last}")
