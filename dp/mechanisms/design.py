@@ -30,6 +30,8 @@ _COARSE = 1.0025
 """How much more noise a coarser grid may cost."""
 _WORTH = 0.98
 """Share of the independent noise below which an offset is worth having."""
+_CLOSE = 1e-6
+"""Share of its budget that a design may leave unused; bounds have steps of 1e-7."""
 _LARGE = 2.0**20
 """A noise beside which the rounding to the grid is negligible."""
 _DIGITS = 7
@@ -109,12 +111,15 @@ def _of_ratio(
     sigma = math.sqrt(worst_case(unit, cost)) * _LARGE / mu
     if sigma * ratio * grid < 2:
         return None
-    while True:  # rounding to the grid costs a little more than beside a large noise
+
+    def excess_of(sigma: float) -> float:
         cost = GroupCost(sigma, sigma * ratio, grid, cells, unit.bound.weight)
-        excess = math.sqrt(worst_case(unit, cost)) / mu
-        if excess <= 1:
-            break
-        sigma *= excess * (1 + 1e-7)
+        return math.sqrt(worst_case(unit, cost)) / mu
+
+    excess = excess_of(sigma)
+    while not 1 - _CLOSE <= excess <= 1:  # rounding costs a little more than beside a large noise
+        sigma *= excess * (1 + _CLOSE / 4)
+        excess = excess_of(sigma)
     sigma = _above(sigma)
     return OffsetNoise(unit, budget, sigma, sigma * ratio, grid, per, cells)
 
