@@ -255,6 +255,7 @@ def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarante
         delta=noise.budget.delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.deviation,
+        sigma_unshared=noise.sigma,
         ledger_entry=entry.id,
         release=entry.key,
     )
