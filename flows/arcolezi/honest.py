@@ -65,7 +65,7 @@ def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recip
 
 
 def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, float]:
-    """Return windows under the recipe's promise, and σ of the noise of single counts; only the first call charges."""
+    """Return windows under the promise, and σ of each count's own noise; only the first call charges."""
     if recipe.privacy.mechanism == "none":
         return prepare(Privatised(panel, panel, Guarantee()), panel, recipe.windows), 0.0
     counts, details = noised(panel, recipe, home)
