@@ -1,4 +1,9 @@
-"""The noise design of least variance that keeps a budget."""
+"""The noise design of least variance that keeps a budget.
+
+A release is known by its noise: the same request has to get the same noise to the last digit on every
+machine. What is searched for, by functions whose last digits differ from one to the next, is rounded
+to few digits.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +34,12 @@ _WORTH, _WORTH_IN_PART = 0.98, 0.9
 Offsets of weeks and days change within the panel and do not average out in a forecaster's lags, so that
 forecasts gain less than counts do (decision 0025).
 """
-_CLOSE = 1e-9
-"""Share of its budget that a design may leave unused."""
+_CLOSE = 1e-6
+"""Share of its budget that a design may leave unused; bounds have steps of 1e-7."""
 _LARGE = 2.0**20
 """A noise beside which the rounding to the grid is negligible."""
+_DIGITS = 7
+"""Decimal digits of σ, which is rounded up; s/σ has three."""
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +102,9 @@ def _best_ratio(unit: ContributionSet, cells: int, grid: int) -> tuple[float, fl
         options={"xatol": 1e-3},
     )
     without = squared(0.0)
-    return (float(found.fun), math.exp(found.x)) if found.fun < without else (without, 0.0)
+    best = float(f"{math.exp(found.x):.3g}")
+    least = variance(math.log(best))
+    return (least, best) if least < without else (without, 0.0)
 
 
 def _of_ratio(
@@ -108,9 +117,20 @@ def _of_ratio(
     sigma = math.sqrt(worst_case(unit, cost)) * _LARGE / mu
     if sigma * ratio * grid < 2:
         return None
-    excess = math.inf
-    while not 1 - _CLOSE <= excess <= 1:  # rounding costs a little more than beside a large noise
+
+    def excess_of(sigma: float) -> float:
         cost = GroupCost(sigma, sigma * ratio, grid, cells, unit.bound.weight)
-        excess = math.sqrt(worst_case(unit, cost)) / mu
+        return math.sqrt(worst_case(unit, cost)) / mu
+
+    excess = excess_of(sigma)
+    while not 1 - _CLOSE <= excess <= 1:  # rounding costs a little more than beside a large noise
         sigma *= excess * (1 + _CLOSE / 4)
+        excess = excess_of(sigma)
+    sigma = _above(sigma)
     return OffsetNoise(unit, budget, sigma, sigma * ratio, grid, per, cells)
+
+
+def _above(sigma: float) -> float:
+    """Return the next number above σ that has few decimal digits."""
+    last = math.floor(math.log10(sigma)) + 1 - _DIGITS
+    return float(f"{math.floor(sigma / 10.0**last) + 1}e{last}")

@@ -53,12 +53,14 @@ class Noised:
         unit: whom the promise is about.
         reasons: why the contribution bound is what it is.
         entry: of the charge.
+        warnings: what the noised counts contradict, before small ones were suppressed.
     """
 
     noise: Noise
     unit: PrivacyUnit
     reasons: tuple[str, ...]
     entry: Entry
+    warnings: tuple[str, ...] = ()
 
 
 def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> Privatised:
@@ -85,7 +87,7 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
     return Privatised(
         inputs=counts,
         training=panel if private_training else counts,
-        guarantee=_promise(panel, counts, made, recipe, home),
+        guarantee=_promise(panel, made, recipe, home),
     )
 
 
@@ -100,8 +102,10 @@ def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> t
         again=again,
         **_about(panel, recipe, home, unit, reasons),
     )
-    counts = replace(panel, counts=suppressed(release.counts, recipe), noised=True)
-    return counts, Noised(noise, unit, reasons, release.entry)
+    released = replace(panel, counts=release.counts, noised=True)
+    warnings = tuple(contradictions(released, noise))
+    counts = replace(released, counts=suppressed(release.counts, recipe))
+    return counts, Noised(noise, unit, reasons, release.entry, warnings)
 
 
 def suppressed(noised: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
@@ -228,7 +232,7 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
     return (*names, shown(source.name).rpartition("://")[2])
 
 
-def _promise(panel: Panel, counts: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
+def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
     """Return what may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
     ledger = Ledger(home.database_url)
@@ -244,13 +248,14 @@ def _promise(panel: Panel, counts: Panel, made: Noised, recipe: Recipe, home: Ho
         cap=ledger.account(entry.dataset, made.unit).cap,
     )
     return Guarantee(
-        statement={**promise, "warnings": [*promise["warnings"], *contradictions(counts, noise)]},
+        statement={**promise, "warnings": [*promise["warnings"], *made.warnings]},
         unit=made.unit.value,
         neighbours=made.unit.neighbours,
         epsilon=float(noise.epsilon),
         delta=noise.budget.delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.deviation,
+        sigma_unshared=noise.sigma,
         ledger_entry=entry.id,
         release=entry.key,
     )

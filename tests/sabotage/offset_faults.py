@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.sabotage.fault import Fault
 
-NOISE, DESIGN = "tests/dp/mechanisms/test_offset_noise.py", "tests/dp/mechanisms/test_design.py"
+NOISE = "tests/dp/mechanisms/test_offset_noise.py"
 WORST, NESTED = "tests/dp/accounting/test_worst_case.py", "tests/dp/accounting/test_nested.py"
 UNITS = "tests/dp/composition/test_offsets_of_units.py"
 _DRAW, _COST = "dp/mechanisms/offset_noise.py", "dp/accounting/shared_offset.py"
@@ -64,10 +64,10 @@ OFFSETS = (
     ),
     Fault(
         "a design that does not keep its budget",
-        "dp/mechanisms/design.py",
-        "    while not 1 - _CLOSE <= excess <= 1:",
-        "    while not 1 - _CLOSE <= excess <= 9:",
-        (f"{DESIGN}::test_a_design_keeps_its_budget_and_is_never_worse",),
+        _DRAW,
+        "        if reached > self.budget.delta:\n",
+        "        if False:\n",
+        (f"{NOISE}::test_refusals",),
     ),
     Fault(
         "shorter units pay what the protected one pays for as many counts",
