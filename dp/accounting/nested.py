@@ -31,7 +31,7 @@ Parents = tuple[int, ...]
 BestSets = list[tuple[float, tuple[int, ...]]]
 """Largest sum of prices with its regions, for each number of regions."""
 
-_MOST_SUPPORTS = 200
+_MOST_SUPPORTS, _MOST_KINDS = 200, 24
 _ABOVE = 1 + 1e-12
 """Covers the rounding of the last sums."""
 _DIGITS = 24
@@ -171,11 +171,16 @@ def supports(unit: ContributionSet) -> tuple[Parents, ...]:
     """Return the nestings that G different regions of a unit can have among themselves.
 
     Raises:
-        ValueError: there are too many to try.
+        ValueError: there are too many to try, or regions of too many kinds.
     """
+    kinds = kinds_of(unit.parents)
+    if max(kinds) >= _MOST_KINDS:
+        raise ValueError(
+            f"regions are nested in {max(kinds) + 1} different ways, expected at most {_MOST_KINDS}; "
+            'declare fewer of them in source.nested, or choose privacy.noise="independent"'
+        )
     if unit.ever == unit.regions:
         return (unit.parents,)
-    kinds = kinds_of(unit.parents)
     inner = children_of(unit.parents)
 
     def shape(chosen: frozenset[int], region: int = ROOT) -> tuple[object, ...]:

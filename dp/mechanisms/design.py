@@ -26,6 +26,8 @@ Noise = CountNoise | OffsetNoise
 
 _GRIDS = (1, 2, 4, 8, 16, 32, 64)
 _FINEST = 128
+_NESTED = 32
+"""Grid of nested regions, whose worst case is searched for: trying others would take long."""
 _COARSE = 1.0025
 """How much more noise a coarser grid may cost."""
 _WORTH, _WORTH_IN_PART = 0.98, 0.9
@@ -71,16 +73,23 @@ def least_noise(
     independent = calibrate(budget, unit.bound)
     if per is None or per is PrivacyUnit.USER_INTERVAL or cells < 2:
         return independent
+    grid = _NESTED if unit.parents else _grid(unit, cells)
+    _, ratio = _best_ratio(unit, cells, grid)
+    shared = _of_ratio(budget, unit, per, cells, grid, ratio) if ratio else None
+    worth = _WORTH if per is PrivacyUnit.USER else _WORTH_IN_PART
+    if shared is not None and shared.deviation <= independent.sigma * worth:
+        return shared
+    return independent
+
+
+def _grid(unit: ContributionSet, cells: int) -> int:
+    """Return the coarsest grid that costs next to no noise."""
     finest, _ = _best_ratio(unit, cells, _FINEST)
     for grid in _GRIDS:
         variance, ratio = _best_ratio(unit, cells, grid)
         if ratio and variance <= finest * _COARSE**2:
-            shared = _of_ratio(budget, unit, per, cells, grid, ratio)
-            worth = _WORTH if per is PrivacyUnit.USER else _WORTH_IN_PART
-            if shared is not None and shared.deviation <= independent.sigma * worth:
-                return shared
-            return independent
-    return independent
+            return grid
+    return _FINEST
 
 
 @lru_cache(maxsize=1024)

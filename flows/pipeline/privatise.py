@@ -16,6 +16,7 @@ from dp.composition.total import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
 from dp.mechanisms.count_noise import calibrate
 from dp.mechanisms.design import Noise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.release.panel import charge_for_counts, design, panel_of, release_counts
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.contribution_set import ContributionSet
@@ -93,7 +94,7 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
 
 def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> tuple[Panel, Noised]:
     """Noised counts under a charge, and how they came about; raises like `privatise`."""
-    noise, unit, reasons = mechanism(panel, recipe)
+    noise, unit, reasons = _as_released(panel, recipe, home)
     release = release_counts(
         panel.counts,
         noise,
@@ -120,8 +121,26 @@ def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
     Raises:
         UsageError: a declared bound does not fit the panel.
     """
-    noise, unit, reasons = mechanism(panel, recipe)
+    noise, unit, reasons = _as_released(panel, recipe, home)
     return charge_for_counts(panel.counts, noise, **_about(panel, recipe, home, unit, reasons))
+
+
+def _as_released(
+    panel: Panel, recipe: Recipe, home: Home
+) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
+    """The mechanism of a panel, or the one that an earlier version released the same request under.
+
+    Before noise could be chosen it was independent. Such a release was paid for and is returned; noise
+    of another design would be a second one.
+    """
+    noise, unit, reasons = mechanism(panel, recipe)
+    if isinstance(noise, OffsetNoise):
+        before = calibrate(noise.budget, noise.bound)
+        about = _about(panel, recipe, home, unit, reasons)
+        entry = Ledger(home.database_url).find(charge_for_counts(panel.counts, before, **about).key)
+        if entry and entry.state == "released" and "noise" not in entry.recipe["privacy"]:
+            return before, unit, reasons
+    return noise, unit, reasons
 
 
 def mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
@@ -164,7 +183,7 @@ def contribution_of(panel: Panel, recipe: Recipe) -> tuple[ContributionSet, tupl
             observed=int(panel.observed.sum()),
             interval=panel.interval.to_pytimedelta(),
             regions=len(panel.regions),
-            regions_per_interval=panel.regions_per_interval,
+            regions_per_interval=panel.regions_per_interval or panel.regions_ever,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
             start=panel.times[0].to_pydatetime(),

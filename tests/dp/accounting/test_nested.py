@@ -105,6 +105,16 @@ def test_nestings_of_few_regions() -> None:
     assert bound.cells == 2
 
 
+def test_too_many_kinds_are_refused() -> None:
+    parents: list[int] = []
+    for size in range(1, 14):  # towns and their quarters: two kinds each
+        town = len(parents)
+        parents += [ROOT, *[town] * size]
+    unit = ContributionSet(ContributionBound(2, 2), len(parents), parents=tuple(parents))
+    with pytest.raises(ValueError, match=r"in 26 different ways.*privacy\.noise"):
+        supports(unit)
+
+
 def test_too_many_nestings_are_refused() -> None:
     # towns of one, two, three, ... quarters, none like another
     parents: list[int] = []
