@@ -21,6 +21,7 @@ from data import sources, validate
 from data.panel import Panel
 from flows.arcolezi import honest
 from flows.arcolezi.honest import Privacy
+from flows.pipeline.privatise import mechanism
 from flows.settings import Home, quiet_environment
 
 PROMISES = (
@@ -40,7 +41,8 @@ def measured(
             privacy=replace(recipe.privacy, noise=design),
             source=replace(recipe.source, name=panel.source),
         )
-        prepared, sigma = honest.windows_of(panel, recipe, home)
+        prepared, _ = honest.windows_of(panel, recipe, home)
+        sigma = mechanism(panel, recipe)[0].deviation
         errors.append(honest.on_the_test_week(prepared, recipe)["RMSE"]["mean"])
     return {
         "promise": privacy.title,
