@@ -70,7 +70,7 @@ TESTED_IN = {
         flows/pipeline/completed flows/runtime/templates flows/tracking/summary flows/tracking/tracker
         flows/tracking/view""",
     "flows/planning/test_planning": "flows/cli/plan flows/planning/expected_error",
-    "flows/planning/test_region_bound": "flows/planning/histograms",
+    "flows/planning/test_region_bound": "flows/planning/choices flows/planning/histograms",
     "flows/recipe/test_recipe": "flows/recipe/defaults flows/recipe/load flows/recipe/sections",
     "flows/service/test_service": "flows/service/answers flows/service/app flows/service/guard",
     "flows/stream/test_ingest": "flows/stream/period",
