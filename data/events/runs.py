@@ -31,42 +31,45 @@ def cap_runs(
         secret: key of the orders.
         written: as of `keyed_order`.
     """
-    # named, so that it is written once: SQLite's parser takes no deeper nesting
-    cells = _in_islands(cells, seconds).alias("veilcast_cells")
-    run = ["person", "day", "region", "island"]
-    runs = cells.group_by(*run).agg(start=cells.interval.min(), length=cells.count())
-    order = keyed_order(secret, "run", runs.person, runs.start, runs.region, written=written)
-    runs = runs.mutate(order=order)
-    first = ibis.window(group_by=["person", "day"], order_by=["order", "start"])
-    runs = runs.mutate(rank=ibis.row_number().over(first))
-    runs = runs.filter(runs["rank"] < bound.runs_per_day).drop("order", "rank")
-    if bound.cuts:
-        runs = _whole_runs(runs, bound, seconds, secret, written=written)
-    return cells.inner_join(runs, run)[["interval", "region"]]
+    # named, so that they are views of their own: SQLite's parser takes no deeper nesting
+    cells = _with_starts(cells.alias("veilcast_cells"), seconds).alias("veilcast_runs")
+    order = keyed_order(secret, "run", cells.person, cells.start, cells.region, written=written)
+    cells = cells.mutate(order=order)
+    window = ibis.window(group_by=["person", "day"], order_by=["order", "start"])
+    cells = cells.mutate(rank=ibis.dense_rank().over(window))
+    cells = cells.filter(cells["rank"] < bound.runs_per_day).drop("order", "rank")
+    return _whole_runs(cells, bound, seconds, secret, written=written) if bound.cuts else cells
 
 
-def _in_islands(cells: Expression, seconds: int) -> Expression:
-    """Return cells with their `day`, and a number that is the same in a run and in no other of the day.
+def _with_starts(cells: Expression, seconds: int) -> Expression:
+    """Return cells with their `day` and the first interval of their run, `start`.
 
-    Within a person, day and region it is the number of an interval less its rank.
+    Within a person, day and region the number of an interval less its rank is the same in a run, and
+    in no other.
     """
     cells = cells.mutate(day=(cells.interval * seconds // _DAY).cast("int64"))
-    window = ibis.window(group_by=["person", "day", "region"], order_by="interval")
+    where = ["person", "day", "region"]
+    window = ibis.window(group_by=where, order_by="interval")
     cells = cells.mutate(rank=ibis.row_number().over(window))
-    return cells.mutate(island=cells.interval - cells["rank"]).drop("rank")
+    cells = cells.mutate(island=cells.interval - cells["rank"]).drop("rank")
+    start = cells.interval.min().over(ibis.window(group_by=[*where, "island"]))
+    return cells.mutate(start=start).drop("island")
 
 
 def _whole_runs(
-    runs: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
+    cells: Expression, bound: Bound, seconds: int, secret: bytes, *, written: bool
 ) -> Expression:
     """Keep the first runs of each unit that have at most K intervals together."""
     within = ["person"]
+    cells = cells.alias("veilcast_some_runs")
     if bound.span is not None:
         length, origin = bound.span
-        number = ((runs.start * seconds - origin) // length).cast("int64")
-        runs, within = runs.mutate(unit=number), ["person", "unit"]
-    order = keyed_order(secret, "runs", runs.person, runs.start, written=written)
-    runs = runs.mutate(order=order)
-    until = ibis.window(group_by=within, order_by=["order", "start"], rows=(None, 0))
-    runs = runs.mutate(together=runs.length.sum().over(until))
-    return runs.filter(runs.together <= bound.intervals)
+        number = ((cells.start * seconds - origin) // length).cast("int64")
+        cells, within = cells.mutate(unit=number), ["person", "unit"]
+    order = keyed_order(secret, "runs", cells.person, cells.start, written=written)
+    cells = cells.mutate(order=order)
+    window = ibis.window(group_by=within, order_by=["order", "start", "interval"])
+    cells = cells.mutate(place=ibis.row_number().over(window))
+    last = cells.place.max().over(ibis.window(group_by=["person", "start"]))
+    cells = cells.mutate(last=last)
+    return cells.filter(cells["last"] < bound.intervals)

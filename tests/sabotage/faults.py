@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sabotage.account_faults import ACCOUNTS
 from tests.sabotage.fault import Fault
 from tests.sabotage.region_faults import REGIONS
+from tests.sabotage.run_faults import RUNS
 
 AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/private/test_training.py", "tests/dp/mechanisms/test_count_noise.py"
@@ -499,4 +500,5 @@ FAULTS = (
     ),
     *ACCOUNTS,
     *REGIONS,
+    *RUNS,
 )
