@@ -16,10 +16,10 @@ RUNS = (
         (f"{COUNTED}::test_one_unit_adds_few_runs_and_nothing_else",),
     ),
     Fault(
-        "intervals cut out of the midst of runs",
+        "as many intervals as runs have",
         "data/events/runs.py",
-        '    last = cells.place.max().over(ibis.window(group_by=["person", "start"]))\n',
-        "    last = cells.place\n",
+        '    return cells.filter(cells["last"] < bound.intervals)\n',
+        "    return cells\n",
         (f"{COUNTED}::test_one_unit_adds_few_runs_and_nothing_else",),
     ),
     Fault(
