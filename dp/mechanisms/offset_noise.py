@@ -28,6 +28,8 @@ from dp.unit.privacy_unit import PrivacyUnit
 
 NAME = "discrete-gaussian with shared offsets"
 """Mechanism of its events."""
+_LARGEST = 1 << 53
+"""Counts beyond are cut, so that the sums with noise, in steps of the grid, fit 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class OffsetNoise:
         whole = counts[observed].astype(np.int64)
         if not np.array_equal(whole, counts[observed]):
             raise ValueError("noise is for whole counts; aggregate or round at the source")
+        # no two counts become further apart; beyond, a float could not hold single persons anyway
+        whole = whole.clip(-_LARGEST, _LARGEST)
         group = np.zeros(len(counts), dtype=np.int64) if groups is None else groups
         numbers, members, sizes = np.unique(
             group[observed], return_inverse=True, return_counts=True

@@ -257,6 +257,7 @@ def guarantee(recipe: Recipe, counts: Panel, home: Home) -> Guarantee:
         delta=delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.sigma,
+        sigma_unshared=noise.sigma,
         ledger_entry=last.id,
         stream=stream,
     )

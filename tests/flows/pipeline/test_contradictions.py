@@ -1,30 +1,42 @@
-"""Nestings that noised counts contradict, and those that noise explains."""
+"""Declared nestings against noised counts: what contradicts them, and what does not."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from data.panel import Panel
-from dp.budget import Budget
-from dp.mechanisms.count_noise import CountNoise
-from dp.unit.contribution import ContributionBound
-from flows.pipeline.contradictions import contradictions
+from flows.pipeline.privatise import privatise
+from flows.recipe.recipe import Recipe, from_dict
+from flows.settings import Home
 
-NOISE = CountNoise(ContributionBound(1, 2), Budget(1.0, 0.1), sigma=10.0)
-
-
-def panel(outer: float) -> Panel:
-    times = pd.date_range("2024-01-01", periods=3, freq="h", name="time")
-    counts = pd.DataFrame({"city": outer, "north": 500.0, "south": 400.0}, index=times)
-    counts.loc[times[1:], "city"] = 900.0
-    return Panel(counts, "made up", nested={"city": ("north", "south")})
+NESTED = {"whole": ["part", "other"]}
 
 
-def test_a_count_far_below_those_within_it_is_a_warning() -> None:
-    (warning,) = contradictions(panel(500.0), NOISE)
-    assert "'city' is far below 'north', 'south' in 1 of 3 intervals" in warning
-    assert "2024-01-01 00:00:00" in warning
+def panel(whole: float, part: float) -> Panel:
+    times = pd.date_range("2024-01-01", periods=24 * 21, freq="h", name="time")
+    counts = np.tile([whole, part, 0.0], (len(times), 1))
+    frame = pd.DataFrame(counts, times, ["whole", "part", "other"])
+    return Panel(frame, "mine", regions_per_interval=2, nested=NESTED)
 
 
-def test_what_noise_explains_is_none() -> None:
-    assert contradictions(panel(850.0), NOISE) == []
+def recipe(**privacy: Any) -> Recipe:
+    return from_dict({"privacy": {"unit": "user-day", "epsilon": 1.0, "delta": 1e-6, **privacy}})
+
+
+def test_a_nesting_that_the_noised_counts_contradict(home: Home) -> None:
+    home.root.mkdir()
+    (warning,) = privatise(panel(100.0, 5000.0), recipe(), home).guarantee.statement["warnings"]
+    assert "'whole' is far below 'part', 'other' in 504 of 504 intervals" in warning
+    assert "source.nested" in warning
+
+
+def test_suppressed_counts_contradict_nothing(home: Home) -> None:
+    home.root.mkdir()
+    # of two equal counts, noise puts one below the limit and the other above
+    made = privatise(panel(5000.0, 5000.0), recipe(suppress_below=5000), home)
+    zero = (made.inputs.values == 0).any(axis=1)
+    assert zero.any()
+    assert made.guarantee.statement["warnings"] == []
