@@ -21,7 +21,8 @@ class Bound:
 
     A unit is counted in at most `intervals` intervals, a person in at most `regions` regions within
     one interval and in at most `regions_ever` different ones in all, adding at most `weight` to a
-    count.
+    count. Where `runs_per_day` says so, all of it lies in so many runs of consecutive intervals in one
+    region of each calendar day, which are counted whole or not at all.
 
     Attributes:
         unit: `user`, `user-week`, `user-day` or `user-interval`.
@@ -30,6 +31,7 @@ class Bound:
         weight: w_max, in persons.
         slots: intervals that a unit has at all (`intervals_of`); K is below it where records are cut.
         regions_ever: G; None if a unit may be in every region of the panel.
+        runs_per_day: r; None if a day may have any number of runs.
     """
 
     unit: str
@@ -38,6 +40,7 @@ class Bound:
     weight: int
     slots: int
     regions_ever: int | None = None
+    runs_per_day: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("intervals", "regions", "weight", "slots"):
@@ -47,6 +50,7 @@ class Bound:
         if self.intervals > self.slots:
             raise ValueError(f"expected K={self.intervals} ≤ {self.slots}, what a unit has at all")
         check_regions_ever(self.regions_ever, regions_per_interval=self.regions)
+        check_runs_per_day(self.runs_per_day, regions_per_interval=self.regions, weight=self.weight)
 
     @property
     def sensitivity(self) -> float:
@@ -62,6 +66,11 @@ class Bound:
     def cuts_regions(self) -> bool:
         """Whether records can be cut for their region alone; within one interval M has done that."""
         return self.regions_ever is not None and self.slots > 1
+
+    @property
+    def cuts_runs(self) -> bool:
+        """Whether whole runs can be cut because a day has too many of them."""
+        return self.runs_per_day is not None and self.slots > 1
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -130,6 +139,33 @@ def check_regions_ever(
         )
 
 
+def check_runs_per_day(
+    runs_per_day: int | None, *, regions_per_interval: int | None = None, weight: int = 1
+) -> None:
+    """Refuse an r that is no number, or that M or w_max leave no meaning.
+
+    Whoever is in several regions at a time, or adds more to one count of a run than to another, does not
+    add runs.
+
+    Args:
+        runs_per_day: r; None fits everything.
+        regions_per_interval: M, where known; 1 by default.
+        weight: w_max.
+
+    Raises:
+        ValueError: it is no whole number of at least 1, or M or w_max is above 1.
+    """
+    if runs_per_day is None:
+        return
+    if runs_per_day < 1 or runs_per_day != int(runs_per_day):
+        raise ValueError(f"expected runs_per_day={runs_per_day} to be a whole number of at least 1")
+    if (regions_per_interval or 1) > 1 or weight > 1:
+        raise ValueError(
+            f"runs_per_day={runs_per_day} is for people who are in one region at a time and count once; "
+            f"leave it out, or regions_per_interval={regions_per_interval or 1} and weight={weight}"
+        )
+
+
 def enforceable(
     unit: str,
     *,
@@ -139,6 +175,7 @@ def enforceable(
     intervals_per_unit: int | None = None,
     regions_per_interval: int | None = None,
     regions_ever: int | None = None,
+    runs_per_day: int | None = None,
     weight: int = 1,
 ) -> Bound:
     """Return the bound to enforce for a panel that is about to be counted.
@@ -152,6 +189,8 @@ def enforceable(
         regions_per_interval: M; by default 1, a person is in one region at a time.
         regions_ever: G; by default, and if it is as many as the panel has, a unit may be in all regions.
             A unit of one interval is in at most M of them whatever G is.
+        runs_per_day: r; by default, and if it is as many as a day has intervals, a day may have any
+            number. Within one interval there is one.
         weight: w_max.
 
     Raises:
@@ -160,8 +199,11 @@ def enforceable(
     slots = intervals_of(unit, periods=periods, interval=interval)
     most = min(regions, regions_per_interval or 1)
     check_regions_ever(regions_ever, regions=regions, regions_per_interval=most)
+    check_runs_per_day(runs_per_day, regions_per_interval=most, weight=weight)
     if regions_ever is not None and slots == 1:
         regions_ever = most
+    if runs_per_day is not None and (slots == 1 or runs_per_day * interval >= timedelta(days=1)):
+        runs_per_day = None
     return Bound(
         unit,
         intervals=min(slots, intervals_per_unit or slots),
@@ -169,4 +211,5 @@ def enforceable(
         weight=weight,
         slots=slots,
         regions_ever=None if regions_ever == regions else regions_ever,
+        runs_per_day=runs_per_day,
     )

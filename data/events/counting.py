@@ -8,6 +8,7 @@ import ibis
 
 from data.bound import Bound
 from data.events.order import keyed_order
+from data.events.runs import cap_runs
 
 Expression = Any  # of Ibis, which has no types for mypy
 
@@ -18,14 +19,15 @@ def bounded_counts(
     """Count distinct persons per interval and region, no unit beyond its bound.
 
     A person counts once per interval and region, whatever the number of events; in at most M regions of
-    an interval, and in at most G regions and K intervals of each unit. `keyed_order` decides what is
-    left out, for each person independently: adding or removing all events of one unit changes at most
-    K·M counts in at most G regions by at most w_max each.
+    an interval, in at most G regions and K intervals of each unit, and in at most r runs of each day.
+    `keyed_order` decides what is left out, for each person independently: adding or removing all
+    events of one unit changes at most K·M counts in at most G regions by at most w_max each.
 
     Args:
         events: columns `person`, `time` (timestamp by the panel's clock), `region` (whole
             number), and `weight` (whole number) or none.
-        bound: K, M, G, w_max and the unit.
+        bound: K, M, G, r, w_max and the unit. A run is counted by 1 from end to end, so that
+            weights are not read where there is an r.
         seconds: length of an interval.
         secret: key of the order.
         written: whether identifiers are text because everything is, as in CSV files; whole numbers
@@ -35,6 +37,8 @@ def bounded_counts(
         Expression with columns `interval` (number of intervals since 1970), `region`, `count`; no row
         without persons.
     """
+    if bound.cuts_runs and "weight" in events.columns:
+        events = events.drop("weight")
     weighted = "weight" in events.columns
     # not rounded to seconds first: 00:29:59.9 belongs to the interval before 00:30
     sightings = events.mutate(interval=events.time.epoch_seconds() // seconds).drop("time")
@@ -60,7 +64,9 @@ def bounded_counts(
             ),
             ties="region",
         )
-    if bound.cuts:
+    if bound.cuts_runs:
+        cells = cap_runs(cells, bound, seconds, secret, written=written)
+    elif bound.cuts:
         cells = _cap_intervals(cells, bound, seconds, secret, written=written)
     total = cells.weight.clip(0, bound.weight).sum() if weighted else cells.count()
     return cells.group_by("interval", "region").agg(count=total.cast("int64"))

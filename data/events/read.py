@@ -33,6 +33,7 @@ class Limits:
         regions_per_interval: M; None for 1.
         weight: w_max.
         regions_ever: G; None for no bound.
+        runs_per_day: r; None for no bound.
     """
 
     unit: str
@@ -40,6 +41,7 @@ class Limits:
     regions_per_interval: int | None = None
     weight: int = 1
     regions_ever: int | None = None
+    runs_per_day: int | None = None
 
 
 def read_events(
@@ -92,6 +94,7 @@ def read_events(
                 intervals_per_unit=limits.intervals_per_unit,
                 regions_per_interval=limits.regions_per_interval,
                 regions_ever=limits.regions_ever,
+                runs_per_day=limits.runs_per_day,
                 weight=limits.weight,
             )
         except ValueError as error:

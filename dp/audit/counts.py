@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dp.accounting.shared_offset import GroupCost
 from dp.accounting.worst_case import worst_presence
+from dp.budget import Budget
 from dp.ledger import Charge, Ledger
 from dp.mechanisms.design import Noise
 from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.run_noise import RunNoise, filtered
 from dp.permit import Permit
 from dp.unit.period import Period
 from dp.unit.privacy_unit import PrivacyUnit
@@ -59,12 +61,17 @@ class Planted:
         if isinstance(noise, OffsetNoise):
             share = noise.offset**2 / (noise.sigma**2 + noise.cells * noise.offset**2)
             weights = weights - share * weights.sum(axis=0)
+        if isinstance(noise, RunNoise):
+            once = filtered(weights.astype(np.int64), noise.taps)  # A·d, and Aᵀ of it from behind
+            weights = filtered(once[::-1], noise.taps)[::-1] / noise.grid**2
         return weights
 
 
 def contribution(noise: Noise) -> Floats:
     """Return what one unit adds that costs (next to) most, [T, R]."""
     bound = noise.bound
+    if isinstance(noise, RunNoise):
+        return _in_runs(noise)
     if not isinstance(noise, OffsetNoise):
         return np.full((bound.intervals, bound.regions), float(bound.weight))
     cost = GroupCost(noise.sigma, noise.offset, noise.grid, noise.cells, bound.weight)
@@ -74,11 +81,21 @@ def contribution(noise: Noise) -> Floats:
     return added
 
 
+def _in_runs(noise: RunNoise) -> Floats:
+    """Return equal runs, one after the other, in two regions in turns where there are two."""
+    regions = min(2, noise.unit.regions)
+    added, start = np.zeros((noise.cells, regions)), 0
+    for number, length in enumerate(noise.unit.lengths):
+        added[start : start + length, number % regions] = 1.0
+        start += length
+    return added
+
+
 def plant(noise: Noise, canaries: int, *, base: int = 100, seed: int | None = None) -> Planted:
     """Release made-up panels in which every canary contributes what costs most.
 
     Under "add or remove the records of one unit" an included canary adds w_max to each of its M·K
-    cells, or to those of them that shared offsets hide least. The charge goes to a ledger in memory,
+    cells, or to those of them that correlated noise hides least. The charge goes to a ledger in memory,
     since the data are made up.
 
     Args:
@@ -97,7 +114,20 @@ def draw(noise: Noise, raw: Floats, rows: int) -> Floats:
     """Return made-up panels of `rows` intervals each, one after the other, with noise, [m·T, R]."""
     if isinstance(noise, OffsetNoise):
         return noise.draw(raw, permit_for(noise), np.arange(len(raw)) // rows)
+    if isinstance(noise, RunNoise):
+        return _side_by_side(noise, raw, rows)
     return noise.draw(raw, permit_for(noise))
+
+
+def _side_by_side(noise: RunNoise, raw: Floats, rows: int) -> Floats:
+    """Return panels with noise, drawn as regions of one panel: the filter may not go across two."""
+    columns, panels = raw.shape[1], len(raw) // rows
+    wide = raw.reshape(panels, rows, columns).transpose(1, 0, 2).reshape(rows, panels * columns)
+    # more draws cost some 1e-17 of epsilon, which no calibration leaves
+    budget = Budget(noise.budget.epsilon * (1 + 1e-9), noise.budget.delta)
+    together = replace(noise, unit=replace(noise.unit, regions=panels * columns), budget=budget)
+    noised = together.draw(wide, permit_for(together))
+    return noised.reshape(rows, panels, columns).transpose(1, 0, 2).reshape(raw.shape)
 
 
 def permit_for(noise: Noise) -> Permit:

@@ -21,13 +21,13 @@ from typing import Any
 from dp.accounting.gaussian import discrete_delta, smallest_epsilon, zcdp_delta
 from dp.accounting.rounding import KAPPA, ROUNDING, rounded_delta
 from dp.budget import Budget
-from dp.mechanisms import offset_noise, window_sampling
+from dp.mechanisms import offset_noise, run_noise, window_sampling
 from dp.unit.contribution import ContributionBound
 
 Event = dict[str, Any]
 
 COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
-OFFSETS = offset_noise.NAME
+OFFSETS, RUNS = offset_noise.NAME, run_noise.NAME
 
 _UNIT = 2**80
 """Unit of the fixed-point sums, which are rounded up."""
@@ -69,7 +69,9 @@ class Total:
         if event["mechanism"] == COUNTS:
             return _with_counts(more, event)
         if event["mechanism"] == OFFSETS:
-            return _with_offsets(more, event)
+            return _with_design(more, *offset_noise.cost_of(event))
+        if event["mechanism"] == RUNS:
+            return _with_design(more, *run_noise.cost_of(event))
         if event["mechanism"] == TRAINING:
             run = json.dumps(_plain(event), sort_keys=True)
             count = dict(self.trainings)
@@ -191,7 +193,12 @@ def total(events: list[Event | None]) -> Total:
 
 def weaker(event: Event, factor: float) -> Event:
     """Return the event of the same release with `factor` times the noise."""
-    names = {COUNTS: ("sigma",), OFFSETS: ("sigma", "offset"), TRAINING: ("noise_multiplier",)}
+    names = {
+        COUNTS: ("sigma",),
+        OFFSETS: ("sigma", "offset"),
+        RUNS: ("sigma",),
+        TRAINING: ("noise_multiplier",),
+    }
     return {**event, **{name: event[name] * factor for name in names[event["mechanism"]]}}
 
 
@@ -231,8 +238,7 @@ def _with_counts(total: Total, event: Event) -> Total:
     )
 
 
-def _with_offsets(total: Total, event: Event) -> Total:
-    mu2, draws = offset_noise.cost_of(event)
+def _with_design(total: Total, mu2: float, draws: int) -> Total:
     return replace(
         total,
         cells=total.cells + draws,

@@ -11,6 +11,9 @@ and as many others.
 So they are where a unit is counted in at most G regions: without one of its intervals it may be counted
 in another region throughout. What is counted before and after is each within the bound, and the squared
 norm of their difference is at most the sum of both.
+
+Where people are counted in few runs a day, what is cut couples the records of one day: a unit of one
+interval can change all of its day, a day or week changes nothing but itself.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dp.composition.total import COUNTS, OFFSETS, Event
-from dp.mechanisms import offset_noise
+from dp.composition.total import COUNTS, OFFSETS, RUNS, Event
+from dp.mechanisms import offset_noise, run_noise
 from dp.unit.period import EVER, Period, TimeRange, whole
 from dp.unit.privacy_unit import (
     IntervalUnit,
@@ -61,6 +64,8 @@ def event_for_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> Event | None:
         return None if isinstance(unit, IntervalUnit) else _counts(unit, charge, grid)
     if event["mechanism"] == OFFSETS:
         return None if isinstance(unit, IntervalUnit) else _offsets(unit, charge, grid)
+    if event["mechanism"] == RUNS:
+        return None if isinstance(unit, IntervalUnit) else _runs(unit, charge, grid)
     return _training(unit, charge, grid)
 
 
@@ -111,7 +116,7 @@ class _Touch:
 def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
     own, observed = charge.unit, _observed(charge)
     width = min(observed, _width(unit, charge, grid))
-    limit, chosen = _limit(charge), _chooses_regions(charge)
+    limit, chosen = _limit(charge), _chooses_regions(charge) or _chooses_runs(charge)
     if limit is None and not chosen:
         return _Touch(width, width)
     if unit is PrivacyUnit.USER and own is not PrivacyUnit.USER:
@@ -120,6 +125,11 @@ def _touch(unit: Unit, charge: Charge, grid: TimeGrid) -> _Touch:
         return _Touch(width, width if limit is None else min(width, limit))
     if isinstance(unit, IntervalUnit):  # of everybody: all of them may move
         return _Touch(width, width, observed)
+    if _by_day(unit, charge, grid):
+        if unit is not PrivacyUnit.USER_INTERVAL:
+            return _Touch(width, width)
+        days, slots = _days(unit, charge, grid)
+        return _Touch(width, 0, min(observed, days * slots))
     crosses = _crosses(charge, grid)
     if chosen:
         whole = (2 if crosses else 1) * _intervals_of_own(charge, grid)
@@ -164,6 +174,49 @@ def _offsets(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
     elif _within(unit, own) and not touch.coupled and (own is PrivacyUnit.USER or grid.one_clock):
         costs.append({**charge.event, "intervals": min(touch.changed, charge.event["intervals"])})
     return min(costs, key=lambda event: offset_noise.cost_of(event)[0])
+
+
+def _runs(unit: PrivacyUnit, charge: Charge, grid: TimeGrid) -> Event:
+    """Return the cost of counts that were filtered for people who are seen in few runs.
+
+    Whatever a unit changes costs no more than the norm of the filter says. Runs that are only added
+    cost no more than their sum. Two neighbours that are both within the bound are no further apart
+    than twice the root of its cost.
+    """
+    if _same(unit, charge, grid):
+        return charge.event
+    own, event = charge.unit, charge.event
+    costs = [{**event, "apart": _counts(unit, charge, grid)["intervals"]}]
+    if _within(own, unit) and (unit is PrivacyUnit.USER or grid.one_clock):
+        costs.append({**event, "units": _groups(unit, charge, grid)})
+    elif _by_day(unit, charge, grid):
+        days, slots = _days(unit, charge, grid)
+        part = {
+            "runs": min(event["runs"], days * event["panel"]["runs_per_day"]),
+            "intervals": min(event["intervals"], days * slots),
+        }
+        coupled = unit is PrivacyUnit.USER_INTERVAL
+        costs.append({**event, **part, **({"both": True} if coupled else {})})
+    elif _within(unit, own) and (own is PrivacyUnit.USER or grid.one_clock) and grid.uniform:
+        costs.append({**event, "both": True})
+    return min(costs, key=lambda event: run_noise.cost_of(event)[0])
+
+
+def _by_day(unit: Unit, charge: Charge, grid: TimeGrid) -> bool:
+    """Return whether all that was cut of an own unit was cut day by day, and the unit is shorter."""
+    if not _chooses_runs(charge) or _chooses_regions(charge) or _limit(charge) is not None:
+        return False
+    return grid.one_clock and _within(unit, charge.unit) and _enforced(charge)
+
+
+def _days(unit: Unit, charge: Charge, grid: TimeGrid) -> tuple[int, int]:
+    """Return in how many days of a release a unit has records, and how many intervals a day has."""
+    slots = -(-timedelta(days=1) // charge.period.interval)
+    if unit is PrivacyUnit.USER_DAY:
+        return 1, slots
+    if unit is PrivacyUnit.USER_WEEK:
+        return 7, slots
+    return 1 + -(-(_width(unit, charge, grid) - 1) // slots), slots
 
 
 def _within(inner: Unit, outer: Unit) -> bool:
@@ -287,6 +340,15 @@ def _chooses_regions(charge: Charge) -> bool:
     if isinstance(charge.unit, IntervalUnit) or charge.unit is PrivacyUnit.USER_INTERVAL:
         return False  # what is cut within an interval changes no other
     return most is not None and most < panel["regions"]
+
+
+def _chooses_runs(charge: Charge) -> bool:
+    """Return whether records of the own unit can have been cut because a day had too many runs."""
+    return (
+        bool(charge.event["panel"].get("runs_per_day"))
+        and isinstance(charge.unit, PrivacyUnit)
+        and charge.unit is not PrivacyUnit.USER_INTERVAL
+    )
 
 
 def _intervals_of_own(charge: Charge, grid: TimeGrid) -> int:

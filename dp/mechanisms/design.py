@@ -19,10 +19,11 @@ from dp.accounting.worst_case import worst_case
 from dp.budget import Budget
 from dp.mechanisms.count_noise import CountNoise, calibrate
 from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.run_noise import RunNoise
 from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import PrivacyUnit
 
-Noise = CountNoise | OffsetNoise
+Noise = CountNoise | OffsetNoise | RunNoise
 
 _GRIDS = (1, 2, 4, 8, 16, 32, 64)
 _FINEST = 128

@@ -17,11 +17,16 @@ from dp.ledger import Charge, Entry, Ledger, fingerprint
 from dp.ledger.identity import release_key, sketch
 from dp.mechanisms.design import Noise, least_noise
 from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.run_design import least_run_noise
 from dp.permit import Permit
 from dp.release.idempotent import release_once
 from dp.unit.contribution_set import ContributionSet
 from dp.unit.period import Period
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit, crosses_borders, intervals_of
+from dp.unit.run_set import RunSet
+
+_WORTH = 0.95
+"""Share of the noise of other designs below which noise on runs is worth having."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def charge_for_counts(
     interval: timedelta | None = None,
     intervals_per_unit: int | None = None,
     regions_ever: int | None = None,
+    runs_per_day: int | None = None,
     enforced: bool = False,
     **about: Any,
 ) -> Charge:
@@ -70,7 +76,9 @@ def charge_for_counts(
         intervals_per_unit: K, where a unit can have more intervals than the counts hold of it; by
             default that of the noise, if it is below what the unit has.
         regions_ever: G, where a unit may have been in more regions than it is counted in.
-        enforced: whether K and G were enforced when these very counts were made, and not at the source.
+        runs_per_day: r, where a unit may have been in more runs of a day than it is counted in.
+        enforced: whether K, G and r were enforced when these very counts were made, and not at the
+            source.
         about: further fields of the `Charge`.
     """
     print_of_data = fingerprint(secret, counts)
@@ -84,6 +92,8 @@ def charge_for_counts(
     known |= {"intervals_per_unit": intervals_per_unit, "enforced": enforced}
     if regions_ever is not None:
         known["regions_ever"] = regions_ever
+    if runs_per_day is not None:
+        known["runs_per_day"] = runs_per_day
     identity = {"data": print_of_data, "unit": unit.value, "event": noise.event(), "draw": draw}
     return Charge(
         key=release_key(secret, identity),
@@ -166,6 +176,7 @@ def design(
     observed: NDArray[np.bool_],
     times: pd.DatetimeIndex,
     interval: timedelta,
+    runs_per_day: int | None = None,
 ) -> Noise:
     """Return the noise of least variance for a panel; nothing but its calendar is read.
 
@@ -179,15 +190,30 @@ def design(
         observed: mask of the intervals that are noised, [T].
         times: start of each interval, by the clock that days and weeks are counted by.
         interval: length of one.
+        runs_per_day: r, where people were counted in so many runs of consecutive intervals of a day
+            and whole runs were cut in counting.
 
     Raises:
         ValueError: the nesting of regions is too involved to be searched.
     """
     crossed = crosses_borders(unit, interval=interval, start=times[0].to_pydatetime())
     sizes = np.unique(groups_of(times[observed], unit), return_counts=True)[1]
-    return least_noise(
+    noise = least_noise(
         budget, contribution, per=None if crossed else unit, cells=int(sizes.max(initial=1))
     )
+    bound = contribution.bound
+    if runs_per_day is None or crossed or (bound.regions, bound.weight) != (1, 1):
+        return noise
+    runs = RunSet(bound, contribution.regions, runs_per_day * days_of(times[observed], unit))
+    in_runs = least_run_noise(budget, runs, int(observed.sum()))
+    # a design that is hardly better for single counts would be worse for sums of them
+    return in_runs if in_runs.deviation <= noise.deviation * _WORTH else noise
+
+
+def days_of(times: pd.DatetimeIndex, unit: PrivacyUnit) -> int:
+    """Return in how many days one unit can be counted at most."""
+    days = np.unique(groups_of(times, PrivacyUnit.USER_DAY), return_index=True)[1]
+    return int(np.unique(groups_of(times[days], unit), return_counts=True)[1].max(initial=1))
 
 
 def groups_of(times: pd.DatetimeIndex, unit: PrivacyUnit) -> NDArray[np.int64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from dp.budget import Budget
 from dp.composition.total import Total
 from dp.mechanisms.design import Noise
 from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.run_noise import RunNoise
 from dp.statement.clock import protected
 from dp.unit.contribution import ContributionBound
 from dp.unit.privacy_unit import IntervalUnit, PrivacyUnit, Unit
@@ -47,6 +50,8 @@ def two_units(noise: Noise, unit: PrivacyUnit) -> tuple[float, float] | None:
         return None
     if isinstance(noise, OffsetNoise):
         event = {**noise.event(), "groups": 2}
+    elif isinstance(noise, RunNoise):
+        event = {**noise.event(), "units": 2}
     else:
         event = {**noise.event(), "intervals": 2 * noise.bound.intervals}
     return Total().plus(event).epsilon(noise.budget.delta), noise.budget.delta
@@ -55,6 +60,12 @@ def two_units(noise: Noise, unit: PrivacyUnit) -> tuple[float, float] | None:
 def noise(made: Noise) -> tuple[str, str]:
     """Describe the noise: as a kind, and with its standard deviation after "by"."""
     deviation = f"of standard deviation {made.deviation:.1f} persons on every count"
+    if isinstance(made, RunNoise):
+        return (
+            "discrete Gaussian on every observed count less its share of those before it, sampled "
+            f"exactly in steps of 1/{made.grid} person, and put back together",
+            f"discrete Gaussian noise, correlated in time, {deviation}",
+        )
     if not isinstance(made, OffsetNoise):
         return (
             "discrete Gaussian on every observed count, sampled exactly",
@@ -69,7 +80,9 @@ def noise(made: Noise) -> tuple[str, str]:
 
 
 def correlated(made: Noise) -> list[str]:
-    """Explain what shared offsets mean for whoever uses the counts, and for other units."""
+    """Explain what correlated noise means for whoever uses the counts, and for other units."""
+    if isinstance(made, RunNoise):
+        return _in_runs(made)
     if not isinstance(made, OffsetNoise):
         return []
     among = _AMONG[made.per]
@@ -81,6 +94,24 @@ def correlated(made: Noise) -> list[str]:
         "counts, and are not kept",
         "units shorter than the one protected pay more than they would under independent noise; the "
         "ledger charges them for it",
+    ]
+
+
+def _in_runs(made: RunNoise) -> list[str]:
+    """Explain noise on runs: neighbouring counts share some of it, and levels have more."""
+    first, last = made.deviations
+    day = min(48, made.cells)
+    independent = made.deviation / math.sqrt(day)
+    return [
+        f"the noise of neighbouring counts of a region is correlated: of {last:.1f} persons on a count, "
+        f"{made.sigma:.1f} are drawn for it and the others go on from the {len(made.taps) - 1} counts "
+        f"before it and theirs. The first count has {first:.1f}, which grows to {last:.1f} within a few",
+        "means of many counts are less exact than independent noise of this size would make them: the "
+        f"mean of {day} counts is off by {made.deviation_of_mean(day):.1f} persons (standard "
+        f"deviation), and not by {independent:.1f}. Differences between neighbouring counts are more "
+        "exact",
+        "units shorter than the one protected are charged for whole runs, and single intervals for all "
+        "that cutting runs couples with them",
     ]
 
 

@@ -121,7 +121,7 @@ def derive_bound(
 
 
 def enforced_bound(
-    *, intervals: int, slots: int, regions: int, weight: int
+    *, intervals: int, slots: int, regions: int, weight: int, runs_per_day: int | None = None
 ) -> tuple[ContributionBound, tuple[str, ...]]:
     """Return the bound that was enforced in counting events, and the reason for each of its numbers.
 
@@ -130,13 +130,19 @@ def enforced_bound(
         slots: intervals that a unit has at all.
         regions: M.
         weight: w_max.
+        runs_per_day: r, if it was enforced.
     """
-    reasons = (
+    reasons: tuple[str, ...] = (
         f"K = {intervals} of {slots} intervals of a unit: enforced when counting, the others "
         "are not in the counts",
         f"M = {regions} regions in one interval: enforced when counting",
         f"w_max = {weight}: enforced when counting",
     )
+    if runs_per_day is not None:
+        reasons += (
+            f"r = {runs_per_day} runs of consecutive intervals in one region on one day: enforced when "
+            "counting, by whole runs; the others are not in the counts",
+        )
     return ContributionBound(intervals, regions, weight), reasons
 
 

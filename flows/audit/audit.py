@@ -17,8 +17,9 @@ import numpy as np
 from dp.audit import Measured
 from dp.audit.counts import contribution
 from dp.budget import Budget
-from dp.composition.total import COUNTS, OFFSETS
+from dp.composition.total import COUNTS, OFFSETS, RUNS
 from dp.ledger import Entry, Ledger
+from dp.mechanisms import run_noise
 from dp.mechanisms.count_noise import CountNoise
 from dp.mechanisms.design import Noise
 from dp.mechanisms.offset_noise import OffsetNoise, noise_of
@@ -208,6 +209,8 @@ def _noise(subject: Subject) -> Noise:
     for one in subject.charges:
         if one.event["mechanism"] == OFFSETS:
             return noise_of(one.event, Budget(one.epsilon * (1 + 1e-9), one.delta))
+        if one.event["mechanism"] == RUNS:
+            return run_noise.noise_of(one.event, Budget(one.epsilon * (1 + 1e-9), one.delta))
         if one.event["mechanism"] == COUNTS:
             bound = ContributionBound(
                 *(one.event[key] for key in ("intervals", "regions", "weight"))

@@ -19,6 +19,8 @@ from dp.composition.total import Total
 from dp.mechanisms.count_noise import calibrate
 from dp.mechanisms.design import Noise, least_noise
 from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.run_design import least_run_noise
+from dp.mechanisms.run_noise import RunNoise
 from dp.unit.contribution import derive_bound
 from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
@@ -87,6 +89,12 @@ def canaries_in(
 def _in_seconds(noise: Noise, canaries: int) -> Noise:
     """Return the noise, or that of the same promise for units with fewer intervals."""
     bound = noise.bound
+    if isinstance(noise, RunNoise):
+        most = max(2, _MOST_CELLS // (canaries * 2))
+        if most >= noise.cells:
+            return noise
+        fewer = replace(bound, intervals=min(bound.intervals, most))
+        return least_run_noise(noise.budget, replace(noise.unit, bound=fewer), most)
     if not isinstance(noise, OffsetNoise):
         most = max(1, _MOST_CELLS // (canaries * bound.regions))
         if most >= bound.intervals:

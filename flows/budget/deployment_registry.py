@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from dp.composition.total import COUNTS, OFFSETS, TRAINING
+from dp.composition.total import COUNTS, OFFSETS, RUNS, TRAINING
 from dp.statement import caveats, disclosed
 from dp.statement.code_version import code_version
 from flows.document import Document
@@ -160,7 +160,7 @@ def _implementation(live: list[Document]) -> Document:
     bounds = sorted({line for entry in live for line in entry["bound"]})
     kinds = _mechanisms(live)
     notes = [_MECHANISMS.get(kind, kind) for kind in kinds]
-    if COUNTS in kinds or OFFSETS in kinds:
+    if {COUNTS, OFFSETS, RUNS} & set(kinds):
         notes += caveats.of_counts()
     if TRAINING in kinds:
         notes += caveats.of_training()
@@ -184,6 +184,7 @@ def _unprotected(live: list[Document]) -> list[str]:
 _MECHANISMS = {
     COUNTS: "Discrete Gaussian noise on counts, sampled exactly",
     OFFSETS: "Discrete Gaussian noise on counts, in part shared by a region's counts, sampled exactly",
+    RUNS: "Discrete Gaussian noise on counts, correlated in time, sampled exactly on filtered counts",
     TRAINING: "DP-SGD on Poisson-sampled windows (Opacus)",
 }
 
@@ -201,6 +202,7 @@ def _products(live: list[Document]) -> str:
     kinds = {
         COUNTS: "Counts of people per region and interval, with noise",
         OFFSETS: "Counts of people per region and interval, with noise that they share in part",
+        RUNS: "Counts of people per region and interval, with noise that is correlated in time",
         TRAINING: "Forecasting models trained with noise",
     }
     return "; ".join(kinds.get(kind, kind) for kind in _mechanisms(live))

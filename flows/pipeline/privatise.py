@@ -162,6 +162,7 @@ def mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[s
             observed=panel.observed,
             times=panel.times,
             interval=panel.interval.to_pytimedelta(),
+            runs_per_day=None if panel.bound is None else panel.bound.runs_per_day,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -212,7 +213,11 @@ def enforced(bound: Bound, unit: PrivacyUnit) -> tuple[ContributionBound, tuple[
             f"events were counted for unit {bound.unit}, the promise is for {unit.value}"
         )
     return enforced_bound(
-        intervals=bound.intervals, slots=bound.slots, regions=bound.regions, weight=bound.weight
+        intervals=bound.intervals,
+        slots=bound.slots,
+        regions=bound.regions,
+        weight=bound.weight,
+        runs_per_day=bound.runs_per_day,
     )
 
 
@@ -234,6 +239,7 @@ def _about(
         "timezone": panel.timezone,
         "intervals_per_unit": privacy.intervals_per_unit,
         "regions_ever": panel.regions_ever,
+        "runs_per_day": None if panel.bound is None else panel.bound.runs_per_day,
         "enforced": panel.bound is not None,
     }
 

@@ -80,4 +80,5 @@ def _limits(recipe: Recipe, unit: Unit) -> Limits:
     if isinstance(unit, IntervalUnit):
         return Limits(PrivacyUnit.USER.value, None, regions, weight)
     most = recipe.privacy.intervals_per_unit
-    return Limits(unit.value, most, regions, weight, recipe.source.regions_ever)
+    source = recipe.source
+    return Limits(unit.value, most, regions, weight, source.regions_ever, source.runs_per_day)

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
 
+from data.bound import check_runs_per_day
 from data.events.config import EventsConfig
 from data.sources.credentials import hidden, shown
 from dp.unit.privacy_unit import IntervalUnit, parse_unit
@@ -52,6 +53,7 @@ class Recipe:
                 "intervals being independent; leave regions_ever out, or choose a unit of persons "
                 "(user, user-week, user-day)"
             )
+        _check_runs(self)
         private = self.privacy.mechanism == "gradient"
         if not private or self.model.name in NETWORKS:
             optimizers.suit(
@@ -183,3 +185,23 @@ def _explain(error: Any) -> str:
 def _quoted(value: object) -> str:
     """Return a value as it was given; of a URL, only what may be shown."""
     return repr(shown(value) if isinstance(value, str) else value)
+
+
+def _check_runs(recipe: Recipe) -> None:
+    """Refuse runs where one interval must not move another, or where a run is not counted evenly."""
+    runs, unit = recipe.source.runs_per_day, recipe.privacy.unit
+    if runs is None:
+        return
+    if isinstance(parse_unit(unit), IntervalUnit):
+        raise ValueError(
+            f"source.runs_per_day={runs} cuts records person by person over a day: what is changed in "
+            f"one interval then moves counts in others, and unit={unit} counts on intervals being "
+            "independent; leave runs_per_day out, or choose a unit of persons (user, user-week, "
+            "user-day)"
+        )
+    check_runs_per_day(runs, weight=recipe.privacy.weight)
+    if recipe.events.weight:
+        raise ValueError(
+            f"source.runs_per_day={runs} counts whoever is there as 1 from end to end of a run; leave "
+            f"out runs_per_day, or events.weight={recipe.events.weight!r}"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data.bound import check_regions_ever
+from data.bound import check_regions_ever, check_runs_per_day
 from data.panel import Panel
 from data.spans import to_span
 from data.windows import WindowSpec
@@ -25,6 +25,8 @@ class SourceConfig:
         regions_per_interval: M, how many regions may count one person within one interval.
         regions_ever: G, how many different regions may count one privacy unit in all of its intervals;
             declared for counts, enforced for events.
+        runs_per_day: r, how many runs of consecutive intervals in one region count one person on one
+            day; enforced for events, whole runs at a time.
         nested: regions that lie within others, as names of the inner ones by the outer one: whoever is
             counted in the inner one is counted in the outer one in the same interval.
         persons: how many people can be in the data.
@@ -43,6 +45,7 @@ class SourceConfig:
     name: str = "synthetic"
     regions_per_interval: int | None = None
     regions_ever: int | None = None
+    runs_per_day: int | None = None
     nested: dict[str, list[str]] | None = None
     persons: int | None = None
     max_gap: str = "1d"
@@ -65,6 +68,12 @@ class SourceConfig:
         if self.parameters and not self.query:
             raise ValueError("parameters are those of a query; give source.query")
         check_regions_ever(self.regions_ever, regions_per_interval=self.regions_per_interval)
+        check_runs_per_day(self.runs_per_day, regions_per_interval=self.regions_per_interval)
+        if self.runs_per_day is not None and not self.events:
+            raise ValueError(
+                f"runs_per_day={self.runs_per_day} is enforced when raw events are counted, and means "
+                "nothing for counts; leave it out, or give --events (source.events=true)"
+            )
 
 
 @dataclass(frozen=True)

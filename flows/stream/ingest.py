@@ -122,6 +122,7 @@ def _late(
                 recipe.source,
                 regions_per_interval=bound["regions"],
                 regions_ever=bound.get("regions_ever"),  # of releases before 0.3 none
+                runs_per_day=bound.get("runs_per_day"),
             )
             earlier = replace(recipe, privacy=privacy, source=source)
             counts = counts_of(earlier, *times, store.panel_regions(base, name)).counts

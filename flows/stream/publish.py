@@ -20,7 +20,9 @@ import math
 import pandas as pd
 
 from data.store import Appended, Database, Released, append_panel
+from dp.composition.total import RUNS
 from dp.ledger import Entry
+from dp.mechanisms.run_noise import mean_gain
 from dp.unit.contribution import ContributionBound
 
 
@@ -51,8 +53,10 @@ def publish(
 def released(entry: Entry) -> Released:
     """Return what the store keeps about a charge."""
     event = entry.event
-    # with offsets, the standard deviation of all noise on a count
+    # the standard deviation of all noise on a count, whatever the design
     sigma = math.hypot(event["sigma"], event.get("offset", 0.0))
+    if event["mechanism"] == RUNS:
+        sigma *= mean_gain(tuple(event["taps"]), event["cells"])
     bound = ContributionBound(event["intervals"], event["regions"], event["weight"])
     return Released(
         key=entry.key,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from data.panel import Panel
 from dp.accounting.sliding_window import CellNoise
 from dp.mechanisms import scale
 from dp.mechanisms.window_sampling import WindowSampling, calibrate_sampling
@@ -122,7 +123,13 @@ def facts(prepared: Prepared, plan: Plan, intervals_per_unit: int | None) -> Doc
         "intervals_per_unit": intervals_per_unit,
         "enforced": panel.bound is not None,
         **({} if panel.regions_ever is None else {"regions_ever": panel.regions_ever}),
+        **_runs(panel),
     }
+
+
+def _runs(panel: Panel) -> Document:
+    runs = None if panel.bound is None else panel.bound.runs_per_day
+    return {} if runs is None else {"runs_per_day": runs}
 
 
 def training_counts(prepared: Prepared) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from data.sources.synthetic import events as made_up
 from dp.budget import Budget
 from dp.ledger import Ledger
 from dp.mechanisms.count_noise import calibrate
-from dp.unit.contribution import derive_bound
+from dp.unit.contribution import ContributionBound, derive_bound
 from dp.unit.period import Period
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit
 from flows.cli.app import app
@@ -352,3 +352,38 @@ def test_more_regions_than_there_are_charge_nothing(home: Home, source: str, eve
     assert Ledger(home.database_url).entries() == ()
     said = command("train", *words, "--set", "source.regions_ever=0", code=2)["error"]
     assert "regions_ever=0 to be a whole number" in said
+
+
+def test_few_runs_a_day_are_enforced_carried_and_less_noise(home: Home, source: str) -> None:
+    words = ("--source", source, *EVENTS, *FAST)
+    runs = ("--set", "source.runs_per_day=2")
+    document = command("train", *words, *runs)
+    said = document["statement"]
+    assert any(line.startswith("r = 2 runs of consecutive intervals") for line in said["bound"])
+    assert all("enforced when counting" in line for line in said["bound"])
+    assert any(
+        "neighbouring counts of a region is correlated" in line for line in said["correlation"]
+    )
+    entry = Ledger(home.database_url).entry(document["ledger_entry"])
+    assert entry.event["panel"]["runs_per_day"] == entry.event["runs"] == 2
+    before = calibrate(Budget(1.0, 1e-7), ContributionBound(48, 1)).sigma
+    assert document["sigma"] < 0.52 * before
+    # the same request is the same release, and with independent noise it is another
+    assert command("train", *words, *runs)["ledger_entry"] == document["ledger_entry"]
+    independent = command("train", *words, *runs, "--set", "privacy.noise=independent")
+    assert independent["sigma"] == before
+    assert independent["ledger_entry"] != document["ledger_entry"]
+    assert len(command("forecast", "latest")["forecast"][0]) == 6
+
+
+def test_runs_that_cannot_be_enforced_charge_nothing(home: Home, source: str) -> None:
+    words = ("--source", source, *EVENTS, *FAST, "--set", "source.runs_per_day=2")
+    for more, message in (
+        (("--set", "source.regions_per_interval=2"), "one region at a time and count once"),
+        (("--set", "privacy.weight=2"), "one region at a time and count once"),
+        (("--set", "events.weight=n"), "leave out runs_per_day, or events.weight='n'"),
+    ):
+        assert message in command("train", *words, *more, code=2)["error"]
+    counts = ("--source", "synthetic:days=28", *FAST, "--set", "source.runs_per_day=2")
+    assert "means nothing for counts" in command("train", *counts, code=2)["error"]
+    assert Ledger(home.database_url).entries() == ()

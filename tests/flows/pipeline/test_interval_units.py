@@ -82,3 +82,9 @@ def test_a_cut_over_regions_is_refused(events: bool) -> None:
     source = {"events": events, "regions_ever": 2}
     with pytest.raises(UsageError, match=r"regions_ever=2 cuts.*leave regions_ever out, or choose"):
         from_dict({"source": source, "privacy": {"mechanism": "gradient", "unit": "interval-2"}})
+
+
+def test_a_cut_over_runs_is_refused() -> None:
+    source = {"events": True, "runs_per_day": 2}
+    with pytest.raises(UsageError, match=r"runs_per_day=2 cuts.*leave runs_per_day out, or choose"):
+        from_dict({"source": source, "privacy": {"mechanism": "gradient", "unit": "interval-2"}})
