@@ -62,7 +62,7 @@ def input_perturbation(
         "epsilon_spent_on_data_set": spent,
         "noise": kind,
         "sigma": noise.deviation,
-        "correlation": wording.correlated(noise),
+        "correlation": wording.correlated(noise, unit),
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "assumptions": [
@@ -142,6 +142,7 @@ def stream(
     statement["not_covered"] = statement["not_covered"][1:]
     return {
         **statement,
+        "correlation": wording.correlated(noise, unit, kept=True),
         "epsilon": max(noise.epsilon, spent),
         "epsilon_of_stream_alone": noise.epsilon,
         "unprotected": disclosed.of_counts(noise.bound, raw_errors=False),

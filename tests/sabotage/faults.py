@@ -434,14 +434,14 @@ FAULTS = (
     ),
     Fault(
         "stream key without the stream's name",
-        "dp/release/stream.py",
+        "dp/release/stream_entries.py",
         'return release_key(secret, {"one stream": stream, **piece})',
         'return release_key(secret, {"stream": names[0], **piece})',
         ("tests/dp/release/test_stream.py::test_two_streams_of_one_data_set_share_no_release",),
     ),
     Fault(
         "stream recovers another stream's releases",
-        "dp/release/stream.py",
+        "dp/release/stream_entries.py",
         "        and stream_of(entry) in (stream, *earlier)\n",
         "",
         (
