@@ -8,10 +8,14 @@ its members. Over K intervals the numbers of counts k are K times a mean of such
 
 so that prices which a solver finds nearly optimal still give a bound that holds. Regions that can
 be exchanged have one price: f is concave, and the mean of two solutions is no worse than both.
+
+What a solver finds differs in its last digits from machine to machine. Bounds are rounded up to fewer
+digits, so that ledgers and releases are the same everywhere.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cache, lru_cache
 
 import numpy as np
@@ -27,9 +31,11 @@ Parents = tuple[int, ...]
 BestSets = list[tuple[float, tuple[int, ...]]]
 """Largest sum of prices with its regions, for each number of regions."""
 
-_MOST_SUPPORTS = 200
+_MOST_SUPPORTS, _MOST_KINDS = 200, 24
 _ABOVE = 1 + 1e-12
 """Covers the rounding of the last sums."""
+_DIGITS = 24
+"""Binary digits of a bound."""
 
 
 def nested_worst_case(
@@ -49,6 +55,9 @@ def nested_worst_case(
     most = min(bound.intervals, cost.cells)
     corners = np.array([0.0, *cost.corners(most), float(most)])
     values = np.array([cost.of(corner) for corner in corners])
+    if cost.weight > 1:
+        # who is counted in an outer region may add less to it: fewer counts there may cost more
+        values = np.maximum.accumulate(values)
     # solvers have absolute tolerances: costs and counts as shares of the largest
     unit, shares = values.max(), corners / most
     held = most / bound.intervals
@@ -64,8 +73,14 @@ def nested_worst_case(
         )
         if counted in sets:  # the prices are the best ones
             each = (parts @ np.array(sets)) / number * bound.intervals
-            return float(best * unit) * _ABOVE, tuple(float(each[kind]) for kind in kinds)
+            return rounded_up(float(best * unit)), tuple(float(each[kind]) for kind in kinds)
         sets.append(counted)
+
+
+def rounded_up(value: float) -> float:
+    """Return the next number above a bound that has few digits."""
+    mantissa, exponent = math.frexp(value * _ABOVE)
+    return math.ldexp(math.ceil(math.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
 
 
 def _prices(number: Floats, shares: Floats, values: Floats, sets: Floats) -> tuple[Floats, Floats]:
@@ -156,11 +171,16 @@ def supports(unit: ContributionSet) -> tuple[Parents, ...]:
     """Return the nestings that G different regions of a unit can have among themselves.
 
     Raises:
-        ValueError: there are too many to try.
+        ValueError: there are too many to try, or regions of too many kinds.
     """
+    kinds = kinds_of(unit.parents)
+    if max(kinds) >= _MOST_KINDS:
+        raise ValueError(
+            f"regions are nested in {max(kinds) + 1} different ways, expected at most {_MOST_KINDS}; "
+            'declare fewer of them in source.nested, or choose privacy.noise="independent"'
+        )
     if unit.ever == unit.regions:
         return (unit.parents,)
-    kinds = kinds_of(unit.parents)
     inner = children_of(unit.parents)
 
     def shape(chosen: frozenset[int], region: int = ROOT) -> tuple[object, ...]:

@@ -79,6 +79,11 @@ class Total:
             return replace(more, trainings=tuple(sorted(count.items())))
         raise ValueError(f"events of mechanism {event['mechanism']!r} cannot be accounted for")
 
+    @property
+    def mu_of_counts(self) -> float:
+        """μ of the noised counts as a Gaussian mechanism."""
+        return math.sqrt(self.mu2 / _UNIT)
+
     def delta(self, epsilon: float) -> float:
         """Return delta at an epsilon, never below the true one; 1 if nothing is promised."""
         if self.open:
@@ -148,7 +153,7 @@ class Total:
         runs = [
             (window_sampling.sampling_of(json.loads(text)), count) for text, count in self.trainings
         ]
-        mu = math.sqrt(self.mu2 / _UNIT)
+        mu = self.mu_of_counts
         largest = [run.largest_loss for run, _ in runs]
         finest = [run.spacing for run, _ in runs]
         if self.cells:
@@ -268,7 +273,7 @@ def _counts_delta(total: Total, epsilon: float) -> float:
     else:
         bounds = [zcdp_delta(total.rho / _UNIT, epsilon)]
     if not total.low_noise:
-        bounds.append(rounded_delta(math.sqrt(total.mu2 / _UNIT), total.cells, epsilon))
+        bounds.append(rounded_delta(total.mu_of_counts, total.cells, epsilon))
     return min(bounds)
 
 

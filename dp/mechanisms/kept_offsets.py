@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dp.mechanisms.count_noise import discrete_gaussian
 from dp.mechanisms.discrete import LARGEST, SMALLEST, KeyedWords, sample
-from dp.mechanisms.offset_noise import OffsetNoise
+from dp.mechanisms.offset_noise import OffsetNoise, within_range
 from dp.mechanisms.seed import KEY_BYTES, Seed
 from dp.permit import Permit
 
@@ -80,6 +80,7 @@ def draw_piece(
     whole = counts[observed].astype(np.int64)
     if not np.array_equal(whole, counts[observed]):
         raise ValueError("noise is for whole counts; aggregate or round at the source")
+    whole = within_range(whole)
     if counts.shape[1] != noise.unit.regions or len(whole) > noise.cells:
         raise ValueError(
             f"expected at most {noise.cells} counts in each of {noise.unit.regions} regions"

@@ -6,8 +6,9 @@ COUNT_LIBRARIES = ("opendp", "dp-accounting", "numpy")
 TRAINING_LIBRARIES = ("torch", "opacus", "dp-accounting", "numpy")
 
 EXACT = (
-    "no gap is known. Counts are whole numbers, and the noise is an exactly sampled discrete Gaussian, "
-    "not a rounded real number"
+    "no gap is known. Counts are whole numbers, and all noise is exactly sampled discrete Gaussian: of "
+    "whole persons or, where counts share offsets, of fractions that floating point holds exactly; it "
+    "is not a rounded real number"
 )
 """Floating-point caveat of noise on counts."""
 _TIMING = (

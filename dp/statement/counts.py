@@ -62,6 +62,8 @@ def input_perturbation(
         "epsilon_spent_on_data_set": spent,
         "noise": kind,
         "sigma": noise.deviation,
+        "sigma_unshared": noise.sigma,
+        "mu": total.mu_of_counts,
         "correlation": wording.correlated(noise, unit),
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),

@@ -8,6 +8,8 @@ from dp.unit.contribution import ContributionBound
 
 ROOT = -1
 """Parent of a region that lies in no other."""
+_DEEPEST = 50
+"""Most regions within each other: no map has as many, and searches go down step by step."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class ContributionSet:
         if all(parent == ROOT for parent in self.parents):
             object.__setattr__(self, "parents", ())
         deepest = max((len(self.around(region)) for region in range(len(self.parents))), default=0)
+        if deepest > _DEEPEST:
+            raise ValueError(
+                f"regions are nested {deepest} deep; expected at most {_DEEPEST}: leave out those in "
+                "between"
+            )
         if deepest > self.bound.regions:
             raise ValueError(
                 f"regions are nested {deepest} deep, so that a person can count in {deepest} regions "

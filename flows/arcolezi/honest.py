@@ -65,13 +65,13 @@ def recipe(privacy: Privacy, model: str, seed: int, epochs: int | None) -> Recip
 
 
 def windows_of(panel: Panel, recipe: Recipe, home: Home) -> tuple[Prepared, float]:
-    """Return windows under the recipe's promise, and σ of the noise; only the first call charges."""
+    """Return windows under the promise, and σ of each count's own noise; only the first call charges."""
     if recipe.privacy.mechanism == "none":
         return prepare(Privatised(panel, panel, Guarantee()), panel, recipe.windows), 0.0
     counts, details = noised(panel, recipe, home)
     return prepare(
         Privatised(counts, counts, Guarantee()), panel, recipe.windows
-    ), details.noise.deviation
+    ), details.noise.sigma
 
 
 def on_folds(prepared: Prepared, recipe: Recipe, sigma: float, folds: int) -> float:

@@ -76,7 +76,7 @@ def backtest(recipe: Document, models: list[str], folds: Folds) -> Document:
     rows = []
     for number, compared in enumerate(recipes):
         progress.stage_at(f"backtest: {compared.model.name}", number)
-        rows.append(compare(prepared, compared, folds, guarantee.sigma or 0.0))
+        rows.append(compare(prepared, compared, folds, guarantee.sigma_unshared or 0.0))
     return {
         "source": raw.source,
         "mechanism": base.privacy.mechanism,
@@ -100,7 +100,9 @@ def compare(prepared: Prepared, recipe: Recipe, folds: Folds, sigma: float) -> D
         prepared: windows under a promise.
         recipe: forecaster and training.
         folds: periods and number of trainings.
-        sigma: standard deviation of the noise in the targets; its variance is subtracted.
+        sigma: standard deviation of the noise that every target has of its own; its variance is
+            subtracted. An offset that targets share with what they are forecast from is in the forecasts
+            as well, so that errors do not hold it.
     """
     size = prepared.raw.steps(folds.length)
     runs = []

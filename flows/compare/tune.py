@@ -72,7 +72,7 @@ def tune(recipe: Document, trials: int, folds: Folds) -> Document:
     table = ingest_step(base)
     raw, _ = validate_step(table, base.source.max_gap)
     privatised = privatise_step(raw, base, home)
-    sigma, windows = privatised.guarantee.sigma or 0.0, _windows(privatised, raw)
+    sigma, windows = privatised.guarantee.sigma_unshared or 0.0, _windows(privatised, raw)
     study = _study(base, raw, folds, home)
 
     def error(trial: optuna.Trial) -> float:

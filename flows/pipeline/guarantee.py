@@ -17,6 +17,8 @@ class Guarantee:
         unit, neighbours, epsilon, delta: the guarantee.
         sensitivity: L2 sensitivity of the counts, in persons; under `input`.
         sigma: standard deviation in persons under `input`, noise multiplier under `gradient`.
+        sigma_unshared: of the noise that every count has of its own, beside an offset that it shares
+            with others; under `input`.
         epsilon_naive: what a per-window account would say; under `gradient`, never a guarantee.
         proof: checks of the noise; under `gradient`.
         ledger_entry: number of the charge.
@@ -31,6 +33,7 @@ class Guarantee:
     delta: float | None = None
     sensitivity: float | None = None
     sigma: float | None = None
+    sigma_unshared: float | None = None
     epsilon_naive: float | None = None
     proof: Document | None = None
     ledger_entry: int | None = None

@@ -16,6 +16,7 @@ from dp.composition.total import Total
 from dp.ledger import Charge, Entry, Ledger, local_secret
 from dp.mechanisms.count_noise import calibrate
 from dp.mechanisms.design import Noise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.release.panel import charge_for_counts, design, panel_of, release_counts
 from dp.unit.contribution import ContributionBound, derive_bound, enforced_bound
 from dp.unit.contribution_set import ContributionSet
@@ -53,12 +54,14 @@ class Noised:
         unit: whom the promise is about.
         reasons: why the contribution bound is what it is.
         entry: of the charge.
+        warnings: what the noised counts contradict, before small ones were suppressed.
     """
 
     noise: Noise
     unit: PrivacyUnit
     reasons: tuple[str, ...]
     entry: Entry
+    warnings: tuple[str, ...] = ()
 
 
 def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> Privatised:
@@ -85,13 +88,13 @@ def privatise(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -
     return Privatised(
         inputs=counts,
         training=panel if private_training else counts,
-        guarantee=_promise(panel, counts, made, recipe, home),
+        guarantee=_promise(panel, made, recipe, home),
     )
 
 
 def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> tuple[Panel, Noised]:
     """Noised counts under a charge, and how they came about; raises like `privatise`."""
-    noise, unit, reasons = mechanism(panel, recipe)
+    noise, unit, reasons = _as_released(panel, recipe, home)
     release = release_counts(
         panel.counts,
         noise,
@@ -100,8 +103,10 @@ def noised(panel: Panel, recipe: Recipe, home: Home, *, again: bool = True) -> t
         again=again,
         **_about(panel, recipe, home, unit, reasons),
     )
-    counts = replace(panel, counts=suppressed(release.counts, recipe), noised=True)
-    return counts, Noised(noise, unit, reasons, release.entry)
+    released = replace(panel, counts=release.counts, noised=True)
+    warnings = tuple(contradictions(released, noise))
+    counts = replace(released, counts=suppressed(release.counts, recipe))
+    return counts, Noised(noise, unit, reasons, release.entry, warnings)
 
 
 def suppressed(noised: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
@@ -116,8 +121,26 @@ def charge(panel: Panel, recipe: Recipe, home: Home) -> Charge:
     Raises:
         UsageError: a declared bound does not fit the panel.
     """
-    noise, unit, reasons = mechanism(panel, recipe)
+    noise, unit, reasons = _as_released(panel, recipe, home)
     return charge_for_counts(panel.counts, noise, **_about(panel, recipe, home, unit, reasons))
+
+
+def _as_released(
+    panel: Panel, recipe: Recipe, home: Home
+) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
+    """The mechanism of a panel, or the one that an earlier version released the same request under.
+
+    Before noise could be chosen it was independent. Such a release was paid for and is returned; noise
+    of another design would be a second one.
+    """
+    noise, unit, reasons = mechanism(panel, recipe)
+    if isinstance(noise, OffsetNoise):
+        before = calibrate(noise.budget, noise.bound)
+        about = _about(panel, recipe, home, unit, reasons)
+        entry = Ledger(home.database_url).find(charge_for_counts(panel.counts, before, **about).key)
+        if entry and entry.state == "released" and "noise" not in entry.recipe["privacy"]:
+            return before, unit, reasons
+    return noise, unit, reasons
 
 
 def mechanism(panel: Panel, recipe: Recipe) -> tuple[Noise, PrivacyUnit, tuple[str, ...]]:
@@ -160,7 +183,7 @@ def contribution_of(panel: Panel, recipe: Recipe) -> tuple[ContributionSet, tupl
             observed=int(panel.observed.sum()),
             interval=panel.interval.to_pytimedelta(),
             regions=len(panel.regions),
-            regions_per_interval=panel.regions_per_interval,
+            regions_per_interval=panel.regions_per_interval or panel.regions_ever,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
             start=panel.times[0].to_pydatetime(),
@@ -231,7 +254,7 @@ def aliases(recipe: Recipe) -> tuple[str, ...]:
     return (*names, shown(source.name).rpartition("://")[2])
 
 
-def _promise(panel: Panel, counts: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
+def _promise(panel: Panel, made: Noised, recipe: Recipe, home: Home) -> Guarantee:
     """Return what may be claimed for noised counts."""
     noise, entry = made.noise, made.entry
     ledger = Ledger(home.database_url)
@@ -247,13 +270,14 @@ def _promise(panel: Panel, counts: Panel, made: Noised, recipe: Recipe, home: Ho
         cap=ledger.account(entry.dataset, made.unit).cap,
     )
     return Guarantee(
-        statement={**promise, "warnings": [*promise["warnings"], *contradictions(counts, noise)]},
+        statement={**promise, "warnings": [*promise["warnings"], *made.warnings]},
         unit=made.unit.value,
         neighbours=made.unit.neighbours,
         epsilon=float(noise.epsilon),
         delta=noise.budget.delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.deviation,
+        sigma_unshared=noise.sigma,
         ledger_entry=entry.id,
         release=entry.key,
     )

@@ -227,7 +227,7 @@ def noise_of(
         UsageError: the recipe lacks a bound or declares one that does not fit.
     """
     privacy, source, lasts = recipe.privacy, recipe.source, None
-    per_interval = source.regions_per_interval or per_interval
+    per_interval = source.regions_per_interval or per_interval or source.regions_ever
     try:
         check_regions_ever(
             source.regions_ever, regions=len(regions), regions_per_interval=per_interval
@@ -301,6 +301,7 @@ def guarantee(recipe: Recipe, counts: Panel, home: Home) -> Guarantee:
         delta=delta,
         sensitivity=noise.bound.sensitivity,
         sigma=noise.deviation,
+        sigma_unshared=noise.sigma,
         ledger_entry=last.id,
         stream=stream,
     )

@@ -70,7 +70,7 @@ def _on_folds(recipe: Recipe, panel: Panel, home: Home) -> float:
     counts, sigma = panel, 0.0
     if recipe.privacy.mechanism == "input":
         counts, made = noised(panel, recipe, home)
-        sigma = made.noise.deviation
+        sigma = made.noise.sigma
     prepared = prepare(Privatised(counts, counts, Guarantee()), panel, recipe.windows)
     return float(compare(prepared, recipe, _FOLDS, sigma)["rmse"]["mean"])
 

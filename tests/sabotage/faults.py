@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.sabotage.account_faults import ACCOUNTS
 from tests.sabotage.fault import Fault
+from tests.sabotage.offset_faults import OFFSETS
 from tests.sabotage.region_faults import REGIONS
 
 AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
@@ -183,8 +184,8 @@ FAULTS = (
     Fault(
         "sensitivity without the nested region",
         "data/sources/paris.py",
-        "regions_per_interval=2)",
-        "regions_per_interval=1)",
+        "regions_per_interval=2,",
+        "regions_per_interval=1,",
         (f"{ORDER}::test_the_published_data_set_counts_a_person_twice",),
     ),
     Fault(
@@ -498,5 +499,6 @@ FAULTS = (
         ),
     ),
     *ACCOUNTS,
+    *OFFSETS,
     *REGIONS,
 )

@@ -142,7 +142,8 @@ def test_the_statement_names_the_noise_that_was_drawn(
     assert added.std() == pytest.approx(statement["sigma"], rel=0.1)
     assert statement["epsilon"] == pytest.approx(epsilon, rel=1e-6)  # nothing is given away
     (entry,) = Ledger(home.database_url).entries("mine", PrivacyUnit.USER_DAY)
-    assert entry.event["sigma"] == statement["sigma"]
+    event = entry.event
+    assert np.hypot(event["sigma"], event.get("offset", 0.0)) == statement["sigma"]
 
 
 def test_no_seed_is_told_or_kept(

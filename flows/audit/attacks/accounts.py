@@ -97,10 +97,10 @@ def cost(parts: list[Part], unit: PrivacyUnit, home: Home) -> Cost:
                 refused.append(str(error))
                 continue
             part.write(False)
-            changed = _squared_distance(panel.counts, panel_of(recipe).counts)
+            changed = _difference(panel.counts, panel_of(recipe).counts)
         # a stream is charged piece by piece, all of them with the same noise
         if new := [entry for entry in ledger.entries() if entry.id not in before]:
-            square += changed / new[-1].event["sigma"] ** 2
+            square += _loss(changed, new[-1].event)
     names = {entry.dataset for entry in ledger.entries()}
     reported = max((ledger.spent(name, unit, DELTA) for name in names), default=0.0)
     return Cost(reported, epsilon_of(math.sqrt(square)), tuple(refused))
@@ -133,8 +133,12 @@ def epsilon_of(mu: float, delta: float = DELTA) -> float:
 
 
 def values(unit: str, name: str, **sections: Document) -> Any:
-    """Return values of a recipe that releases noised counts at epsilon 1."""
-    privacy = {"unit": unit, "epsilon": 1.0, "delta": DELTA, **sections.pop("privacy", {})}
+    """Return values of a recipe that releases noised counts at epsilon 1.
+
+    Noise is independent, under which a unit that is counted everywhere is the worst case.
+    """
+    noise = {"epsilon": 1.0, "delta": DELTA, "noise": "independent"}
+    privacy = {"unit": unit, **noise, **sections.pop("privacy", {})}
     named = {"name": name, "max_gap": "400d", **sections.pop("source", {})}
     return {"source": named, "privacy": privacy, **sections}
 
@@ -148,7 +152,22 @@ def _release(part: Part, recipe: Recipe, panel: Panel, home: Home) -> None:
         raise UsageError(ingested.refused)
 
 
-def _squared_distance(first: pd.DataFrame, second: pd.DataFrame) -> float:
+def _difference(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     if not (first.index.equals(second.index) and first.columns.equals(second.columns)):
         raise ValueError("expected neighbours to have the same intervals and regions")
-    return float(np.nansum(np.square(first.to_numpy(float) - second.to_numpy(float))))
+    return (first.astype(float) - second.astype(float)).dropna()
+
+
+def _loss(changed: pd.DataFrame, event: Document) -> float:
+    """Return dᵀΛd, the squared loss of a change under Gaussian noise with or without shared offsets."""
+    count, offset = float(event["sigma"]) ** 2, float(event.get("offset", 0.0)) ** 2
+    square = float(np.square(changed.to_numpy()).sum()) / count
+    if not offset:
+        return square
+    times, shown = pd.DatetimeIndex(changed.index), {"user-day": "D", "user-week": "W-SUN"}
+    named = shown.get(event["per"])
+    groups = np.zeros(len(times)) if named is None else times.to_period(named)
+    for _, group in changed.groupby(groups):
+        share = offset / (count * (count + len(group) * offset))
+        square -= share * float(np.square(group.sum(axis=0)).sum())
+    return square

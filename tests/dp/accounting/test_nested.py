@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from dp.accounting.nested import dearest_set, kinds_of, nested_worst_case, supports
+from dp.accounting.nested import (
+    dearest_set,
+    kinds_of,
+    nested_worst_case,
+    rounded_up,
+    supports,
+)
 from dp.accounting.shared_offset import GroupCost
 from dp.unit.contribution import ContributionBound
 from dp.unit.contribution_set import ROOT, ContributionSet
@@ -99,6 +105,16 @@ def test_nestings_of_few_regions() -> None:
     assert bound.cells == 2
 
 
+def test_too_many_kinds_are_refused() -> None:
+    parents: list[int] = []
+    for size in range(1, 14):  # towns and their quarters: two kinds each
+        town = len(parents)
+        parents += [ROOT, *[town] * size]
+    unit = ContributionSet(ContributionBound(2, 2), len(parents), parents=tuple(parents))
+    with pytest.raises(ValueError, match=r"in 26 different ways.*privacy\.noise"):
+        supports(unit)
+
+
 def test_too_many_nestings_are_refused() -> None:
     # towns of one, two, three, ... quarters, none like another
     parents: list[int] = []
@@ -108,3 +124,30 @@ def test_too_many_nestings_are_refused() -> None:
     unit = ContributionSet(ContributionBound(2, 2), len(parents), ever=12, parents=tuple(parents))
     with pytest.raises(ValueError, match="can be nested in more than 200 ways"):
         supports(unit)
+
+
+def test_weights_may_be_less_in_outer_regions() -> None:
+    # counted in all intervals, but with all of its weight in the outer region in half of them only
+    intervals, weight, parents = 400, 3, (ROOT, 0, 0, 0, 0, 0)
+    cost = GroupCost(30.0, 6.0, 8, intervals, weight)
+    accounted, _ = nested_worst_case(parents, ContributionBound(intervals, 2, weight), cost)
+
+    def least(added: np.ndarray) -> float:
+        shifts = np.arange(weight * cost.grid + 1)[:, None] / cost.grid
+        counts, offset = cost.variances
+        moved = ((added - shifts) ** 2).sum(axis=1) / counts + shifts[:, 0] ** 2 / offset
+        return float(moved.min())
+
+    outer = np.where(np.arange(intervals) < intervals // 2, weight, 1)
+    inner = np.where(np.arange(intervals) < intervals // 5, weight, 0)
+    assert least(outer) + 5 * least(inner) <= accounted
+
+
+def test_bounds_do_not_depend_on_the_last_digits() -> None:
+    bound = ContributionBound(48, 2)
+    cost = GroupCost(30.0, 6.0, 8, 48)
+    found, _ = nested_worst_case((ROOT, 0, 0), bound, cost)
+    assert float(np.float32(found)) == found, "24 binary digits"
+    assert rounded_up(found * (1 - 1e-9)) == found
+    assert rounded_up(0.1) > 0.1
+    assert rounded_up(0.0) == 0.0

@@ -95,7 +95,7 @@ def test_exact_laws_of_two_counts_lose_no_more(sigma: float, offset: float, grid
     for epsilon, delta in most.items():
         promised = rounded_delta(math.sqrt(worst), 6, epsilon)
         assert delta <= promised
-        assert delta > promised * 0.1, "the bound says nothing"
+        assert epsilon > 0.1 or delta > promised * 0.5, "the bound says nothing"
 
 
 def test_what_no_grid_holds_is_refused() -> None:

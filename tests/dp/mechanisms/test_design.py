@@ -109,3 +109,12 @@ def test_a_design_keeps_its_budget_and_is_never_worse(
         mu = worst_case(unit, cost) ** 0.5
         assert rounded_delta(mu, 4 * (cells + 1), epsilon) <= delta
         assert noise.epsilon > epsilon * 0.999, "noise is wasted"
+
+
+def test_noise_has_few_digits_so_that_it_is_the_same_on_every_machine() -> None:
+    unit = ContributionSet(ContributionBound(3456, 3), 6, parents=(ROOT, 0, 0, 1, 1, 2))
+    noise = least_noise(BUDGET, unit, per=PrivacyUnit.USER, cells=3456)
+    assert isinstance(noise, OffsetNoise)
+    assert noise.sigma == float(f"{noise.sigma:.7g}")
+    ratio = float(f"{noise.offset / noise.sigma:.3g}")
+    assert noise.offset == noise.sigma * ratio

@@ -109,3 +109,13 @@ def test_an_event_says_all_that_its_cost_follows_from() -> None:
     apart = cost_of({**event, "apart": True})[0]
     assert apart == pytest.approx(48 / (noise.sigma**2 - 2 / noise.grid**2))
     assert apart > mu2
+
+
+def test_counts_too_large_for_the_grid_do_not_turn_around() -> None:
+    noise = design()
+    assert noise.grid > 1
+    counts = np.full((48, 2), 2.0**62)
+    counts[:, 1] *= -1
+    noised = noise.draw(counts, permit_for(noise))
+    assert (noised[:, 0] > 2.0**52).all()
+    assert (noised[:, 1] < -(2.0**52)).all()

@@ -31,6 +31,10 @@ def test_regions_around_a_region() -> None:
         ({"regions": 3, "parents": (ROOT, 0)}, "expected 3 parents, got 2"),
         ({"regions": 3, "parents": (ROOT, 0, 1)}, "nested 3 deep.*M=2 is too small"),
         ({"regions": 2, "parents": (1, 0)}, "region 0 lies within itself"),
+        (
+            {"regions": 1000, "parents": tuple(range(-1, 999))},
+            "nested 1000 deep; expected at most 50",
+        ),
         ({"regions": 2, "parents": (ROOT, 5)}, "expected a region from 0 to 1, got 5"),
     ],
 )

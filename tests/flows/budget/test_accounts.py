@@ -121,7 +121,7 @@ def test_history_verify_export(home: Home, csv: Path) -> None:
     run = document("train", "--source", csv, *SMALL)
     (entry,) = document("budget", "history", csv)["entries"]
     assert entry["entry"] == run["ledger_entry"]
-    assert entry["event"]["mechanism"] == "discrete-gaussian"
+    assert entry["event"]["mechanism"] == "discrete-gaussian with shared offsets"
     assert entry["recipe"]["privacy"]["unit"] == "user-day"
     assert "released" in veilcast("budget", "history").stdout
     held = document("budget", "verify")

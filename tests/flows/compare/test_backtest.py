@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from dp.ledger import Ledger
 from flows.cli.app import app
 from flows.compare.backtest import Folds, compare
 from flows.pipeline.guarantee import Guarantee
-from flows.pipeline.privatise import Privatised
+from flows.pipeline.privatise import Privatised, privatise
 from flows.pipeline.windows import prepare
 from flows.recipe.recipe import from_dict
 from flows.settings import Home
@@ -68,6 +69,20 @@ def test_the_noise_is_taken_off_the_error(home: Home) -> None:
     true = compare(truth, recipe, folds, 0.0)["rmse"]["mean"]
     assert free == pytest.approx(true, rel=0.1)
     assert compare(private, recipe, folds, 0.0)["rmse"]["mean"] > 1.15 * free
+
+
+def test_an_offset_is_not_taken_off_the_error(home: Home) -> None:
+    """Forecasts hold the offset of the counts that they are made from, so that errors do not."""
+    home.root.mkdir()
+    panel, _ = validate.to_panel(sources.read("synthetic"), max_gap="1d")
+    asked = {"unit": "user", "epsilon": 1.0, "delta": 1e-6}
+    recipe = from_dict({"source": {"regions_ever": 1, "regions_per_interval": 1}, "privacy": asked})
+    panel = replace(panel, regions_ever=1, regions_per_interval=1)
+    guarantee = privatise(panel, recipe, home).guarantee
+    event = Ledger(home.database_url).entries()[0].event
+    assert event["offset"] > 0
+    assert guarantee.sigma_unshared == event["sigma"]
+    assert guarantee.sigma == pytest.approx(np.hypot(event["sigma"], event["offset"]))
 
 
 def test_each_training_under_gradient_would_be_charged(home: Home) -> None:

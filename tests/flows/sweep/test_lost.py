@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from data.panel import Panel
 from dp.ledger import Ledger
 from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.mechanisms.seed import Seed
 from dp.release.idempotent import reserve
 from flows.cli.app import app
@@ -129,7 +130,8 @@ def test_counts_whose_noise_was_lost_are_not_noised_again(
     def dies(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(CountNoise, "draw", dies)
+    for noise in (CountNoise, OffsetNoise):
+        monkeypatch.setattr(noise, "draw", dies)
     with pytest.raises(MemoryError):
         train_chunk([recipe(asked)], [Seed()], opened)
     monkeypatch.undo()
