@@ -6,6 +6,7 @@ from tests.sabotage.account_faults import ACCOUNTS
 from tests.sabotage.fault import Fault
 from tests.sabotage.offset_faults import OFFSETS
 from tests.sabotage.region_faults import REGIONS
+from tests.sabotage.stream_faults import STREAMS
 
 AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/private/test_training.py", "tests/dp/mechanisms/test_count_noise.py"
@@ -501,4 +502,5 @@ FAULTS = (
     *ACCOUNTS,
     *OFFSETS,
     *REGIONS,
+    *STREAMS,
 )
