@@ -327,7 +327,7 @@ FAULTS = (
     Fault(
         "noise before the charge is committed",
         "dp/release/idempotent.py",
-        "    return ledger.commit(entry, mark)",
+        "    return ledger.commit(entry, mark, keep=seeds.keep, over=seeds.begun)",
         "    from dp.permit import _LEDGER\n\n"
         "    return Permit(entry.id, entry.key, entry.event, by=_LEDGER)",
         (f"{RELEASE}::test_the_charge_is_committed_before_the_noise",),
