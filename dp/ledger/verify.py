@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -151,13 +152,17 @@ def _pieces(session: Session) -> list[tuple[int, str]]:
     broken = []
     for number, pieces in free.items():
         group = every.get(number)
-        for place, piece in enumerate(pieces):
-            before = [*pieces[:place], *([group] if group is not None else [])]
-            wrong = groups.objection(piece, group, before)
+        for piece in pieces:
+            wrong = groups.objection(piece, group, ())
             if wrong:
                 broken.append(
                     (piece.id, f"was released at no cost, but of entry {number}: {wrong}")
                 )
+        if group is not None and "piece" in group.event.get("panel", {}):
+            parts = sorted((groups.span_of(one.event), one.id) for one in (group, *pieces))
+            for (earlier, _), (later, piece_id) in pairwise(parts):
+                if later[0] < earlier[1]:
+                    broken.append((piece_id, f"intervals of entry {number} were released twice"))
     for number in seeds.kept(session):
         group = every.get(number)
         if group is None or group.event["mechanism"] != OFFSETS or group.state == "voided":

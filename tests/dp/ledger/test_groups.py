@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from dp.composition.total import PIECE
 from dp.errors import LedgerError
-from dp.ledger import Entry, verify
+from dp.ledger import Entry, groups, verify
 from dp.mechanisms.offset_noise import OffsetNoise
 from tests.dp.release.city_stream import (
     TWO_HOURS,
@@ -104,10 +104,31 @@ def test_the_permit_of_a_piece_draws_no_offsets_of_its_own(stream: Stream) -> No
         stream.noise.draw(counts("2024-01-02 04:00", 2).to_numpy(), permit)
 
 
-def test_verify_sees_a_piece_without_its_group(stream: Stream) -> None:
+def unchecked(*_: object) -> None:
+    """In place of the check that pieces go through."""
+
+
+def test_verify_sees_what_was_released_for_nothing(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream.release(counts("2024-01-02", 2))
     stream.release(counts("2024-01-02 04:00", 2))
     assert verify(stream.ledger).holds
+    monkeypatch.setattr(groups, "check", unchecked)
+    for start, changed in (
+        ("2024-01-03", {}),
+        ("2024-01-02 06:00", {}),
+        ("2024-01-02", {"group": 9}),
+    ):
+        stream.ledger.commit(further(stream, counts(start, 1), **changed))
+    said = [what for _, what in verify(stream.ledger).broken]
+    assert len(said) == 3
+    for words in ("it was charged for 2024-01-02", "released twice", "charged no group"):
+        assert any(words in what for what in said)
+
+
+def test_verify_sees_a_seed_without_its_group(stream: Stream) -> None:
+    stream.release(counts("2024-01-02", 2))
     with stream.ledger.database.writing() as session:
         session.execute(text("INSERT INTO ledger_seeds VALUES (777, :b)"), {"b": bytes(32)})
     assert any("belongs to no group" in what for _, what in verify(stream.ledger).broken)

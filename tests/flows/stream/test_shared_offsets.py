@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
 
 from data.store import open_store, panel_releases, read_panel
 from dp.composition.total import COUNTS, OFFSETS, PIECE
@@ -17,6 +18,7 @@ from dp.ledger import Ledger, local_secret, verify
 from dp.mechanisms.kept_offsets import unseal
 from dp.release.stream_entries import streamed
 from dp.unit.privacy_unit import PrivacyUnit
+from flows.cli.app import app
 from flows.recipe.recipe import Recipe, from_dict
 from flows.settings import Home
 from flows.stream import release
@@ -191,3 +193,62 @@ def test_no_seed_is_told_or_kept_elsewhere(
             assert seed.hex().encode() not in content
             assert sealed.hex().encode() not in content
             assert (sealed in content) == (file.name == "veilcast.db"), file
+
+
+def test_gaps_and_a_partial_first_day_are_paid_for_with_their_day(
+    table: Table, opened: Home
+) -> None:
+    engine = create_engine(table.url)
+    with engine.begin() as connection:  # the first five intervals, a night, and a day
+        for gap in (
+            "time < '2024-01-01 10:00'",
+            "time BETWEEN '2024-01-03 00:00' AND '2024-01-03 06:30'",
+            "time >= '2024-01-05' AND time < '2024-01-05 23:00'",
+        ):
+            connection.execute(text(f"DELETE FROM counts WHERE {gap}"))
+    recipe, ledger = table.recipe(), Ledger(opened.database_url)
+    assert ingest(recipe, opened).new == WHOLE + 2 - 5 - 4 - DAY
+    found = streamed(ledger, NAME, PrivacyUnit.USER_DAY)
+    starts = [str(entry.period.start) for entry in found]
+    assert starts == ["2024-01-01 00:00:00", "2024-01-02 00:00:00", "2024-01-29 00:00:00"]
+    assert ledger.spent(NAME, PrivacyUnit.USER_DAY, 1e-6) == pytest.approx(2.0, rel=1e-3)
+    table.there = WHOLE + 5  # three intervals never come
+    table.come(WHOLE + 8)
+    assert ingest(recipe, opened).new == 3
+    assert mechanisms(opened)[-1] == PIECE
+    assert verify(ledger).holds
+
+
+def test_the_budget_of_a_user_lasts_as_long_as_it_is_declared_to(
+    table: Table, opened: Home
+) -> None:
+    values = table.recipe(unit="user").to_dict()
+    values["stream"]["lasts"] = "29d"
+    recipe = from_dict(values)
+    assert ingest(recipe, opened).new == WHOLE + 2
+    table.come(WHOLE + 20)
+    last = ingest(recipe, opened)
+    assert last.new == 10  # as many as 29 days have
+    assert last.refused
+    ledger = Ledger(opened.database_url)
+    assert ledger.seeds_kept() == ()
+    assert 1.99 < ledger.spent(NAME, PrivacyUnit.USER, 1e-6) <= 2.0
+    said = str(release.guarantee(recipe, release.panel(recipe, opened), opened).statement)
+    assert "while its budget lasts" in said
+
+
+def test_commands_show_pieces_with_what_paid_for_them(
+    table: Table, opened: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    ingest(table.recipe(), opened)
+    table.come(WHOLE + 4)
+    ingest(table.recipe(), opened)
+    first = streamed(Ledger(opened.database_url), NAME, PrivacyUnit.USER_DAY)[1]
+    history = CliRunner().invoke(app, ["budget", "history", NAME])
+    assert history.exit_code == 0, history.output
+    assert f"in {first.id}" in history.output
+    for command in (["show"], ["verify"], ["export"], ["export", "--format", "registry"]):
+        done = CliRunner().invoke(app, ["budget", *command])
+        assert done.exit_code == 0, done.output
+    assert "charged with the first of them" in " ".join(done.output.split())
