@@ -45,6 +45,8 @@ TESTED_IN = {
     "dp/mechanisms/test_scale": "dp/permit",
     "dp/private/test_training": "dp/private/noise_proof",
     "dp/release/test_panel": "dp/release/idempotent",
+    "dp/release/test_stream": "dp/release/stream_entries",
+    "dp/release/test_stream_seeds": "dp/ledger/seeds dp/mechanisms/kept_offsets",
     "dp/statement/test_statement": """dp/statement/caveats dp/statement/clock dp/statement/counts
         dp/statement/disclosed dp/statement/training dp/statement/wording""",
     "dp/unit/test_privacy_unit": "dp/unit/contribution",

@@ -21,13 +21,13 @@ from typing import Any
 from dp.accounting.gaussian import discrete_delta, smallest_epsilon, zcdp_delta
 from dp.accounting.rounding import KAPPA, ROUNDING, rounded_delta
 from dp.budget import Budget
-from dp.mechanisms import offset_noise, run_noise, window_sampling
+from dp.mechanisms import kept_offsets, offset_noise, run_noise, window_sampling
 from dp.unit.contribution import ContributionBound
 
 Event = dict[str, Any]
 
 COUNTS, TRAINING = "discrete-gaussian", "poisson-sampled windows"
-OFFSETS, RUNS = offset_noise.NAME, run_noise.NAME
+OFFSETS, PIECE, RUNS = offset_noise.NAME, kept_offsets.PIECE, run_noise.NAME
 
 _UNIT = 2**80
 """Unit of the fixed-point sums, which are rounded up."""
@@ -72,6 +72,8 @@ class Total:
             return _with_design(more, *offset_noise.cost_of(event))
         if event["mechanism"] == RUNS:
             return _with_design(more, *run_noise.cost_of(event))
+        if event["mechanism"] == PIECE:
+            return more  # its group was charged as a whole
         if event["mechanism"] == TRAINING:
             run = json.dumps(_plain(event), sort_keys=True)
             count = dict(self.trainings)
@@ -191,15 +193,19 @@ def total(events: list[Event | None]) -> Total:
     return result
 
 
+_AMOUNTS: dict[str, tuple[str, ...]] = {
+    COUNTS: ("sigma",),
+    OFFSETS: ("sigma", "offset"),
+    PIECE: (),
+    RUNS: ("sigma",),
+    TRAINING: ("noise_multiplier",),
+}
+"""What is noise in an event of each mechanism."""
+
+
 def weaker(event: Event, factor: float) -> Event:
     """Return the event of the same release with `factor` times the noise."""
-    names = {
-        COUNTS: ("sigma",),
-        OFFSETS: ("sigma", "offset"),
-        RUNS: ("sigma",),
-        TRAINING: ("noise_multiplier",),
-    }
-    return {**event, **{name: event[name] * factor for name in names[event["mechanism"]]}}
+    return {**event, **{name: event[name] * factor for name in _AMOUNTS[event["mechanism"]]}}
 
 
 def largest_fitting(cap: Budget, event: Event, before: Total) -> float:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dp.composition.total import COUNTS, OFFSETS, RUNS, Event
+from dp.composition.total import COUNTS, OFFSETS, PIECE, RUNS, Event
 from dp.mechanisms import offset_noise, run_noise
 from dp.unit.period import EVER, Period, TimeRange, whole
 from dp.unit.privacy_unit import (
@@ -60,6 +60,8 @@ def event_for_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> Event | None:
     event = charge.event
     if "panel" not in event:
         return event if unit == charge.unit else None
+    if event["mechanism"] == PIECE:
+        return event  # the charge for its group is there, and has what it costs every unit
     if event["mechanism"] == COUNTS:
         return None if isinstance(unit, IntervalUnit) else _counts(unit, charge, grid)
     if event["mechanism"] == OFFSETS:
@@ -73,7 +75,7 @@ def times_of_unit(unit: Unit, charge: Charge, grid: TimeGrid) -> TimeRange:
     """Return the units that a release can reveal anything about, as a range (`Period.unit_range`)."""
     if unit is PrivacyUnit.USER or not grid.one_clock:
         return EVER  # which days are the same is not known
-    if "panel" not in charge.event:
+    if "panel" not in charge.event or charge.event["mechanism"] == PIECE:
         return charge.period.unit_range(unit)
     if grid.uniform or not _interval_long(unit):
         first, last = charge.period.unit_range(unit)

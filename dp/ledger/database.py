@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from dp.errors import LedgerError, LedgerUnreachableError
 from dp.ledger import place
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest migration in `migrations/versions`."""
 _PATIENCE = 60
 """Seconds that a writer waits for other writers."""
@@ -190,6 +190,7 @@ def _engine(url: str) -> Engine:
     def _no_implicit_begin(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")  # of seeds nothing may stay in the file
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

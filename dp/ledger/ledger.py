@@ -16,7 +16,7 @@ from dp.budget import Budget
 from dp.charge import Charge
 from dp.composition.total import Total
 from dp.errors import LedgerError
-from dp.ledger import accounts, datasets, entries, log, totals
+from dp.ledger import accounts, datasets, entries, groups, log, seeds, totals
 from dp.ledger.database import Database
 from dp.ledger.tables import AccountRow, LogRow, ReleaseRow
 from dp.ledger.values import Account, Entry
@@ -54,7 +54,8 @@ class Ledger:
         Raises:
             BudgetRefused: a total would pass its cap; nothing is written.
             LedgerError: the key is already committed, or the population or the clock differs from that
-                of earlier charges.
+                of earlier charges; or it is a piece of a group that was not charged.
+            SeedGoneError: it is a piece of a group whose offsets are not kept any more.
         """
         with self.database.writing() as session:
             entry = entries.find(session, charge.key)
@@ -63,6 +64,7 @@ class Ledger:
             if entry is not None and entry.state != "voided":
                 raise LedgerError(f"entry {entry.id} has this key already and is {entry.state}")
             family, changed, logged = datasets.admit(session, charge)
+            groups.check(session, charge, family.names)
             own = accounts.open_account(session, family, charge.unit, charge.population)
             charged = accounts.of(session, family)
             if changed:
@@ -81,14 +83,28 @@ class Ledger:
             )
             return entries.entry_of(session, row)
 
-    def commit(self, entry: Entry, mark: str | None = None) -> Permit:
+    def commit(
+        self,
+        entry: Entry,
+        mark: str | None = None,
+        *,
+        keep: bytes | None = None,
+        over: Iterable[int] = (),
+    ) -> Permit:
         """Commit a reservation; from here on noise may have been drawn.
 
         Args:
             entry: reserved.
-            mark: of the seed that all noise will come from (`dp.mechanisms.seed`); None without one.
+            mark: of the seed that its noise will come from (`dp.mechanisms.seed`); None without one.
+            keep: sealed seed of the group that the entry is charged for, if further pieces may come.
+            over: entries whose groups are over; their seeds are destroyed.
         """
-        self._move(entry, "committed", {} if mark is None else {"mark": mark}, after="reserved")
+        with self.database.writing() as session:
+            body = {} if mark is None else {"mark": mark}
+            _step(session, entry, "committed", body, after="reserved")
+            seeds.destroy(session, over)
+            if keep is not None:
+                seeds.keep(session, entry.id, keep)
         return Permit(entry.id, entry.key, entry.event, by=_LEDGER)
 
     def repeat(self, entry: Entry, mark: str) -> Permit:
@@ -110,6 +126,16 @@ class Ledger:
             body = session.scalars(query).first()
             return json.loads(body).get("mark") if body else None
 
+    def seed(self, entry: Entry) -> bytes | None:
+        """Return the sealed seed of the group that an entry was charged for; None if there is none."""
+        with self.database.reading() as session:
+            return seeds.find(session, entry.id)
+
+    def seeds_kept(self) -> tuple[int, ...]:
+        """Return the numbers of the entries whose groups have seeds."""
+        with self.database.reading() as session:
+            return seeds.kept(session)
+
     def void(self, entry: Entry) -> None:
         """Give a reservation back; only before it is committed, when no noise can have been drawn."""
         with self.database.writing() as session:
@@ -118,8 +144,14 @@ class Ledger:
             assert family is not None  # noqa: S101  (it was charged)
             accounts.rebuild(session, accounts.of(session, family), family)
 
-    def release(self, permit: Permit, content: bytes) -> None:
-        """Store a release and mark its entry as released, in one transaction."""
+    def release(self, permit: Permit, content: bytes, *, over: Iterable[int] = ()) -> None:
+        """Store a release and mark its entry as released, in one transaction.
+
+        Args:
+            permit: that the noise was drawn under.
+            content: what is released.
+            over: entries whose groups are over with it; their seeds are destroyed.
+        """
         digest = hashlib.sha256(content).hexdigest()
         with self.database.writing() as session:
             row = session.get(LogRow, permit.entry)
@@ -132,6 +164,7 @@ class Ledger:
                 after="committed",
             )
             session.add(ReleaseRow(entry=permit.entry, content=content))
+            seeds.destroy(session, over)
 
     def released(self, key: str) -> bytes:
         """Return the content that was released under a key.
@@ -288,10 +321,6 @@ class Ledger:
         with self.database.reading() as session:
             query = select(LogRow.hash).order_by(LogRow.seq.desc()).limit(1)
             return session.scalars(query).first() or log.START
-
-    def _move(self, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:
-        with self.database.writing() as session:
-            _step(session, entry, state, body, after=after)
 
 
 def _step(session: Session, entry: Entry, state: str, body: dict[str, Any], *, after: str) -> None:

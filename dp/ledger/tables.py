@@ -87,6 +87,15 @@ class TotalRow(Base):
     __table_args__ = (Index("ledger_totals_reach", "account", "start"),)
 
 
+class SeedRow(Base):
+    """The sealed seed of a stream's group that is not over (`dp.mechanisms.kept_offsets`)."""
+
+    __tablename__ = "ledger_seeds"
+
+    entry: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ReleaseRow(Base):
     """The content released under an entry, so that it can be returned and is never drawn twice."""
 

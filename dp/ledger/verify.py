@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dp.ledger import accounts, datasets, log, totals
+from dp.composition.total import OFFSETS, PIECE
+from dp.ledger import accounts, datasets, groups, log, seeds, totals
 from dp.ledger.entries import all_entries
 from dp.ledger.ledger import Ledger
 from dp.ledger.tables import LogRow, ReleaseRow
+from dp.ledger.values import Entry
 
 _NEXT = {"reserved": ("committed", "voided"), "committed": ("released",)}
 
@@ -54,6 +57,7 @@ def verify(ledger: Ledger, head: str | None = None) -> Verdict:
             broken += _releases(session, rows)
             broken += _accounts_differ(session, rows)
             broken += _names(session, rows)
+            broken += _pieces(session)
         last = rows[-1].hash if rows else log.START
         return Verdict(len(rows), tuple(sorted(broken)), last)
 
@@ -135,6 +139,34 @@ def _names(session: Session, rows: list[LogRow]) -> list[tuple[int, str]]:
             broken.append(
                 (row.seq, "its data set is no longer known by the names it was charged by")
             )
+    return broken
+
+
+def _pieces(session: Session) -> list[tuple[int, str]]:
+    """Return pieces of streams that no group was charged for, and seeds that belong to none."""
+    every = {entry.id: entry for entry in all_entries(session)}
+    free: dict[int, list[Entry]] = {}
+    for entry in every.values():
+        if entry.event["mechanism"] == PIECE and entry.state != "voided":
+            free.setdefault(int(entry.event["group"]), []).append(entry)
+    broken = []
+    for number, pieces in free.items():
+        group = every.get(number)
+        for piece in pieces:
+            wrong = groups.objection(piece, group, ())
+            if wrong:
+                broken.append(
+                    (piece.id, f"was released at no cost, but of entry {number}: {wrong}")
+                )
+        if group is not None and "piece" in group.event.get("panel", {}):
+            parts = sorted((groups.span_of(one.event), one.id) for one in (group, *pieces))
+            for (earlier, _), (later, piece_id) in pairwise(parts):
+                if later[0] < earlier[1]:
+                    broken.append((piece_id, f"intervals of entry {number} were released twice"))
+    for number in seeds.kept(session):
+        group = every.get(number)
+        if group is None or group.event["mechanism"] != OFFSETS or group.state == "voided":
+            broken.append((number, "a seed is kept that belongs to no group"))
     return broken
 
 

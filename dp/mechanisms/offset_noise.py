@@ -125,8 +125,7 @@ class OffsetNoise:
         whole = counts[observed].astype(np.int64)
         if not np.array_equal(whole, counts[observed]):
             raise ValueError("noise is for whole counts; aggregate or round at the source")
-        # no two counts become further apart; beyond, a float could not hold single persons anyway
-        whole = whole.clip(-_LARGEST, _LARGEST)
+        whole = within_range(whole)
         group = np.zeros(len(counts), dtype=np.int64) if groups is None else groups
         numbers, members, sizes = np.unique(
             group[observed], return_inverse=True, return_counts=True
@@ -150,6 +149,11 @@ class OffsetNoise:
     @property
     def _draws(self) -> int:
         return cost_of(self.event())[1]
+
+
+def within_range(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut counts beyond what floats hold single persons of; no two become further apart."""
+    return counts.clip(-_LARGEST, _LARGEST)
 
 
 def noise_of(event: dict[str, Any], budget: Budget) -> OffsetNoise:

@@ -20,6 +20,7 @@ from dp.accounting.rounding import rounded_delta, rounded_variance
 from dp.accounting.run_cost import Taps, lag_products, runs_cost, spread_cost
 from dp.budget import Budget
 from dp.mechanisms.count_noise import discrete_gaussian
+from dp.mechanisms.offset_noise import within_range
 from dp.permit import Permit
 from dp.unit.contribution import ContributionBound
 from dp.unit.run_set import RunSet
@@ -137,7 +138,7 @@ class RunNoise:
                 f"expected at most {self.cells} counts in each of {self.unit.regions} regions"
             )
         permit.use("noise on counts", self.event())
-        noise = discrete_gaussian(filtered(whole, self.taps), self.sigma * self.grid)
+        noise = discrete_gaussian(filtered(within_range(whole), self.taps), self.sigma * self.grid)
         noised = np.full(counts.shape, np.nan)
         noised[observed] = unfiltered(noise, self.taps)
         return noised

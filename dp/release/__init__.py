@@ -2,7 +2,7 @@
 
 from dp.release.idempotent import Released, Request, release_each_once, release_once
 from dp.release.panel import Release, charge_for_counts, panel_of, release_counts
-from dp.release.stream import streamed
+from dp.release.stream_entries import streamed
 
 __all__ = [
     "Release",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dp.budget import Budget, BudgetRefused
 from dp.errors import LedgerUnreachableError, ReleaseLostError
@@ -32,6 +32,24 @@ class Released:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """What a release of a stream does to the seeds of groups (`dp.mechanisms.kept_offsets`).
+
+    Attributes:
+        keep: sealed seed of the group that begins with it, if further pieces may come.
+        begun: entries whose groups are over when it is committed.
+        done: entries whose groups are over when it is released.
+    """
+
+    keep: bytes | None = field(default=None, repr=False)
+    begun: tuple[int, ...] = ()
+    done: tuple[int, ...] = ()
+
+
+_NONE = Seeds()
+
+
+@dataclass(frozen=True)
 class Request:
     """A requested release.
 
@@ -42,12 +60,14 @@ class Request:
         again: whether it may be paid for once more if it was charged before and lost. False for
             automatic retries, whose cost has not been announced again; a reservation made since the
             announcement is covered by it.
+        seeds: what it does to the seeds of a stream's groups.
     """
 
     charge: Charge
     cap: Budget | None = None
     mark: str | None = None
     again: bool = True
+    seeds: Seeds = _NONE
 
 
 def release_once(
@@ -58,6 +78,7 @@ def release_once(
     cap: Budget | None = None,
     mark: str | None = None,
     again: bool = True,
+    seeds: Seeds = _NONE,
 ) -> Released:
     """Make a release under a charge; the same key returns the same release at no further cost.
 
@@ -74,6 +95,7 @@ def release_once(
         cap: a cap beside the account's own.
         mark: of the seed that all noise of `make` comes from; None if it comes from elsewhere.
         again: whether it may be paid for once more if it was charged before and lost.
+        seeds: what it does to the seeds of a stream's groups.
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
@@ -81,7 +103,7 @@ def release_once(
     """
     (released,) = release_each_once(
         ledger,
-        [Request(charge, cap, mark, again)],
+        [Request(charge, cap, mark, again, seeds)],
         lambda permits: {place: make(permit) for place, permit in permits.items()},
     )
     if isinstance(released, ReleaseLostError):
@@ -124,7 +146,7 @@ def release_each_once(
         pending = {key: requests[place] for key, place in first.items() if key not in results}
         entries = _reserve_all(ledger, pending)
         permits = {
-            first[key]: _permit(ledger, entry, requests[first[key]].mark)
+            first[key]: _permit(ledger, entry, requests[first[key]])
             for key, entry in entries.items()
             if entry.state != "released"
         }
@@ -134,7 +156,7 @@ def release_each_once(
             if place not in permits:
                 results[key] = Released(ledger.released(entry.key), entry, fresh=False)
             elif place in contents:
-                _keep(ledger, permits[place], contents[place])
+                _keep(ledger, permits[place], contents[place], requests[place].seeds.done)
                 released = replace(entry, state="released")
                 results[key] = Released(contents[place], released, fresh=True)
     ordered: list[Released | ReleaseLostError | None] = []
@@ -162,25 +184,26 @@ def _lost(ledger: Ledger, request: Request) -> ReleaseLostError | None:
     )
 
 
-def _permit(ledger: Ledger, entry: Entry, mark: str | None) -> Permit:
+def _permit(ledger: Ledger, entry: Entry, request: Request) -> Permit:
+    mark, seeds = request.mark, request.seeds
     if entry.state == "committed" and mark is not None:
         return ledger.repeat(entry, mark)
-    return ledger.commit(entry, mark)
+    return ledger.commit(entry, mark, keep=seeds.keep, over=seeds.begun)
 
 
-def _keep(ledger: Ledger, permit: Permit, content: bytes) -> None:
+def _keep(ledger: Ledger, permit: Permit, content: bytes, over: tuple[int, ...]) -> None:
     """Store a release; wait for a database that is away for a while.
 
     Every attempt writes the same release; if it were given up, the charge would have bought nothing.
     """
     for pause in _PAUSES:
         try:
-            return ledger.release(permit, content)
+            return ledger.release(permit, content, over=over)
         except LedgerUnreachableError:
             time.sleep(pause)
             if (entry := _find(ledger, permit)) is not None and entry.state == "released":
                 return None  # the answer was lost, not the release
-    return ledger.release(permit, content)
+    return ledger.release(permit, content, over=over)
 
 
 def _find(ledger: Ledger, permit: Permit) -> Entry | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -148,14 +149,29 @@ def draw_once(
 ) -> Release:
     """Return the release of a charge: drawn now, or as it was stored."""
 
+    def draw(permit: Permit) -> NDArray[np.float64]:
+        return _noised(counts, noise, permit)
+
+    return drawn_once(counts, draw, charge, ledger, cap=cap, again=again)
+
+
+def drawn_once(
+    counts: pd.DataFrame,
+    draw: Callable[[Permit], NDArray[np.float64]],
+    charge: Charge,
+    ledger: Ledger,
+    **terms: Any,
+) -> Release:
+    """Return the release of a charge: by `draw`, or as it was stored; terms as of `release_once`."""
+
     def make(permit: Permit) -> bytes:
-        noised = _noised(counts, noise, permit)
+        noised = draw(permit)
         frame = pd.DataFrame(noised, index=counts.index, columns=counts.columns)
         buffer = io.BytesIO()
         frame.to_parquet(buffer)
         return buffer.getvalue()
 
-    release = release_once(ledger, charge, make, cap=cap, again=again)
+    release = release_once(ledger, charge, make, **terms)
     released = panel_of(release.content)
     released.index, released.columns = counts.index, counts.columns
     return Release(released, release.entry, release.fresh)

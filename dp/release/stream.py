@@ -1,16 +1,20 @@
 """Streamed counts: every interval is released once as it comes, under one guarantee for all of them.
 
 The noise is calibrated for everything that one unit can ever be counted in (a day's intervals for
-`user-day`, what the budget is to last for `user`), and the same on every count. Each piece is charged
-with the intervals of a unit that it holds, so that the ledger's total reaches what was promised when
-all of a unit's intervals are out, and not before. Pieces are adaptive: what the later ones hold is
-not known when the first are drawn, which composition of Gaussians allows (Dong, Roth, Su 2022).
+`user-day`, what the budget is to last for `user`), and the same on every count. Where sharing offsets
+makes it smaller, the first piece of a group is charged for all of it (`dp.release.stream_groups`).
+
+Independent noise is charged piece by piece, with the intervals of a unit that each holds, so that the
+ledger's total reaches what was promised when all of a unit's intervals are out, and not before. Pieces
+are adaptive: what the later ones hold is not known when the first are drawn, which composition of
+Gaussians allows (Dong, Roth, Su 2022).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -18,11 +22,16 @@ import numpy as np
 import pandas as pd
 
 from dp.budget import Budget
-from dp.ledger import Entry, Ledger
-from dp.ledger.identity import release_key
+from dp.ledger import Ledger
 from dp.mechanisms.count_noise import CountNoise, calibrate
+from dp.mechanisms.design import Noise, least_noise
+from dp.mechanisms.kept_offsets import can_be_kept
+from dp.mechanisms.offset_noise import OffsetNoise
 from dp.release.panel import Release, charge_for_counts, draw_once, period_of
+from dp.release.stream_entries import group_at, key_in_use
+from dp.release.stream_groups import charged_noise, entries_of, release_first, release_further
 from dp.unit.contribution import derive_bound
+from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import MONDAY, PrivacyUnit, crosses_borders, intervals_of
 
 _EVER = 10**9
@@ -30,14 +39,33 @@ _EVER = 10**9
 
 
 def stream_noise(
-    budget: Budget, unit: PrivacyUnit, *, lasts: int | None, **bounds: Any
-) -> tuple[CountNoise, tuple[str, ...]]:
+    budget: Budget,
+    unit: PrivacyUnit,
+    *,
+    lasts: int | None,
+    regions: int,
+    interval: timedelta,
+    start: datetime | None = None,
+    ever: int | None = None,
+    parents: tuple[int, ...] = (),
+    independent: bool = False,
+    **bounds: Any,
+) -> tuple[Noise, tuple[str, ...]]:
     """Return the noise for a stream, and why one unit can change no more than it covers.
+
+    It is the noise of least variance: counts of a region share an offset within one unit's time, unless
+    an interval can belong to two units, or too little is gained.
 
     Args:
         budget: for all that is ever released about one unit.
         unit: privacy unit.
         lasts: intervals that the budget is to last; needed for `user`, whose records never end.
+        regions: number of regions.
+        interval: length of one.
+        start: of any interval, by the clock that days and weeks are counted by; by default the worst.
+        ever: G, the most different regions that one unit is ever counted in, if declared.
+        parents: as of `ContributionSet`.
+        independent: whether to draw every count's noise by itself, whatever is gained by sharing.
         bounds: further arguments of `derive_bound`.
 
     Raises:
@@ -49,16 +77,51 @@ def stream_noise(
             'stream.lasts="90d", or choose user-week, user-day or user-interval'
         )
     observed = lasts if unit is PrivacyUnit.USER and lasts is not None else _EVER
-    bound, reasons = derive_bound(unit, observed=observed, **bounds)
-    return calibrate(budget, bound), reasons
+    bound, reasons = derive_bound(
+        unit, observed=observed, interval=interval, regions=regions, start=start, **bounds
+    )
+    contribution = ContributionSet(bound, regions, ever or 0, parents)
+    if independent or crosses_borders(unit, interval=interval, start=start):
+        return calibrate(budget, bound), reasons
+    cells = intervals_of(unit, observed=observed, interval=interval, start=start)
+    noise = least_noise(budget, contribution, per=unit, cells=cells)
+    if isinstance(noise, OffsetNoise) and not can_be_kept(noise):
+        return calibrate(budget, bound), reasons
+    return noise, reasons
 
 
-def pieces(times: pd.DatetimeIndex, interval: timedelta, unit: PrivacyUnit) -> tuple[slice, ...]:
+def pieces(
+    times: pd.DatetimeIndex,
+    interval: timedelta,
+    unit: PrivacyUnit,
+    borders: Iterable[datetime] = (),
+) -> tuple[slice, ...]:
     """Cut new intervals into pieces so that no unit is charged for more intervals than it has.
 
     A partial day or week is a piece of its own; whole ones are kept together. An interval across a
     border is a piece of its own, and so is each run of intervals between such borders.
+
+    Args:
+        times: start of each interval, regular.
+        interval: length of one.
+        unit: privacy unit.
+        borders: further moments to cut at, such as the end of a `user`'s group.
     """
+    marks = sorted({int(times.searchsorted(pd.Timestamp(border))) for border in borders})
+    return tuple(
+        slice(part.start + start, part.start + end)
+        for part in _by_unit(times, interval, unit)
+        for start, end in pairwise(
+            [
+                0,
+                *(mark - part.start for mark in marks if part.start < mark < part.stop),
+                part.stop - part.start,
+            ]
+        )
+    )
+
+
+def _by_unit(times: pd.DatetimeIndex, interval: timedelta, unit: PrivacyUnit) -> tuple[slice, ...]:
     if unit.span is None or not len(times):
         return (slice(0, len(times)),)
     if crosses_borders(unit, interval=interval, start=times[0].to_pydatetime()):
@@ -97,7 +160,7 @@ def piece_noise(
 
 def release_piece(
     counts: pd.DataFrame,
-    whole: CountNoise,
+    whole: Noise,
     *,
     ledger: Ledger,
     unit: PrivacyUnit,
@@ -116,8 +179,10 @@ def release_piece(
     set have separate keys.
 
     Args:
-        counts: raw counts, [T, R]; rows of NaN where not observed, at least one that is.
-        whole: the stream's noise; its budget is the cap, beside the account's own.
+        counts: raw counts, [T, R]; rows of NaN where not observed, at least one that is;
+            one of `pieces`.
+        whole: the stream's noise; its budget is the cap, beside the account's own. A group that has
+            begun goes on with the noise that it was charged for.
         ledger: where the charge is written.
         unit: privacy unit.
         interval: length of one.
@@ -131,12 +196,16 @@ def release_piece(
 
     Raises:
         BudgetRefused: a total would pass its cap; nothing was drawn.
+        SeedGoneError: the offsets of the piece's group are not kept any more; nothing was drawn.
+        ReleaseLostError: with shared offsets: it was charged and lost before, and is not drawn again.
     """
-    noise = piece_noise(whole, counts, unit, interval)
+    called, limit = stream or dataset, intervals_per_unit
     slots = intervals_of(unit, observed=_EVER, interval=interval, start=counts.index[0])
-    limit = intervals_per_unit
     if limit is None and unit is not PrivacyUnit.USER:
         limit = whole.bound.intervals
+    noise = whole
+    if isinstance(whole, CountNoise):
+        noise = piece_noise(whole, counts, unit, interval)
     charge = charge_for_counts(
         counts,
         noise,
@@ -148,76 +217,21 @@ def release_piece(
         intervals_per_unit=limit if limit and limit < slots else None,
         **about,
     )
-    called = stream or dataset
     piece = {
         "unit": unit.value,
         "period": charge.period.to_dict(),
         "regions": [str(name) for name in counts.columns],
     }
     panel = {**charge.event["panel"], "stream": called}
-    key = _key_in_use(ledger, secret, piece, called, (dataset, *earlier))
-    charge = replace(charge, key=key, event={**charge.event, "panel": panel})
+    with ledger.hold(f"groups of stream {called}"):
+        key = key_in_use(ledger, secret, piece, called, (dataset, *earlier))
+        charge = replace(charge, key=key, event={**charge.event, "panel": panel})
+        entries = entries_of(ledger, called, unit, earlier)
+        group = group_at(entries, charge.period)
+        if group is not None and group.key != key:
+            return release_further(counts, group, charge, ledger, secret)
+        if group is not None:  # once more: its own noise, whatever the recipe says by now
+            noise = charged_noise(group)
+        if isinstance(noise, OffsetNoise):
+            return release_first(counts, noise, charge, ledger, secret, entries, whole.budget)
     return draw_once(counts, noise, charge, ledger, whole.budget)
-
-
-def _key_in_use(
-    ledger: Ledger, secret: bytes, piece: dict[str, Any], stream: str, names: tuple[str, ...]
-) -> str:
-    """Return the key of a piece, or the one that an earlier version released it under.
-
-    Earlier versions named the data set in place of the stream, so that two streams of it shared their
-    keys; the entry shows which stream the release belongs to.
-    """
-    for name in names:
-        key = release_key(secret, {"stream": name, **piece})
-        entry = ledger.find(key)
-        if (
-            entry is not None
-            and entry.state != "voided"
-            and stream_of(entry) in (stream, *names[1:])
-        ):
-            return key
-    return release_key(secret, {"one stream": stream, **piece})
-
-
-def stream_of(entry: Entry) -> str:
-    """Return the name of a charge's stream; earlier versions kept it in the recipe only."""
-    known = entry.event.get("panel", {}).get("stream")
-    given = entry.recipe.get("stream", {}).get("name") or entry.recipe.get("source", {}).get(
-        "account"
-    )
-    return str(known or given or entry.dataset)
-
-
-def streamed(
-    ledger: Ledger,
-    stream: str,
-    unit: PrivacyUnit,
-    after: int = 0,
-    *,
-    earlier: tuple[str, ...] = (),
-) -> tuple[Entry, ...]:
-    """Return the charges of one stream that were not given back, oldest first.
-
-    Args:
-        ledger: where they are.
-        stream: its name; other streams of the same data set are not looked at.
-        unit: privacy unit.
-        after: only those after this number.
-        earlier: names that it had before.
-    """
-    return tuple(
-        entry
-        for entry in ledger.entries(None, unit, after=after)
-        if entry.purpose == "stream"
-        and entry.state != "voided"
-        and stream_of(entry) in (stream, *earlier)
-    )
-
-
-def give_back(ledger: Ledger, entries: tuple[Entry, ...]) -> None:
-    """Void reservations that were never committed: no noise can have been drawn for them."""
-    for entry in entries:
-        with ledger.hold(entry.key):
-            if ledger.entry(entry.id).state == "reserved":
-                ledger.void(entry)

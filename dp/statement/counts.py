@@ -64,7 +64,7 @@ def input_perturbation(
         "sigma": noise.deviation,
         "sigma_unshared": noise.sigma,
         "mu": total.mu_of_counts,
-        "correlation": wording.correlated(noise),
+        "correlation": wording.correlated(noise, unit),
         "sensitivity": noise.bound.sensitivity,
         "bound": list(reasons),
         "assumptions": [
@@ -144,6 +144,7 @@ def stream(
     statement["not_covered"] = statement["not_covered"][1:]
     return {
         **statement,
+        "correlation": wording.correlated(noise, unit, kept=True),
         "epsilon": max(noise.epsilon, spent),
         "epsilon_of_stream_alone": noise.epsilon,
         "unprotected": disclosed.of_counts(noise.bound, raw_errors=False),

@@ -79,19 +79,24 @@ def noise(made: Noise) -> tuple[str, str]:
     )
 
 
-def correlated(made: Noise) -> list[str]:
-    """Explain what correlated noise means for whoever uses the counts, and for other units."""
+def correlated(made: Noise, unit: PrivacyUnit, *, kept: bool = False) -> list[str]:
+    """Explain what correlated noise means for whoever uses the counts, and for other units.
+
+    Args:
+        made: the noise.
+        unit: privacy unit.
+        kept: whether offsets are kept while their group goes on, as those of streams are.
+    """
     if isinstance(made, RunNoise):
         return _in_runs(made)
     if not isinstance(made, OffsetNoise):
         return []
-    among = _AMONG[made.per]
+    among = "while its budget lasts" if kept and made.per is PrivacyUnit.USER else _AMONG[made.per]
     return [
         f"the noise of a region's counts {among} is correlated: {made.sigma:.1f} persons are drawn for "
         f"each count, {made.offset:.1f} once for all of them. A sum or mean of them is off by that "
         "offset however many there are, and differences between them are not",
-        "somebody who learns an offset has counts with the smaller noise: offsets are as secret as the "
-        "counts, and are not kept",
+        *(_kept(made, unit, among) if kept else [_NOT_KEPT]),
         "units shorter than the one protected pay more than they would under independent noise; the "
         "ledger charges them for it",
     ]
@@ -112,6 +117,31 @@ def _in_runs(made: RunNoise) -> list[str]:
         "exact",
         "units shorter than the one protected are charged for whole runs, and single intervals for all "
         "that cutting runs couples with them",
+    ]
+
+
+def leaked_epsilon(made: OffsetNoise) -> float:
+    """Return epsilon at the budget's delta for whoever knows all offsets: σ of single counts is left."""
+    return Total().plus({**made.event(), "apart": True}).epsilon(made.budget.delta)
+
+
+_NOT_KEPT = (
+    "somebody who learns an offset has counts with the smaller noise: offsets are as secret as the "
+    "counts, and are not kept"
+)
+
+
+def _kept(made: OffsetNoise, unit: PrivacyUnit, among: str) -> list[str]:
+    return [
+        f"one unit is charged for all counts {among} when the first of them is released; those that "
+        "come later cost nothing more. What is released may change what people do, and so the counts, "
+        "but whether and when the protected records are in them is taken not to depend on it",
+        "offsets live as long as that. The ledger's database keeps 32 random bytes, from which they "
+        "follow together with the installation's secret (var/secret), and destroys them with the last "
+        "count, or when the first later one is released; copies of the database are not reached",
+        f"whoever has both meanwhile knows the offsets and is left with the noise of single counts: "
+        f"epsilon {leaked_epsilon(made):.3g} instead of {made.epsilon:.3g}, at delta "
+        f"{made.budget.delta:g} ({_terms(unit)})",
     ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from dp.composition.total import COUNTS, OFFSETS, RUNS, TRAINING
+from dp.composition.total import COUNTS, OFFSETS, PIECE, RUNS, TRAINING
 from dp.statement import caveats, disclosed
 from dp.statement.code_version import code_version
 from flows.document import Document
@@ -185,6 +185,7 @@ _MECHANISMS = {
     COUNTS: "Discrete Gaussian noise on counts, sampled exactly",
     OFFSETS: "Discrete Gaussian noise on counts, in part shared by a region's counts, sampled exactly",
     RUNS: "Discrete Gaussian noise on counts, correlated in time, sampled exactly on filtered counts",
+    PIECE: "Further counts that share offsets with earlier ones, charged with the first of them",
     TRAINING: "DP-SGD on Poisson-sampled windows (Opacus)",
 }
 
@@ -205,7 +206,7 @@ def _products(live: list[Document]) -> str:
         RUNS: "Counts of people per region and interval, with noise that is correlated in time",
         TRAINING: "Forecasting models trained with noise",
     }
-    return "; ".join(kinds.get(kind, kind) for kind in _mechanisms(live))
+    return "; ".join(kinds.get(kind, kind) for kind in _mechanisms(live) if kind != PIECE)
 
 
 def _cap(account: Document) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from data.bound import Bound
-from data.nesting import parents_of
+from data.nesting import Nesting, parents_of
 from data.panel import Panel
 from data.sources.credentials import shown
 from data.sources.identity import identities
@@ -192,16 +192,19 @@ def contribution_of(panel: Panel, recipe: Recipe) -> tuple[ContributionSet, tupl
     parents = parents_of(panel.nested, panel.regions)
     ever = panel.regions_ever if panel.bound is None else panel.bound.regions_ever
     contribution = ContributionSet(bound, len(panel.regions), ever or 0, parents)
-    return contribution, (*reasons, *_further(panel, contribution))
+    further = further_reasons(panel.nested, contribution, enforced=panel.bound is not None)
+    return contribution, (*reasons, *further)
 
 
-def _further(panel: Panel, contribution: ContributionSet) -> list[str]:
+def further_reasons(
+    nested: Nesting | None, contribution: ContributionSet, *, enforced: bool
+) -> list[str]:
     """Return the reasons for what is known beyond K, M and w_max."""
-    word = "the operator's word" if panel.bound is None else "enforced when counting"
+    word = "enforced when counting" if enforced else "the operator's word"
     reasons = []
     if contribution.ever < contribution.regions:
         reasons.append(f"G = {contribution.ever} different regions in all intervals: {word}")
-    for outer, inner in (panel.nested or {}).items():
+    for outer, inner in (nested or {}).items():
         reasons.append(f"{outer!r} contains {', '.join(map(repr, inner))}: {word}")
     return reasons
 

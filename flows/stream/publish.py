@@ -16,6 +16,7 @@ What is charged differs on purpose, because the promises do:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -53,17 +54,20 @@ def publish(
 def released(entry: Entry) -> Released:
     """Return what the store keeps about a charge."""
     event = entry.event
-    # the standard deviation of all noise on a count, whatever the design
-    sigma = math.hypot(event["sigma"], event.get("offset", 0.0))
-    if event["mechanism"] == RUNS:
-        sigma *= mean_gain(tuple(event["taps"]), event["cells"])
     bound = ContributionBound(event["intervals"], event["regions"], event["weight"])
     return Released(
         key=entry.key,
         ledger_entry=entry.id,
         unit=entry.unit.value,
-        epsilon=entry.epsilon,
+        epsilon=event.get("epsilon", entry.epsilon),  # of the group that a further piece is part of
         delta=entry.delta,
-        sigma=sigma,
+        sigma=deviation_of(event),
         sensitivity=bound.sensitivity,
     )
+
+
+def deviation_of(event: dict[str, Any]) -> float:
+    """Return the standard deviation of all noise on a count, whatever its design, in persons."""
+    if event["mechanism"] == RUNS:
+        return float(event["sigma"]) * mean_gain(tuple(event["taps"]), event["cells"])
+    return math.hypot(event["sigma"], event.get("offset", 0.0))

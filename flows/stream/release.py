@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from data.bound import check_regions_ever
+from data.nesting import parents_of
 from data.panel import Panel
 from data.spans import to_span
 from data.store import Database, open_store, panel_releases, read_panel
@@ -14,14 +15,19 @@ from data.store import released_until as until
 from dp import statement
 from dp.budget import BudgetRefused
 from dp.composition.total import Total
+from dp.errors import SeedGoneError
 from dp.ledger import Entry, Ledger, local_secret
-from dp.mechanisms.count_noise import CountNoise
+from dp.mechanisms.design import Noise
 from dp.release.panel import panel_of
-from dp.release.stream import give_back, pieces, release_piece, stream_noise, streamed
+from dp.release.stream import pieces, release_piece, stream_noise
+from dp.release.stream_entries import give_back, is_independent, streamed
+from dp.release.stream_groups import charged_noise, group_ends, lost_spans, shares_offsets
+from dp.unit.contribution_set import ContributionSet
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.document import Document
 from flows.errors import UsageError
 from flows.pipeline.guarantee import Guarantee
+from flows.pipeline.privatise import further_reasons
 from flows.recipe.recipe import Recipe
 from flows.settings import Home
 from flows.stream.arrivals import Arrivals, first, since
@@ -114,38 +120,51 @@ class _Release:
             raw = replace(raw, counts=raw.counts[raw.counts.index >= end])
         if not len(raw.counts):
             return Ingested(self.stream, 0, end, seen, (), None)
+        known = streamed(self.ledger, self.stream, self.unit, earlier=self.earlier)
         noise, reasons = noise_of(
             self.recipe,
             raw.interval,
-            len(raw.counts.columns),
+            tuple(str(name) for name in raw.counts.columns),
             raw.regions_per_interval,
             raw.counts.index[0],
+            independent=is_independent(known),
         )
         entries: list[int] = []
         new, refused = 0, None
-        for counts in self._pieces(raw):
+        parts = self._pieces(raw, noise, known)
+        for place, counts in enumerate(parts):
             try:
                 entry = self._publish(counts, raw, noise, reasons)
             except BudgetRefused as error:
                 refused = str(error)
                 break
+            except SeedGoneError:
+                if place == len(parts) - 1:
+                    raise
+                continue  # a later group has begun: what is left of this one stays a gap
             entries.append(entry.id)
             new += int(counts.notna().all(axis=1).sum())
             end = counts.index[-1] + raw.interval
         return Ingested(self.stream, new, end, seen, tuple(entries), refused)
 
-    def _pieces(self, raw: Arrivals) -> list[pd.DataFrame]:
-        observed = raw.counts.notna().all(axis=1).to_numpy()
+    def _pieces(self, raw: Arrivals, noise: Noise, known: tuple[Entry, ...]) -> list[pd.DataFrame]:
+        """Cut new counts into pieces; those that were drawn and lost under shared offsets stay gaps."""
+        frame = raw.counts.copy()
+        lost = lost_spans(known)
+        for start, end in lost:
+            frame.loc[(frame.index >= start) & (frame.index < end)] = float("nan")
+        observed = frame.notna().all(axis=1).to_numpy()
         if not observed.any():
             return []
-        counts = raw.counts.iloc[observed.argmax() :]
-        times = pd.DatetimeIndex(counts.index)
-        cut = pieces(times, raw.interval.to_pytimedelta(), self.unit)
-        parts = [counts.iloc[part] for part in cut]
+        counts = frame.iloc[observed.argmax() :]
+        times, interval = pd.DatetimeIndex(counts.index), raw.interval.to_pytimedelta()
+        borders = [moment for span in lost for moment in span]
+        borders += group_ends(noise, known, times[0].to_pydatetime(), interval)
+        parts = [counts.iloc[part] for part in pieces(times, interval, self.unit, borders)]
         return [part for part in parts if part.notna().all(axis=1).any()]
 
     def _publish(
-        self, counts: pd.DataFrame, raw: Arrivals, noise: CountNoise, reasons: tuple[str, ...]
+        self, counts: pd.DataFrame, raw: Arrivals, noise: Noise, reasons: tuple[str, ...]
     ) -> Entry:
         """Release one piece of the new counts, and append it to the store."""
         release = release_piece(
@@ -188,36 +207,52 @@ class _Release:
 def noise_of(
     recipe: Recipe,
     interval: pd.Timedelta,
-    regions: int,
+    regions: tuple[str, ...],
     per_interval: int | None,
     start: pd.Timestamp,
-) -> tuple[CountNoise, tuple[str, ...]]:
+    *,
+    independent: bool = False,
+) -> tuple[Noise, tuple[str, ...]]:
     """Return the stream's noise, and the reasons for its contribution bound.
+
+    Args:
+        recipe: of the stream.
+        interval: length of one.
+        regions: names, in order.
+        per_interval: M, if the source declares it.
+        start: of an interval.
+        independent: whether the stream began with independent noise, with which it goes on.
 
     Raises:
         UsageError: the recipe lacks a bound or declares one that does not fit.
     """
-    privacy, lasts = recipe.privacy, None
-    per_interval = recipe.source.regions_per_interval or per_interval
+    privacy, source, lasts = recipe.privacy, recipe.source, None
+    per_interval = source.regions_per_interval or per_interval or source.regions_ever
     try:
         check_regions_ever(
-            recipe.source.regions_ever, regions=regions, regions_per_interval=per_interval
+            source.regions_ever, regions=len(regions), regions_per_interval=per_interval
         )
         if recipe.stream.lasts is not None:
             lasts = int(to_span(recipe.stream.lasts) // interval)
-        return stream_noise(
+        parents = parents_of(source.nested, regions)
+        noise, reasons = stream_noise(
             privacy.budget,
             PrivacyUnit(privacy.unit),
             lasts=lasts,
             interval=interval.to_pytimedelta(),
-            regions=regions,
+            regions=len(regions),
             regions_per_interval=per_interval,
             intervals_per_unit=privacy.intervals_per_unit,
             weight=privacy.weight,
             start=start,
+            ever=source.regions_ever,
+            parents=parents,
+            independent=independent or privacy.noise == "independent",
         )
+        known = ContributionSet(noise.bound, len(regions), source.regions_ever or 0, parents)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    return noise, (*reasons, *further_reasons(source.nested, known, enforced=False))
 
 
 def panel(recipe: Recipe, home: Home, *, start: pd.Timestamp | None = None) -> Panel:
@@ -231,11 +266,20 @@ def guarantee(recipe: Recipe, counts: Panel, home: Home) -> Guarantee:
     """Return the guarantee of the stream, which holds for everything made from it."""
     stream, unit = in_use(recipe, home), PrivacyUnit(recipe.privacy.unit)
     ledger = Ledger(home.database_url)
-    last = streamed(ledger, stream, unit, earlier=earlier_names(recipe))[-1]
+    known = streamed(ledger, stream, unit, earlier=earlier_names(recipe))
+    last = known[-1]
     dataset = last.dataset
     noise, reasons = noise_of(
-        recipe, counts.interval, len(counts.regions), last.event["regions"], counts.times[0]
+        recipe,
+        counts.interval,
+        counts.regions,
+        last.event["regions"],
+        counts.times[0],
+        independent=is_independent(known),
     )
+    if shares_offsets(last) and noise.event() != charged_noise(last).event():
+        # its group goes on with the noise that it was charged for, whatever the recipe says by now
+        noise, reasons = charged_noise(last), last.bound
     delta = noise.budget.delta
     account = ledger.account(dataset, unit)
     worst = ledger.worst(account)
@@ -256,7 +300,7 @@ def guarantee(recipe: Recipe, counts: Panel, home: Home) -> Guarantee:
         epsilon=guarantee["epsilon"],
         delta=delta,
         sensitivity=noise.bound.sensitivity,
-        sigma=noise.sigma,
+        sigma=noise.deviation,
         sigma_unshared=noise.sigma,
         ledger_entry=last.id,
         stream=stream,

@@ -24,6 +24,7 @@ from flows.settings import Home
 from flows.stream import release
 from flows.stream.champion import Champion, adopt, champion
 from flows.stream.names import in_use
+from flows.stream.publish import deviation_of
 from flows.tracking import Tracker
 from flows.tracking.model_registry import Models
 from models import checkpoint
@@ -130,7 +131,7 @@ def verify_provenance(name: str, counts: Panel, home: Home) -> dict[str, bool]:
             continue
         held[committed] &= entry.event["panel"].get("stream", name) == name
         released = panel_of(ledger.released(piece.key)).dropna()
-        held[committed] &= entry.event["sigma"] > 0 and entry.event["sigma"] == piece.sigma
+        held[committed] &= entry.event["sigma"] > 0 and deviation_of(entry.event) == piece.sigma
         ours = counts.counts.reindex(released.index)[list(released.columns)]
         held[same] &= np.array_equal(ours.to_numpy(), released.to_numpy(dtype=float))
         unaccounted.loc[unaccounted.index.intersection(released.index)] = False

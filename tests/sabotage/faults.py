@@ -7,6 +7,7 @@ from tests.sabotage.fault import Fault
 from tests.sabotage.offset_faults import OFFSETS
 from tests.sabotage.region_faults import REGIONS
 from tests.sabotage.run_faults import RUNS
+from tests.sabotage.stream_faults import STREAMS
 
 AUDIT, ORDER = "tests/dp/audit/test_audit.py", "tests/trust/test_before_the_noise.py"
 PRIVATE, COUNTS = "tests/dp/private/test_training.py", "tests/dp/mechanisms/test_count_noise.py"
@@ -327,7 +328,7 @@ FAULTS = (
     Fault(
         "noise before the charge is committed",
         "dp/release/idempotent.py",
-        "    return ledger.commit(entry, mark)",
+        "    return ledger.commit(entry, mark, keep=seeds.keep, over=seeds.begun)",
         "    from dp.permit import _LEDGER\n\n"
         "    return Permit(entry.id, entry.key, entry.event, by=_LEDGER)",
         (f"{RELEASE}::test_the_charge_is_committed_before_the_noise",),
@@ -436,14 +437,14 @@ FAULTS = (
     ),
     Fault(
         "stream key without the stream's name",
-        "dp/release/stream.py",
+        "dp/release/stream_entries.py",
         'return release_key(secret, {"one stream": stream, **piece})',
         'return release_key(secret, {"stream": names[0], **piece})',
         ("tests/dp/release/test_stream.py::test_two_streams_of_one_data_set_share_no_release",),
     ),
     Fault(
         "stream recovers another stream's releases",
-        "dp/release/stream.py",
+        "dp/release/stream_entries.py",
         "        and stream_of(entry) in (stream, *earlier)\n",
         "",
         (
@@ -503,4 +504,5 @@ FAULTS = (
     *OFFSETS,
     *REGIONS,
     *RUNS,
+    *STREAMS,
 )

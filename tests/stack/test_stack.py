@@ -23,7 +23,7 @@ from data.errors import DataError
 from data.store import latest_forecasts, open_store, read_forecasts, read_panel, read_runs
 from dp.errors import LedgerError
 from dp.ledger import Ledger, verify
-from dp.release.stream import streamed
+from dp.release.stream_entries import streamed
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import SetupError, UsageError
 from flows.stack import postgres, processes, stack

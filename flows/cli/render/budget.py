@@ -68,7 +68,9 @@ def entries(document: Document) -> None:
             escape(entry["dataset"]),
             entry["unit"],
             entry["purpose"],
-            f"{entry['epsilon']:.4g}",
+            f"in {entry['event']['group']}"
+            if "group" in entry["event"]
+            else f"{entry['epsilon']:.4g}",
             f"{entry['delta']:g}",
             f"{period['start'][:10]} to {period['end'][:10]}",
             entry["state"],

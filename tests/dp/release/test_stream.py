@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from dp.budget import Budget, BudgetRefused
 from dp.ledger import Ledger, local_secret, verify
 from dp.ledger.identity import release_key
+from dp.mechanisms.count_noise import CountNoise
 from dp.release.panel import charge_for_counts, draw_once, panel_of
-from dp.release.stream import give_back, piece_noise, pieces, release_piece, stream_noise, streamed
+from dp.release.stream import piece_noise, pieces, release_piece, stream_noise
+from dp.release.stream_entries import give_back, streamed
 from dp.unit.privacy_unit import PrivacyUnit
 
 HALF = timedelta(minutes=30)
@@ -36,7 +38,7 @@ class Stream:
     ) -> None:
         self.ledger, self.unit = Ledger(f"sqlite:///{folder / 'ledger.db'}"), unit
         self.secret = local_secret(folder / "secret")
-        self.noise, _ = stream_noise(
+        noise, _ = stream_noise(
             BUDGET,
             unit,
             lasts=lasts,
@@ -44,7 +46,10 @@ class Stream:
             regions=3,
             regions_per_interval=2,
             start=start,
+            independent=True,
         )
+        assert isinstance(noise, CountNoise)
+        self.noise = noise
 
     def release(self, frame: pd.DataFrame) -> pd.DataFrame:
         return release_piece(
@@ -178,7 +183,7 @@ def test_what_was_only_reserved_is_given_back(tmp_path: Path) -> None:
     stream.release(counts("2024-01-02", 4))
     before = stream.spent
 
-    def dies(*_: object) -> None:
+    def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     commit = stream.ledger.commit

@@ -17,7 +17,7 @@ from data.panel import Panel
 from data.store import latest_forecasts, open_store, panel_releases, read_forecasts, read_panel
 from data.windows import WindowSpec
 from dp.ledger import Ledger, verify
-from dp.release.stream import streamed
+from dp.release.stream_entries import streamed
 from dp.unit.privacy_unit import PrivacyUnit
 from flows import jobs
 from flows.errors import UsageError
