@@ -37,10 +37,11 @@ def least_run_noise(budget: Budget, unit: RunSet, cells: int) -> RunNoise:
 
     Example:
         >>> from dp.mechanisms.count_noise import calibrate
+        >>> from dp.unit import ContributionBound
         >>> bound = ContributionBound(intervals=3456, regions=1)
         >>> noise = least_run_noise(Budget(1.0, 1e-7), RunSet(bound, regions=6, runs=4 * 72), 3456)
         >>> round(noise.deviation / calibrate(noise.budget, bound).sigma, 2)
-        0.61
+        0.62
     """
     taps = best_filter(unit, cells)
     slack = KAPPA * unit.regions * cells

@@ -46,8 +46,8 @@ RUNS = (
     Fault(
         "counts noised before they are filtered",
         "dp/mechanisms/run_noise.py",
-        "        noise = discrete_gaussian(filtered(whole, self.taps), self.sigma * self.grid)\n",
-        "        noise = filtered(discrete_gaussian(whole, self.sigma), self.taps)\n",
+        "discrete_gaussian(filtered(within_range(whole), self.taps), self.sigma * self.grid)",
+        "filtered(discrete_gaussian(whole, self.sigma), self.taps)",
         (f"{NOISE}::test_the_noise_is_white_once_filtered_and_has_the_stated_deviations",),
     ),
     Fault(
