@@ -79,6 +79,14 @@ class OffsetNoise:
         """Standard deviation of all noise on one count, in persons."""
         return float(np.hypot(self.sigma, self.offset))
 
+    def deviation_of_mean(self, counts: int) -> float:
+        """Return the standard deviation of the noise on the mean of a group's counts, in persons.
+
+        Args:
+            counts: how many of one region and one group.
+        """
+        return float(np.hypot(self.sigma / np.sqrt(counts), self.offset))
+
     @property
     def epsilon(self) -> float:
         """Epsilon achieved at the budget's delta; not above the budget's epsilon."""

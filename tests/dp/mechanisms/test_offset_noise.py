@@ -33,6 +33,8 @@ def test_counts_of_a_group_share_an_offset_and_others_do_not() -> None:
     single, level = daily.var(), daily.mean(axis=1).var()
     assert single == pytest.approx(noise.deviation**2, rel=0.03)
     assert level == pytest.approx(noise.offset**2 + noise.sigma**2 / 48, rel=0.15)
+    assert noise.deviation_of_mean(1) == pytest.approx(noise.deviation)
+    assert np.sqrt(level) == pytest.approx(noise.deviation_of_mean(48), rel=0.08)
     means = daily.mean(axis=1)
     assert abs(np.corrcoef(means[:, 0], means[:, 1])[0, 1]) < 0.12, "regions share no offset"
     assert abs(np.corrcoef(means[1:, 0], means[:-1, 0])[0, 1]) < 0.12, "days share no offset"
