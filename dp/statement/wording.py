@@ -96,8 +96,8 @@ def correlated(made: Noise, unit: PrivacyUnit, *, kept: bool = False) -> list[st
     return [
         f"the noise of a region's counts {among} is correlated: {made.sigma:.1f} persons are drawn for "
         f"each count, {made.offset:.1f} once for all of them. The mean of {day} counts is off by "
-        f"{made.deviation_of_mean(day):.1f} persons (standard deviation), that of more by hardly less; "
-        "differences between them are free of the offset",
+        f"{made.deviation_of_mean(day):.1f} persons (standard deviation), that of {made.cells:,} by "
+        f"{made.deviation_of_mean(made.cells):.1f}; differences between them are free of the offset",
         *(_kept(made, unit, among) if kept else [_NOT_KEPT]),
         "units shorter than the one protected pay more than they would under independent noise; the "
         "ledger charges them for it",
