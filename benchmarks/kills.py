@@ -110,8 +110,8 @@ def witness(folder: Path, at: Callable[[str], None]) -> None:
         at("charged")
         return entry
 
-    def committing(self: Ledger, entry: Any, mark: str | None = None) -> Permit:
-        permit = commit(self, entry, mark)
+    def committing(self: Ledger, entry: Any, *arguments: Any, **options: Any) -> Permit:
+        permit = commit(self, entry, *arguments, **options)
         note("committed", entry.id)
         at("committed")
         return permit

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from sqlalchemy import create_engine
 from data.errors import DataError
 from data.store import latest_forecasts, open_store, read_forecasts, read_panel, read_runs
 from dp.errors import LedgerError
-from dp.ledger import Ledger, verify
+from dp.ledger import Entry, Ledger, verify
+from dp.ledger.groups import span_of
 from dp.release.stream_entries import streamed
 from dp.unit.privacy_unit import PrivacyUnit
 from flows.errors import SetupError, UsageError
@@ -113,7 +115,7 @@ class Running:
         intervals = sorted(
             time
             for one in charges
-            for time in pd.date_range(one.period.start, one.period.end, freq="2h", inclusive="left")
+            for time in pd.date_range(*piece_of(one), freq="2h", inclusive="left")
         )
         assert intervals == list(TIMES[: self.there])  # each of them paid once
         assert verify(ledger).holds
@@ -122,6 +124,13 @@ class Running:
         made = read_forecasts(store, NAME)["made_at"]
         assert list(made.unique()) == list(TIMES[PAST : self.there + 1])
         assert (made.value_counts() == 2).all()  # a row a region
+
+
+def piece_of(entry: Entry) -> tuple[datetime, datetime]:
+    """Start and end of what was released; the first piece of a day is charged for the whole of it."""
+    if "piece" in entry.event["panel"]:
+        return span_of(entry.event)
+    return entry.period.start, entry.period.end
 
 
 def waited(look: Callable[[], Any], until: Callable[[Any], bool]) -> Any:

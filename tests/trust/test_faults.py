@@ -225,8 +225,8 @@ def test_a_server_that_goes_and_comes_back(
 
     honest = Ledger.commit
 
-    def gone(self: Ledger, *arguments: Any) -> Permit:
-        permit = honest(self, *arguments)
+    def gone(self: Ledger, *arguments: Any, **options: Any) -> Permit:
+        permit = honest(self, *arguments, **options)
         own_server.stop()  # between the commit and the release
         return permit
 
