@@ -80,6 +80,6 @@ class GroupCost:
 
     @property
     def _stiffness(self) -> float:
-        """What has to be added in all for the offset to take a step of 1: n + σ²/s²."""
+        """Sum of the changes whose best shift of the offset is 1: n + σ²/s²."""
         count, offset = self.variances
         return self.cells + count / offset

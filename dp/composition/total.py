@@ -200,7 +200,7 @@ _AMOUNTS: dict[str, tuple[str, ...]] = {
     RUNS: ("sigma",),
     TRAINING: ("noise_multiplier",),
 }
-"""What is noise in an event of each mechanism."""
+"""Fields of an event that grow with its noise, by mechanism."""
 
 
 def weaker(event: Event, factor: float) -> Event:

@@ -24,7 +24,7 @@ _SAME = (
     *("sigma", "offset", "grid", "per", "cells"),
     *("intervals", "regions", "weight", "of", "ever", "parents"),
 )
-"""What the event of a piece has in common with that of its group's charge."""
+"""Fields in which the event of a piece agrees with that of its group's charge."""
 _SAME_PANEL = ("stream", "columns", "interval_seconds", "regions")
 
 

@@ -33,7 +33,7 @@ class Released:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What a release of a stream does to the seeds of groups (`dp.mechanisms.kept_offsets`).
+    """Seeds of groups that a stream's release begins or ends (`dp.mechanisms.kept_offsets`).
 
     Attributes:
         keep: sealed seed of the group that begins with it, if further pieces may come.

@@ -138,7 +138,7 @@ def _as_released(
         before = calibrate(noise.budget, noise.bound)
         about = _about(panel, recipe, home, unit, reasons)
         entry = Ledger(home.database_url).find(charge_for_counts(panel.counts, before, **about).key)
-        if entry and entry.state == "released" and "noise" not in entry.recipe["privacy"]:
+        if entry and entry.state == "released" and "noise" not in entry.recipe.get("privacy", {}):
             return before, unit, reasons
     return noise, unit, reasons
 

@@ -1,4 +1,4 @@
-"""What a word means where the table cannot tell: thresholds to any precision, by whole numbers alone.
+"""Exact decisions where the table cannot tell: thresholds to any precision, in whole numbers alone.
 
 A sum of probabilities is bounded from both sides, to as many bits as are needed until the number that
 a word stands for is surely on one side of it. Nothing is ever decided by less.

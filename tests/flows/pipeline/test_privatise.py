@@ -78,6 +78,17 @@ def test_the_same_request_is_the_same_release_and_another_design_another(home: H
     assert kinds == [NAME, "discrete-gaussian"]
 
 
+def test_a_release_that_was_made_without_a_recipe_is_returned(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, about = panel(regions_ever=1), privatise._about
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(privatise, "_about", lambda *args: {**about(*args), "recipe": {}})
+        paid = privatise.privatise(given, recipe(noise="independent"), home)
+    now = privatise.privatise(given, recipe(), home)
+    assert now.guarantee.ledger_entry == paid.guarantee.ledger_entry
+
+
 def test_a_release_of_before_offsets_is_returned_and_not_paid_for_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
